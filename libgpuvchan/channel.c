@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's channel: connecting, opening protocols, the arena's buffers, completion words, and the end.
+ *
+ * Design notes: a channel's error is sticky and the first one counts. It is noticed by whoever waits: a
+ * post into a dead channel succeeds until the ring is full, as posts do. In the child of a fork every
+ * channel is dead at once (-ENOTCONN), since two processes cannot be one writer.
+ */
+#include "channel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gpuvchan/plugin.h>
+
+#include "error.h"
+
+#define DEFAULT_ARENA (256ull << 20)
+#define DEFAULT_LANES 16u
+#define DEFAULT_COMMAND (256u << 10)
+#define DEFAULT_REPLY (64u << 10)
+#define DEFAULT_TIMEOUT_MS 10000u
+#define DEFAULT_SPIN_US 50
+
+static pthread_mutex_t channels_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct gpuvchan_channel *channels; /* of this process */
+static struct gpuvchan_channel *shared_channel;
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+int
+gpuvchan__channel_fail(struct gpuvchan_channel *channel, int error)
+{
+    int first;
+
+    pthread_mutex_lock(&channel->lock);
+    first = atomic_load(&channel->error);
+    if (first == 0) {
+        snprintf(channel->error_text, sizeof(channel->error_text), "%s", gpuvchan_error_text());
+        atomic_store(&channel->error, error);
+        channel->link->transport->shut(channel->link); /* other threads may wait for what never comes */
+    } else {
+        gpuvchan__error(first, "%s", channel->error_text);
+    }
+    pthread_mutex_unlock(&channel->lock);
+    return first != 0 ? first : error;
+}
+
+int
+gpuvchan__channel_lost(struct gpuvchan_channel *channel)
+{
+    uint32_t fault = atomic_load_explicit(&channel->region->fault, memory_order_acquire);
+    char text[WIRE_FAULT_TEXT];
+
+    if (fault == 0)
+        return gpuvchan__channel_fail(
+            channel, gpuvchan__error(-EPIPE, "the worker on the host has ended: see the log of gpuvchan-host"));
+    gpuvchan__text_from_peer(text, sizeof(text), channel->region->fault_text, sizeof(channel->region->fault_text));
+    return gpuvchan__channel_fail(channel, gpuvchan__error(-EPROTO, "the host ended the channel: %s", text));
+}
+
+int
+gpuvchan_channel_error(struct gpuvchan_channel *channel)
+{
+    return atomic_load_explicit(&channel->error, memory_order_relaxed);
+}
+
+int
+gpuvchan_stub_error(struct gpuvchan_channel *channel)
+{
+    int error = gpuvchan_channel_error(channel);
+
+    if (error != 0)
+        return error;
+    /* Without a lane: all are taken. With one: the record was too large. */
+    return pthread_getspecific(channel->key) ? -EMSGSIZE : -EAGAIN;
+}
+
+int
+gpuvchan_stub_corrupt(struct gpuvchan_channel *channel, const char *entry, uint32_t bytes)
+{
+    return gpuvchan__channel_fail(channel,
+                                  gpuvchan__error(-EPROTO, "%s: a reply of %u bytes is impossible", entry, bytes));
+}
+
+/* ---- Fork ------------------------------------------------------------------------------------ */
+
+static void
+fork_prepare(void)
+{
+    pthread_mutex_lock(&channels_lock);
+}
+
+static void
+fork_parent(void)
+{
+    pthread_mutex_unlock(&channels_lock);
+}
+
+static void
+fork_child(void)
+{
+    for (struct gpuvchan_channel *channel = channels; channel; channel = channel->next) {
+        pthread_mutex_init(&channel->lock, NULL);
+        if (atomic_load(&channel->error) == 0)
+            snprintf(channel->error_text, sizeof(channel->error_text),
+                     "the channel belongs to the parent of this process: connect anew after fork()");
+        atomic_store(&channel->error, -ENOTCONN);
+        channel->link->transport->abandon(channel->link);
+        for (uint32_t i = 0; i < channel->hello.lanes; i++)
+            if (channel->lanes[i])
+                channel->lanes[i]->writer.front.limit = 0; /* to the slow path, which looks at the error */
+    }
+    pthread_mutex_init(&channels_lock, NULL);
+}
+
+static void
+fork_register(void)
+{
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+/* ---- Connect --------------------------------------------------------------------------------- */
+
+static int
+power_of_two(const char *what, uint32_t bytes)
+{
+    if (bytes < WIRE_RING_MIN || bytes > WIRE_RING_MAX || (bytes & (bytes - 1)))
+        return gpuvchan__error(-EINVAL, "%s of %u bytes: must be a power of two from %u to %u", what, bytes,
+                               WIRE_RING_MIN, WIRE_RING_MAX);
+    return 0;
+}
+
+static int
+options_settle(const struct gpuvchan_channel_options *given, struct gpuvchan_channel_options *options)
+{
+    const char *arena = getenv("GPUVCHAN_ARENA");
+    int error;
+
+    memset(options, 0, sizeof(*options));
+    if (given) {
+        if (given->size < sizeof(size_t))
+            return gpuvchan__error(-EINVAL, "set size of the channel's options to sizeof the struct");
+        memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
+    }
+    if (options->arena_bytes == 0 && arena) {
+        error = gpuvchan_parse_size(arena, &options->arena_bytes);
+        if (error != 0)
+            return gpuvchan__error(error, "GPUVCHAN_ARENA: '%s' is not a size (64M, 1G, ...)", arena);
+    }
+    if (options->arena_bytes == 0)
+        options->arena_bytes = DEFAULT_ARENA;
+    if (options->arena_bytes > WIRE_ARENA_MAX)
+        return gpuvchan__error(-EINVAL, "an arena of %llu bytes is too large",
+                               (unsigned long long)options->arena_bytes);
+    options->arena_bytes = (options->arena_bytes + ARENA_GRAIN - 1) & ~(uint64_t)(ARENA_GRAIN - 1);
+    options->lanes = options->lanes ? options->lanes : DEFAULT_LANES;
+    if (options->lanes > WIRE_LANES_MAX)
+        return gpuvchan__error(-EINVAL, "%u lanes: at most %u", options->lanes, WIRE_LANES_MAX);
+    options->command_bytes = options->command_bytes ? options->command_bytes : DEFAULT_COMMAND;
+    options->reply_bytes = options->reply_bytes ? options->reply_bytes : DEFAULT_REPLY;
+    options->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
+    options->spin_us = options->spin_us ? options->spin_us : DEFAULT_SPIN_US;
+    error = power_of_two("command ring", options->command_bytes);
+    return error ? error : power_of_two("reply ring", options->reply_bytes);
+}
+
+static const struct gpuvchan__transport *
+transport_of(const char *address, const char **place)
+{
+    if (strncmp(address, "local:", 6) == 0) {
+        *place = address + 6;
+        return &gpuvchan__transport_local;
+    }
+    *place = address;
+    return strchr(address, '/') ? &gpuvchan__transport_local : NULL;
+}
+
+static const char *
+default_address(char *room, size_t bytes)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *named = getenv("GPUVCHAN_ADDRESS");
+    struct stat info;
+
+    if (named && named[0])
+        return named;
+    if (runtime && runtime[0]) {
+        snprintf(room, bytes, "%s/gpuvchan/host.sock", runtime);
+        if (stat(room, &info) == 0)
+            return room;
+    }
+    return "/run/gpuvchan/host.sock";
+}
+
+static int
+hello_fill(struct wire_hello *hello, const struct gpuvchan_channel_options *options)
+{
+    memset(hello, 0, sizeof(*hello));
+    hello->magic = WIRE_MAGIC;
+    hello->major = WIRE_MAJOR;
+    hello->minor = WIRE_MINOR;
+    hello->lanes = options->lanes;
+    hello->command_bytes = options->command_bytes;
+    hello->reply_bytes = options->reply_bytes;
+    hello->arena_offset = (wire_lane_offset(hello, hello->lanes) + (2u << 20) - 1) & ~((2ull << 20) - 1);
+    hello->arena_bytes = options->arena_bytes;
+    hello->region_bytes = hello->arena_offset + hello->arena_bytes;
+    hello->pid = (uint32_t)getpid();
+    snprintf(hello->program, sizeof(hello->program), "%s", program_invocation_short_name);
+    if (getrandom(hello->session, sizeof(hello->session), 0) != (ssize_t)sizeof(hello->session) ||
+        getrandom(hello->secret, sizeof(hello->secret), 0) != (ssize_t)sizeof(hello->secret))
+        return gpuvchan__error(-errno, "no random numbers: %s", strerror(errno));
+    return 0;
+}
+
+static int
+welcome_check(const struct wire_welcome *welcome, const struct wire_hello *hello)
+{
+    char text[sizeof(welcome->text)];
+
+    if (welcome->magic != WIRE_MAGIC)
+        return gpuvchan__error(-EPROTO, "what listens there is no gpuvchan-host");
+    gpuvchan__text_from_peer(text, sizeof(text), welcome->text, sizeof(welcome->text));
+    if (welcome->status != 0)
+        return gpuvchan__error(welcome->status < 0 && welcome->status > -4096 ? welcome->status : -EPROTO,
+                               "the host refuses: %s", text);
+    if (welcome->major != WIRE_MAJOR)
+        return gpuvchan__error(-EPROTO,
+                               "the host speaks version %u of the transport, this library %u: update the older",
+                               welcome->major, WIRE_MAJOR);
+    if (welcome->features & ~hello->features)
+        return gpuvchan__error(-EPROTO, "the host grants features 0x%llx that were not asked for",
+                               (unsigned long long)welcome->features);
+    return 0;
+}
+
+static int
+channel_greet(struct gpuvchan_channel *channel, uint32_t timeout_ms)
+{
+    struct wire_welcome welcome;
+    struct wire_hello *hello = &channel->hello;
+    void *base;
+    int error = channel->link->transport->allocate(channel->link, hello->region_bytes, &base);
+
+    if (error != 0)
+        return error;
+    channel->base = base;
+    channel->region = base;
+    channel->region->magic = WIRE_MAGIC;
+    channel->region->major = WIRE_MAJOR;
+    channel->region->minor = WIRE_MINOR;
+    hello->base = (uintptr_t)base;
+    hello->features = channel->link->transport->features(channel->link);
+    error = channel->link->transport->greet(channel->link, hello, &welcome, timeout_ms);
+    if (error == 0)
+        error = welcome_check(&welcome, hello);
+    if (error != 0)
+        return error;
+    channel->fence = !(welcome.features & WIRE_FEATURE_ASYMMETRIC_FENCE);
+    channel->same_address = welcome.flags & WIRE_WELCOME_SAME_ADDRESS;
+    return 0;
+}
+
+static void
+channel_free(struct gpuvchan_channel *channel)
+{
+    for (uint32_t i = 0; i < WIRE_LANES_MAX; i++)
+        gpuvchan__lane_destroy(channel->lanes[i]);
+    if (channel->link)
+        channel->link->transport->close(channel->link);
+    gpuvchan__arena_finish(&channel->arena);
+    pthread_mutex_destroy(&channel->lock);
+    free(channel);
+}
+
+int
+gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_options *given,
+                         struct gpuvchan_channel **out)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static _Atomic uint64_t ids;
+    const struct gpuvchan__transport *transport;
+    struct gpuvchan_channel_options options;
+    struct gpuvchan_channel *channel;
+    const char *place, *sync = getenv("GPUVCHAN_SYNC");
+    char room[256];
+    int error = options_settle(given, &options);
+
+    if (error != 0)
+        return error;
+    if (!address)
+        address = default_address(room, sizeof(room));
+    transport = transport_of(address, &place);
+    if (!transport)
+        return gpuvchan__error(-EINVAL, "'%s' is no address: write local:/path/of/socket", address);
+    channel = aligned_alloc(64, (sizeof(*channel) + 63) & ~(size_t)63);
+    if (!channel)
+        return gpuvchan__error(-ENOMEM, "out of memory");
+    memset(channel, 0, sizeof(*channel));
+    pthread_mutex_init(&channel->lock, NULL);
+    atomic_store(&channel->clock, 1);
+    channel->id = atomic_fetch_add(&ids, 1) + 1;
+    channel->synchronous = sync && sync[0] && strcmp(sync, "0") != 0;
+    channel->spin_ns = options.spin_us < 0 || sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : (uint64_t)options.spin_us * 1000;
+    error = hello_fill(&channel->hello, &options);
+    if (error == 0)
+        error = gpuvchan__arena_init(&channel->arena, options.arena_bytes);
+    if (error == 0)
+        error = transport->connect(place, options.timeout_ms, &channel->link);
+    if (error == 0)
+        error = channel_greet(channel, options.timeout_ms);
+    if (error == 0 && pthread_key_create(&channel->key, gpuvchan__lane_retire) != 0)
+        error = gpuvchan__error(-EAGAIN, "no thread-specific key is left in this process");
+    if (error != 0) {
+        channel_free(channel);
+        return error;
+    }
+    pthread_once(&once, fork_register);
+    pthread_mutex_lock(&channels_lock);
+    channel->next = channels;
+    channels = channel;
+    pthread_mutex_unlock(&channels_lock);
+    *out = channel;
+    return 0;
+}
+
+void
+gpuvchan_channel_close(struct gpuvchan_channel *channel)
+{
+    if (!channel)
+        return;
+    pthread_mutex_lock(&channels_lock);
+    for (struct gpuvchan_channel **at = &channels; *at; at = &(*at)->next)
+        if (*at == channel) {
+            *at = channel->next;
+            break;
+        }
+    if (shared_channel == channel)
+        shared_channel = NULL;
+    pthread_mutex_unlock(&channels_lock);
+    pthread_key_delete(channel->key);
+    channel_free(channel);
+}
+
+int
+gpuvchan_channel_shared(struct gpuvchan_channel **out)
+{
+    static pthread_mutex_t connecting = PTHREAD_MUTEX_INITIALIZER;
+    int error = 0;
+
+    pthread_mutex_lock(&connecting);
+    if (!shared_channel)
+        error = gpuvchan_channel_connect(NULL, NULL, &shared_channel);
+    if (error == 0)
+        *out = shared_channel;
+    pthread_mutex_unlock(&connecting);
+    return error;
+}
+
+const uint8_t *
+gpuvchan_channel_session(const struct gpuvchan_channel *channel)
+{
+    return channel->hello.session;
+}
+
+/* ---- Clients --------------------------------------------------------------------------------- */
+
+int
+gpuvchan_client_open(struct gpuvchan_channel *channel, const struct gpuvchan_protocol *protocol,
+                     struct gpuvchan_client *client)
+{
+    struct gpuvchan_lane *lane = gpuvchan_lane_current(channel);
+    struct wire_open *open;
+    struct wire_opened opened;
+    const void *reply;
+    char text[sizeof(opened.text)];
+    uint32_t bytes;
+    int error;
+
+    if (!lane)
+        return gpuvchan_stub_error(channel);
+    if (strlen(protocol->name) >= sizeof(open->name))
+        return gpuvchan__error(-EINVAL, "the protocol's name %s is too long", protocol->name);
+    open = gpuvchan_reserve_call(lane, sizeof(*open));
+    if (!open)
+        return gpuvchan_stub_error(channel);
+    memset(open, 0, sizeof(*open));
+    memcpy(open->name, protocol->name, strlen(protocol->name));
+    open->version = protocol->version;
+    open->entries = protocol->entries;
+    open->hash = protocol->hash;
+    gpuvchan_publish_call(lane, 0, WIRE_CONTROL_OPEN, sizeof(*open));
+    error = gpuvchan__lane_wait(lane, &reply, &bytes);
+    if (error < 0 && atomic_load(&channel->error) != 0)
+        return error;
+    if (bytes < sizeof(opened))
+        return gpuvchan_stub_corrupt(channel, "open", bytes);
+    memcpy(&opened, reply, sizeof(opened));
+    gpuvchan__text_from_peer(text, sizeof(text), opened.text, sizeof(opened.text));
+    if (error != 0)
+        return gpuvchan__error(error, "%s: %s", protocol->name, text);
+    if (opened.slot == 0 || opened.slot >= WIRE_PROTOCOLS)
+        return gpuvchan_stub_corrupt(channel, "open", opened.slot);
+    client->channel = channel;
+    client->slot = (uint8_t)opened.slot;
+    return 0;
+}
+
+/* ---- Arena ----------------------------------------------------------------------------------- */
+
+int
+gpuvchan_buffer_create(struct gpuvchan_channel *channel, size_t bytes, struct gpuvchan_buffer **out)
+{
+    struct gpuvchan_buffer *buffer;
+    uint64_t size = bytes;
+    int error;
+
+    if (bytes == 0)
+        return gpuvchan__error(-EINVAL, "a buffer of 0 bytes");
+    buffer = malloc(sizeof(*buffer));
+    if (!buffer)
+        return gpuvchan__error(-ENOMEM, "out of memory");
+    buffer->channel = channel;
+    error = gpuvchan__arena_take(&channel->arena, &size, &buffer->offset);
+    if (error != 0) {
+        free(buffer);
+        return gpuvchan__error(error, "no %zu bytes in one piece are free in the arena of %llu: raise GPUVCHAN_ARENA",
+                               bytes, (unsigned long long)channel->hello.arena_bytes);
+    }
+    buffer->bytes = size;
+    *out = buffer;
+    return 0;
+}
+
+void
+gpuvchan_buffer_destroy(struct gpuvchan_buffer *buffer)
+{
+    if (!buffer)
+        return;
+    if (gpuvchan__arena_give(&buffer->channel->arena, buffer->offset, buffer->bytes) != 0)
+        gpuvchan_log(GPUVCHAN_LOG_WARNING, "out of memory: %llu bytes of the arena are lost",
+                     (unsigned long long)buffer->bytes);
+    free(buffer);
+}
+
+void *
+gpuvchan_buffer_data(const struct gpuvchan_buffer *buffer)
+{
+    return buffer->channel->base + buffer->channel->hello.arena_offset + buffer->offset;
+}
+
+size_t
+gpuvchan_buffer_size(const struct gpuvchan_buffer *buffer)
+{
+    return buffer->bytes;
+}
+
+uint64_t
+gpuvchan_buffer_offset(const struct gpuvchan_buffer *buffer)
+{
+    return buffer->offset;
+}
+
+bool
+gpuvchan_arena_same_address(const struct gpuvchan_channel *channel)
+{
+    return channel->same_address;
+}
+
+bool
+gpuvchan_arena_locate(const struct gpuvchan_channel *channel, const void *pointer, size_t bytes, uint64_t *offset)
+{
+    uint64_t at = (uintptr_t)pointer - (uintptr_t)(channel->base + channel->hello.arena_offset);
+
+    if (at >= channel->hello.arena_bytes || bytes > channel->hello.arena_bytes - at)
+        return false;
+    *offset = at;
+    return true;
+}
+
+/* ---- Completion words ------------------------------------------------------------------------ */
+
+int
+gpuvchan_completion_create(struct gpuvchan_channel *channel, uint32_t *index)
+{
+    int error = -ENOSPC;
+
+    pthread_mutex_lock(&channel->lock);
+    for (uint32_t i = 0; i < WIRE_COMPLETIONS / 64 && error != 0; i++) {
+        uint64_t *used = &channel->completions_used[i];
+
+        if (*used == UINT64_MAX)
+            continue;
+        *index = i * 64 + (uint32_t)__builtin_ctzll(~*used);
+        *used |= 1ull << (*index % 64);
+        atomic_store_explicit(channel_completion(channel, *index), 0, memory_order_relaxed);
+        error = 0;
+    }
+    pthread_mutex_unlock(&channel->lock);
+    return error == 0 ? 0 : gpuvchan__error(error, "all %u completion words are taken", WIRE_COMPLETIONS);
+}
+
+void
+gpuvchan_completion_destroy(struct gpuvchan_channel *channel, uint32_t index)
+{
+    pthread_mutex_lock(&channel->lock);
+    channel->completions_used[index / 64] &= ~(1ull << (index % 64));
+    pthread_mutex_unlock(&channel->lock);
+}
+
+uint64_t
+gpuvchan_completion_read(const struct gpuvchan_channel *channel, uint32_t index)
+{
+    /* Pairs with the release in gpuvchan_completion_signal(), or with the GPU's ordered write. */
+    return atomic_load_explicit(channel_completion(channel, index), memory_order_acquire);
+}
+
+int
+gpuvchan_completion_spin(struct gpuvchan_channel *channel, uint32_t index, uint64_t value, uint32_t spin_us)
+{
+    uint64_t give_up = 0;
+
+    for (;;) {
+        for (int i = 0; i < 128; i++) {
+            if (gpuvchan_completion_read(channel, index) >= value)
+                return 0;
+            gpuvchan__pause();
+        }
+        if (give_up == 0)
+            give_up = gpuvchan__now_ns() + spin_us * 1000ull;
+        else if (gpuvchan__now_ns() >= give_up)
+            break;
+    }
+    return gpuvchan_channel_error(channel) != 0 ? gpuvchan_channel_error(channel) : -ETIME;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host plugin ABI: what serves a protocol inside a worker.
+ *
+ * A plugin is a shared object NAME.so in the plugin directory. It exports one function,
+ * gpuvchan_plugin_entry(), which GPUVCHAN_PLUGIN_REGISTER defines. Its life:
+ *
+ *      load                     once per process, before anything else
+ *      config(key, value) ...   each line of its section [plugin NAME] and of the command line
+ *      config_complete          check that all is there
+ *        open                   a guest process asks for the protocol: returns its state
+ *          lane_open            a guest thread's lane is served: returns the lane's state (optional)
+ *            dispatch           through the protocol's generated table, on the lane's own thread
+ *          lane_close
+ *        suspend / resume       save the state's contents, re-create it (optional)
+ *        close
+ *      unload
+ *
+ * Threads: load to config_complete and unload run on one thread. open and close run on one thread at a
+ * time. Handlers run on their lane's thread, several lanes at once: state that lanes share needs its lock.
+ *
+ * Errors: functions return 0, a negative errno value, or (handlers) a positive status of the protocol.
+ * A handler's status is the call's reply; a post's goes to the guest's lane as a deferred error.
+ *
+ * Hostile guests: generated code has checked sizes, array counts, strings, arena references and handles
+ * before a handler runs, on a private copy of the record. Arena memory itself stays shared: the guest may
+ * change it while it is read, so copy what must not change.
+ */
+#ifndef GPUVCHAN_PLUGIN_H
+#define GPUVCHAN_PLUGIN_H
+
+#include <gpuvchan/gpuvchan.h>
+#include <gpuvchan/protocol.h>
+
+/** Grows when the meaning of existing fields changes; new fields are only added at the end of structs. */
+#define GPUVCHAN_PLUGIN_API 1
+
+struct gpuvchan_session;
+struct gpuvchan_snapshot;
+
+/** A record that is being executed; the payload is private to the lane and stays until the handler returns. */
+struct gpuvchan_request {
+    struct gpuvchan_session *session;
+    void *state;      /**< what open returned */
+    void *lane_state; /**< what lane_open returned, or NULL */
+    const void *payload; /**< 64-byte aligned */
+    uint32_t bytes;      /**< of payload, rounded up to 16 */
+    uint16_t opcode;
+    uint16_t flags;
+    uint32_t lane;     /**< its number */
+    uint64_t sequence; /**< number of this record on its lane, from 1 */
+    void *reply;          /**< private to the lane, 64-byte aligned; use gpuvchan_request_reply() */
+    uint32_t reply_room;  /**< bytes that a reply may have */
+    uint32_t reply_bytes; /**< bytes that it has */
+};
+
+/** Smallest and largest payload, and the function that checks the rest and calls the handler. */
+struct gpuvchan_entry {
+    const char *name; /**< for traces; NULL: no such entry */
+    uint32_t bytes_min, bytes_max;
+    int (*execute)(struct gpuvchan_request *request);
+};
+
+/** Written by the scanner: a protocol's table, indexed by opcode. */
+struct gpuvchan_dispatch {
+    struct gpuvchan_protocol protocol;
+    const struct gpuvchan_entry *entries;
+};
+
+/**
+ * What a plugin fills in. size and api are set by GPUVCHAN_PLUGIN_REGISTER; a host reads only the bytes
+ * that size covers, and treats the rest as NULL.
+ */
+struct gpuvchan_plugin {
+    size_t size;
+    uint32_t api;
+    const char *name;                         /**< mandatory; [a-z0-9_-], the protocol's name and the file's */
+    const char *version;                      /**< of the plugin */
+    const char *description;                  /**< one line */
+    const char *config_help;                  /**< a line per key, or NULL */
+    const struct gpuvchan_dispatch *dispatch; /**< mandatory */
+
+    int (*load)(void);
+    int (*config)(const char *key, const char *value);
+    int (*config_complete)(void);
+    /** Serve a guest process: *@p state is passed to all that follows. Mandatory. */
+    int (*open)(struct gpuvchan_session *session, void **state);
+    int (*lane_open)(void *state, uint32_t lane, void **lane_state);
+    void (*lane_close)(void *state, void *lane_state);
+    int (*suspend)(void *state, struct gpuvchan_snapshot *snapshot);
+    int (*resume)(struct gpuvchan_session *session, struct gpuvchan_snapshot *snapshot, void **state);
+    /** Drop everything that the guest process had. All lanes are closed. Mandatory. */
+    void (*close)(void *state);
+    void (*unload)(void);
+    /** Prints "key=value" lines about what it found (devices, libraries) to stdout, for --dump-plugin. */
+    void (*dump)(void);
+};
+
+/** Defines the entry point; the struct's size and api are filled in. */
+#define GPUVCHAN_PLUGIN_REGISTER(plugin_struct)                                \
+    GPUVCHAN_EXPORT const struct gpuvchan_plugin *gpuvchan_plugin_entry(void); \
+    const struct gpuvchan_plugin *gpuvchan_plugin_entry(void)                  \
+    {                                                                          \
+        (plugin_struct).size = sizeof(plugin_struct);                          \
+        (plugin_struct).api = GPUVCHAN_PLUGIN_API;                             \
+        return &(plugin_struct);                                               \
+    }
+
+/* ---- Services for plugins -------------------------------------------------------------------- */
+
+/** Start of the arena as the worker sees it, and its size. */
+GPUVCHAN_EXPORT void *gpuvchan_session_arena(const struct gpuvchan_session *session, uint64_t *bytes);
+/** True if the guest sees the arena at the same address. */
+GPUVCHAN_EXPORT bool gpuvchan_session_same_address(const struct gpuvchan_session *session);
+
+/** The memory behind @p reference, or NULL if it leaves the arena. For generated code and handlers. */
+GPUVCHAN_EXPORT void *
+gpuvchan_session_resolve(const struct gpuvchan_session *session, struct gpuvchan_reference reference);
+
+/**
+ * Address of completion word @p index, or NULL if there is none. Write it with
+ * gpuvchan_completion_signal() or have the GPU write it; values must only grow.
+ */
+GPUVCHAN_EXPORT _Atomic uint64_t *gpuvchan_session_completion(struct gpuvchan_session *session, uint32_t index);
+/** Writes a completion number after all that this thread wrote before (release). */
+GPUVCHAN_EXPORT void gpuvchan_completion_signal(_Atomic uint64_t *word, uint64_t value);
+/** The page of completion words as a whole, page-aligned, for registering it with a GPU driver. */
+GPUVCHAN_EXPORT void *gpuvchan_session_completions(struct gpuvchan_session *session, size_t *bytes);
+
+/**
+ * Room for @p bytes of reply payload, zeroed, sent when the handler returns; NULL if that is more than a
+ * reply may have (a quarter of the reply ring). Called once per request by generated code.
+ */
+static inline void *
+gpuvchan_request_reply(struct gpuvchan_request *request, uint32_t bytes)
+{
+    if (bytes > request->reply_room)
+        return NULL;
+    memset(request->reply, 0, bytes);
+    request->reply_bytes = bytes;
+    return request->reply;
+}
+
+/** Sends less than was reserved: only the first @p bytes. */
+static inline void
+gpuvchan_request_trim(struct gpuvchan_request *request, uint32_t bytes)
+{
+    if (bytes < request->reply_bytes)
+        request->reply_bytes = bytes;
+}
+
+/**
+ * The guest broke the protocol in a way that only a broken or hostile guest does: ends the channel with a
+ * named error, logged once with the values. Returns -EPROTO, for the handler to return.
+ */
+GPUVCHAN_EXPORT int
+gpuvchan_request_corrupt(struct gpuvchan_request *request, const char *format, ...) GPUVCHAN_PRINTF(2, 3);
+
+/** Parses "64M", "1G", "4096"; K, M, G, T are powers of 1024. @return 0 or -EINVAL. */
+GPUVCHAN_EXPORT int gpuvchan_parse_size(const char *text, uint64_t *bytes);
+
+#endif

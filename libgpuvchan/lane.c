@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's lanes: a thread's command ring and reply ring, and what a call waits for.
+ *
+ * A lane that its thread gives back stays open on the host; the next thread that needs one takes it over
+ * after a RESET record, which drops what plugins kept for the former thread.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "channel.h"
+#include "error.h"
+
+#define DISTANCE_FAR_NS 600u        /* a round trip, not a transfer: two ping-pongs of a shared cache fit */
+#define DISTANCE_KEEP_NS 200000000u /* placements stay for seconds */
+
+/* The lane that this thread used last; ids of channels are never used again, addresses are. */
+static _Thread_local struct {
+    uint64_t channel_id;
+    struct gpuvchan_lane *lane;
+} current;
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+static void
+lane_rings(struct gpuvchan_lane *lane)
+{
+    struct gpuvchan_channel *channel = lane->channel;
+    unsigned char *base = channel->base + wire_lane_offset(&channel->hello, lane->index);
+    unsigned char *command = base + sizeof(struct wire_lane);
+    struct gpuvchan_lane_front *front = &lane->writer.front;
+
+    lane->shared = (struct wire_lane *)(void *)base;
+    gpuvchan__writer_init(&lane->writer, &lane->shared->command, lane->shared->slot, command, channel->hello.command_bytes, channel->link,
+                          lane->index, channel->spin_ns);
+    front->clock = &channel->clock;
+    front->ordered = &channel->ordered;
+    front->fence = channel->fence;
+    front->synchronous = channel->synchronous;
+    gpuvchan__reader_init(&lane->reader, &lane->shared->reply, lane->shared->slot, command + channel->hello.command_bytes,
+                          channel->hello.reply_bytes, channel->link, lane->index, false, channel->fence);
+}
+
+static struct gpuvchan_lane *
+lane_create(struct gpuvchan_channel *channel, uint32_t index)
+{
+    struct gpuvchan_lane *lane = aligned_alloc(64, (sizeof(*lane) + 63) & ~(size_t)63);
+
+    if (!lane)
+        return NULL;
+    memset(lane, 0, sizeof(*lane));
+    lane->channel = channel;
+    lane->index = index;
+    lane_rings(lane);
+    lane->reply = malloc(lane->reader.record_max);
+    if (!lane->reply) {
+        free(lane);
+        return NULL;
+    }
+    return lane;
+}
+
+void
+gpuvchan__lane_destroy(struct gpuvchan_lane *lane)
+{
+    if (!lane)
+        return;
+    free(lane->reply);
+    free(lane);
+}
+
+void
+gpuvchan__lane_retire(void *retired)
+{
+    struct gpuvchan_lane *lane = retired;
+
+    if (current.lane == lane)
+        current.channel_id = 0;
+    pthread_mutex_lock(&lane->channel->lock);
+    lane->next_idle = lane->channel->idle;
+    lane->channel->idle = lane;
+    pthread_mutex_unlock(&lane->channel->lock);
+}
+
+/* With the channel's lock held. */
+static struct gpuvchan_lane *
+lane_take(struct gpuvchan_channel *channel, bool *reset)
+{
+    struct gpuvchan_lane *lane = channel->idle;
+
+    *reset = lane != NULL;
+    if (lane) {
+        channel->idle = lane->next_idle;
+        return lane;
+    }
+    if (channel->lanes_open == channel->hello.lanes) {
+        gpuvchan__error(-EAGAIN, "all %u lanes are taken by other threads: raise lanes in the channel's options",
+                        channel->hello.lanes);
+        return NULL;
+    }
+    lane = lane_create(channel, channel->lanes_open);
+    if (!lane) {
+        gpuvchan__error(-ENOMEM, "out of memory");
+        return NULL;
+    }
+    channel->lanes[channel->lanes_open++] = lane;
+    if (channel->lanes_open > 1)
+        atomic_store_explicit(&channel->ordered, 1, memory_order_release);
+    atomic_store_explicit(&lane->shared->guest_state, WIRE_LANE_OPEN, memory_order_release);
+    channel->link->transport->ring_main(channel->link);
+    return lane;
+}
+
+/* A call, so that errors of the former thread's posts have come and can be dropped, too. */
+static void
+lane_reset(struct gpuvchan_lane *lane)
+{
+    const void *reply;
+    uint32_t bytes;
+
+    if (!gpuvchan_reserve(lane, 0))
+        return;
+    gpuvchan_publish(lane, 0, WIRE_CONTROL_RESET, GPUVCHAN_RECORD_CALL, 0);
+    if (gpuvchan__lane_wait(lane, &reply, &bytes) == 0)
+        gpuvchan_lane_take_error(lane);
+}
+
+struct gpuvchan_lane *
+gpuvchan_lane_current(struct gpuvchan_channel *channel)
+{
+    struct gpuvchan_lane *lane;
+    bool reset = false;
+
+    if (__builtin_expect(current.channel_id == channel->id, 1))
+        return current.lane;
+    lane = pthread_getspecific(channel->key);
+    if (lane)
+        goto out;
+    if (atomic_load(&channel->error) != 0) {
+        gpuvchan__channel_fail(channel, atomic_load(&channel->error)); /* for its text */
+        return NULL;
+    }
+    pthread_mutex_lock(&channel->lock);
+    lane = lane_take(channel, &reset);
+    pthread_mutex_unlock(&channel->lock);
+    if (!lane)
+        return NULL;
+    if (pthread_setspecific(channel->key, lane) != 0) {
+        gpuvchan__lane_retire(lane);
+        gpuvchan__error(-ENOMEM, "out of memory");
+        return NULL;
+    }
+    if (reset)
+        lane_reset(lane);
+out:
+    current.channel_id = channel->id;
+    current.lane = lane;
+    return lane;
+}
+
+/* ---- Slow paths of the inline functions -------------------------------------------------------- */
+
+static int
+lane_error(struct gpuvchan_lane *lane, int error)
+{
+    if (error == -EPIPE)
+        return gpuvchan__channel_lost(lane->channel);
+    return gpuvchan__channel_fail(lane->channel, error);
+}
+
+unsigned char *
+gpuvchan_lane_make_room(struct gpuvchan_lane *lane, uint32_t bytes)
+{
+    unsigned char *payload;
+    int error = gpuvchan_channel_error(lane->channel);
+
+    if (error == 0) {
+        error = gpuvchan__writer_room(&lane->writer, bytes, &payload);
+        if (error == 0)
+            return payload;
+        if (error != -EMSGSIZE) /* the caller's fault; the channel goes on */
+            lane_error(lane, error);
+    } else {
+        gpuvchan__channel_fail(lane->channel, error); /* for its text */
+    }
+    return NULL;
+}
+
+void
+gpuvchan_lane_ring_doorbell(struct gpuvchan_lane *lane)
+{
+    lane->writer.link->transport->ring(lane->writer.link, lane->index);
+}
+
+/* ---- Calls ----------------------------------------------------------------------------------- */
+
+static int
+reply_check(const struct gpuvchan_lane *lane, const struct gpuvchan_record *record, uint32_t bytes)
+{
+    uint32_t room = (uint32_t)record->units * GPUVCHAN_RECORD_UNIT - (uint32_t)sizeof(*record);
+
+    if (record->sequence != lane->writer.front.sequence)
+        return gpuvchan__error(-EPROTO, "lane %u: a reply to record %u, waiting for that to %u", lane->index,
+                               record->sequence, lane->writer.front.sequence);
+    if (bytes > room)
+        return gpuvchan__error(-EPROTO, "lane %u: a reply says %u bytes and has room for %u", lane->index, bytes, room);
+    return 0;
+}
+
+int
+gpuvchan__lane_wait(struct gpuvchan_lane *lane, const void **reply, uint32_t *bytes)
+{
+    struct gpuvchan_record record;
+    int found, error;
+
+    *bytes = 0;
+    *reply = lane->reply;
+    while ((found = gpuvchan__reader_peek(&lane->reader, &record)) == 0) {
+        error = gpuvchan_channel_error(lane->channel);
+
+        if (error == 0)
+            error = gpuvchan__reader_wait(&lane->reader, lane->channel->spin_ns, true);
+        if (error != 0)
+            return lane_error(lane, error);
+    }
+    if (found < 0)
+        return lane_error(lane, found);
+    error = reply_check(lane, &record, (uint32_t)(record.ticket >> 32));
+    if (error != 0)
+        return lane_error(lane, error);
+    gpuvchan__reader_copy(&lane->reader, &record, lane->reply);
+    gpuvchan__reader_advance(&lane->reader, &record);
+    *bytes = (uint32_t)(record.ticket >> 32);
+    return (int32_t)(uint32_t)record.ticket;
+}
+
+int
+gpuvchan_lane_wait_reply(struct gpuvchan_lane *lane, const void **reply, uint32_t *bytes)
+{
+    int status = gpuvchan__lane_wait(lane, reply, bytes);
+
+    return status != 0 ? status : gpuvchan_lane_take_error(lane);
+}
+
+int
+gpuvchan_lane_take_error(struct gpuvchan_lane *lane)
+{
+    /* Pairs with the release in the session's lane: error_seq and the rest are there. */
+    uint64_t word = atomic_load_explicit(&lane->shared->error, memory_order_acquire);
+
+    if (word >> 32 == lane->error_seen)
+        return 0;
+    lane->error_seen = word >> 32;
+    atomic_store_explicit(&lane->shared->error_seen, lane->error_seen, memory_order_release);
+    return (int32_t)(uint32_t)word;
+}
+
+/* ---- Distance and copies --------------------------------------------------------------------- */
+
+static int
+ping(struct gpuvchan_lane *lane, uint64_t *ns)
+{
+    const void *reply;
+    uint32_t bytes;
+    uint64_t start = gpuvchan__now_ns();
+    int error;
+
+    if (!gpuvchan_reserve_call(lane, 0))
+        return gpuvchan_stub_error(lane->channel);
+    gpuvchan_publish_call(lane, 0, WIRE_CONTROL_PING, 0);
+    error = gpuvchan__lane_wait(lane, &reply, &bytes);
+    *ns = gpuvchan__now_ns() - start;
+    return error;
+}
+
+int
+gpuvchan_lane_distance(struct gpuvchan_lane *lane, uint32_t *nanoseconds)
+{
+    uint64_t now = gpuvchan__now_ns(), best = UINT32_MAX, ns = 0;
+
+    if (lane->distance_at == 0 || now - lane->distance_at > DISTANCE_KEEP_NS) {
+        for (int i = 0; i < 12; i++) {
+            int error = ping(lane, &ns);
+
+            if (error < 0)
+                return error;
+            best = ns < best ? ns : best;
+        }
+        lane->distance_ns = (uint32_t)best;
+        lane->distance_at = gpuvchan__now_ns();
+    }
+    *nanoseconds = lane->distance_ns;
+    return 0;
+}
+
+#if defined(__SSE2__)
+/* Stores that leave this core's cache at once, so that a reader under another cache finds them in memory. */
+static void
+copy_streaming(unsigned char *to, const unsigned char *from, size_t bytes)
+{
+    size_t head = (16 - ((uintptr_t)to & 15)) & 15;
+
+    head = head < bytes ? head : bytes;
+    memcpy(to, from, head);
+    to += head, from += head, bytes -= head;
+    for (; bytes >= 64; to += 64, from += 64, bytes -= 64) {
+        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)from);
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from + 16));
+        __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(from + 32));
+        __m128i d = _mm_loadu_si128((const __m128i *)(const void *)(from + 48));
+
+        _mm_stream_si128((__m128i *)(void *)to, a);
+        _mm_stream_si128((__m128i *)(void *)(to + 16), b);
+        _mm_stream_si128((__m128i *)(void *)(to + 32), c);
+        _mm_stream_si128((__m128i *)(void *)(to + 48), d);
+    }
+    memcpy(to, from, bytes);
+    _mm_sfence(); /* streamed stores are weakly ordered: before the record that refers to them */
+}
+#else
+static void
+copy_streaming(unsigned char *to, const unsigned char *from, size_t bytes)
+{
+    memcpy(to, from, bytes);
+}
+#endif
+
+void
+gpuvchan_arena_write(struct gpuvchan_lane *lane, void *to, const void *from, size_t bytes)
+{
+    if (bytes >= 4096 && lane->distance_ns > DISTANCE_FAR_NS)
+        copy_streaming(to, from, bytes);
+    else
+        memcpy(to, from, bytes);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* The host's end: a session serves one guest process, a thread per lane. */
+#ifndef GPUVCHAN_SESSION_H
+#define GPUVCHAN_SESSION_H
+
+#include <pthread.h>
+
+#include <gpuvchan/plugin.h>
+
+#include "ring.h"
+#include "transport.h"
+
+#define SESSION_OFFERS 32u
+
+/* A protocol that the guest has opened. */
+struct session_protocol {
+    const struct gpuvchan_plugin *plugin; /* NULL: slot is free */
+    void *state;
+};
+
+/* The same for one lane, with what a record needs at hand. */
+struct session_lane_protocol {
+    const struct gpuvchan_entry *entries; /* NULL: the lane has not used it yet */
+    uint32_t count;
+    void *state;
+    void *lane_state; /* what lane_open returned */
+};
+
+struct session_lane {
+    struct gpuvchan_session *session;
+    struct wire_lane *shared;
+    struct gpuvchan__reader reader;
+    struct gpuvchan__writer writer;
+    uint32_t index;
+    struct gpuvchan_request request; /* the record being executed */
+    uint32_t error_count;
+    unsigned char *record; /* private copy of the payload being executed */
+    unsigned char *reply;  /* private room for its reply */
+    struct session_lane_protocol protocols[WIRE_PROTOCOLS];
+    /* What other lanes' threads look at: records before this position need not be waited for. */
+    _Atomic uint64_t begun __attribute__((aligned(64)));
+    pthread_t thread;
+    bool running;
+};
+
+struct gpuvchan_session {
+    struct gpuvchan__link *link;
+    struct wire_hello hello;
+    struct gpuvchan_session_limits limits;
+    unsigned char *base;
+    struct wire_region *region;
+    unsigned char *arena;
+    uint64_t arena_bytes;
+    bool same_address;
+    bool fence;
+    uint64_t spin_ns;
+    _Atomic int fault; /* first error that ends the session */
+    _Atomic bool stopping;
+    bool stuck; /* a lane's thread did not end */
+    pthread_mutex_t lock; /* opening protocols, the fault's text */
+    const struct gpuvchan_plugin *offers[SESSION_OFFERS];
+    uint32_t offer_count;
+    struct session_protocol protocols[WIRE_PROTOCOLS];
+    _Atomic uint32_t protocols_open; /* slots 1..n are valid */
+    struct session_lane *lanes[WIRE_LANES_MAX];
+};
+
+/** Ends the session with a named error, told to the log and the guest once. Returns @p error. */
+int gpuvchan__session_fault(struct gpuvchan_session *session, int error, const char *text);
+
+/** Open @p open's protocol for the guest; the slot or the reason goes to @p opened. */
+int gpuvchan__session_open(struct gpuvchan_session *session, const struct wire_open *open, struct wire_opened *opened);
+
+/* session_lane.c */
+struct session_lane *gpuvchan__session_lane_create(struct gpuvchan_session *session, uint32_t index);
+void gpuvchan__session_lane_destroy(struct session_lane *lane);
+/** The lane's thread. */
+void *gpuvchan__session_lane_serve(void *lane);
+void gpuvchan__session_lane_close_states(struct session_lane *lane);
+
+#endif

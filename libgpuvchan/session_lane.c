@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A lane on the host: the thread that takes records, has them executed and answers.
+ *
+ * Design notes
+ *
+ * One record: peek (header checked) → copy to private memory → wait for its turn among the lanes → the
+ * protocol's generated checks → the plugin's handler → reply, or deferred error → advance.
+ *
+ * Turn among the lanes: gpuvchan/protocol.h explains tickets. A lane announces in `begun` the position
+ * behind which nothing of it need be waited for: behind a post once it is executed, behind a call
+ * already when it begins, because the guest's thread is waiting in it and nothing can have come after it.
+ * So a call that blocks stalls no other lane. Waiting is always for smaller tickets, so it ends; a guest
+ * that lies about tickets holds up itself alone, until it dies or is stopped.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "session.h"
+
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+struct session_lane *
+gpuvchan__session_lane_create(struct gpuvchan_session *session, uint32_t index)
+{
+    struct session_lane *lane = aligned_alloc(64, (sizeof(*lane) + 63) & ~(size_t)63);
+    unsigned char *base = session->base + wire_lane_offset(&session->hello, index);
+    unsigned char *command = base + sizeof(struct wire_lane);
+
+    if (!lane)
+        return NULL;
+    memset(lane, 0, sizeof(*lane));
+    lane->session = session;
+    lane->index = index;
+    lane->shared = (struct wire_lane *)(void *)base;
+    gpuvchan__reader_init(&lane->reader, &lane->shared->command, lane->shared->slot, command, session->hello.command_bytes, session->link,
+                          index, true, session->fence);
+    gpuvchan__writer_init(&lane->writer, &lane->shared->reply, lane->shared->slot, command + session->hello.command_bytes,
+                          session->hello.reply_bytes, session->link, index, session->spin_ns);
+    lane->writer.front.fence = session->fence;
+    lane->record = aligned_alloc(64, (lane->reader.record_max + 63) & ~63u);
+    lane->reply = aligned_alloc(64, (gpuvchan__ring_record_max(session->hello.reply_bytes) + 63) & ~63u);
+    if (!lane->record || !lane->reply) {
+        gpuvchan__session_lane_destroy(lane);
+        return NULL;
+    }
+    lane->request = (struct gpuvchan_request){
+        .session = session,
+        .payload = lane->record,
+        .lane = index,
+        .reply = lane->reply,
+        .reply_room = gpuvchan__ring_record_max(session->hello.reply_bytes) - (uint32_t)sizeof(struct gpuvchan_record),
+    };
+    /* Replies are sent in whole units: nothing of ours may be in the rest. */
+    memset(lane->reply, 0, gpuvchan__ring_record_max(session->hello.reply_bytes));
+    return lane;
+}
+
+void
+gpuvchan__session_lane_destroy(struct session_lane *lane)
+{
+    if (!lane)
+        return;
+    free(lane->record);
+    free(lane->reply);
+    free(lane);
+}
+
+void
+gpuvchan__session_lane_close_states(struct session_lane *lane)
+{
+    for (uint32_t slot = 1; slot < WIRE_PROTOCOLS; slot++) {
+        struct session_lane_protocol *mine = &lane->protocols[slot];
+        const struct gpuvchan_plugin *plugin = lane->session->protocols[slot].plugin;
+
+        if (mine->entries && plugin->lane_close)
+            plugin->lane_close(mine->state, mine->lane_state);
+        memset(mine, 0, sizeof(*mine));
+    }
+}
+
+/* ---- Turn among the lanes -------------------------------------------------------------------- */
+
+/* Has @p other a record that was published before ticket @p ticket was taken and is not begun? */
+static bool
+comes_first(const struct session_lane *other, uint64_t ticket)
+{
+    for (;;) {
+        uint64_t at = atomic_load_explicit(&other->begun, memory_order_acquire);
+        uint64_t theirs, word = gpuvchan__reader_word(&other->reader, at, &theirs);
+
+        /* A skip may stand alone for long, until the guest publishes what it made room for. */
+        if (word >> 40 & GPUVCHAN_RECORD_SKIP)
+            word = gpuvchan__reader_word(&other->reader, (at | (other->reader.bytes - 1)) + 1, &theirs);
+        /* If the lane moved on meanwhile, what we read may be from another lap: look again. */
+        if (at == atomic_load_explicit(&other->begun, memory_order_acquire))
+            return word != 0 && theirs < ticket;
+    }
+}
+
+static __attribute__((noinline)) void
+wait_turn(struct session_lane *lane, uint64_t ticket)
+{
+    struct gpuvchan_session *session = lane->session;
+
+    for (uint32_t i = 0; i < session->hello.lanes; i++) {
+        const struct session_lane *other = session->lanes[i];
+        unsigned tries = 0;
+
+        if (i == lane->index ||
+            atomic_load_explicit(&other->shared->guest_state, memory_order_acquire) != WIRE_LANE_OPEN)
+            continue;
+        while (comes_first(other, ticket) && !atomic_load_explicit(&session->stopping, memory_order_relaxed)) {
+            if (++tries % 64 == 0)
+                sched_yield();
+            else
+                gpuvchan__pause();
+        }
+    }
+}
+
+/* ---- Executing ------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) int
+execute_control(struct session_lane *lane, struct gpuvchan_request *request)
+{
+    struct wire_open open;
+    struct wire_opened *opened;
+
+    switch (request->opcode) {
+    case WIRE_CONTROL_PING:
+        return 0;
+    case WIRE_CONTROL_OPEN:
+        opened = gpuvchan_request_reply(request, sizeof(*opened));
+        if (request->bytes < sizeof(open) || !opened)
+            return gpuvchan_request_corrupt(request, "open with %u bytes", request->bytes);
+        memcpy(&open, request->payload, sizeof(open));
+        return gpuvchan__session_open(lane->session, &open, opened);
+    case WIRE_CONTROL_RESET:
+        gpuvchan__session_lane_close_states(lane);
+        return 0;
+    default:
+        return gpuvchan_request_corrupt(request, "unknown control record %u", request->opcode);
+    }
+}
+
+/* The lane's first record for a protocol. */
+static __attribute__((noinline)) int
+lane_join(struct session_lane *lane, uint32_t slot, struct gpuvchan_request *request)
+{
+    struct session_lane_protocol *mine = &lane->protocols[slot];
+    const struct session_protocol *protocol = &lane->session->protocols[slot];
+    int error = 0;
+
+    /* Pairs with the release in open_locked(). */
+    if (slot > atomic_load_explicit(&lane->session->protocols_open, memory_order_acquire))
+        return gpuvchan_request_corrupt(request, "record for protocol %u, which is not open", slot);
+    if (protocol->plugin->lane_open)
+        error = protocol->plugin->lane_open(protocol->state, lane->index, &mine->lane_state);
+    if (error != 0)
+        return error;
+    mine->state = protocol->state;
+    mine->count = protocol->plugin->dispatch->protocol.entries;
+    mine->entries = protocol->plugin->dispatch->entries;
+    return 0;
+}
+
+static __attribute__((noinline)) void
+trace(const struct gpuvchan_request *request, const struct gpuvchan_entry *entry, int status)
+{
+    gpuvchan_log(GPUVCHAN_LOG_INFO, "lane %u #%llu %s %s %u bytes -> %d", request->lane,
+                 (unsigned long long)request->sequence, request->flags & GPUVCHAN_RECORD_CALL ? "call" : "post",
+                 entry->name, request->bytes, status);
+}
+
+static inline int
+execute_plugin(struct session_lane *lane, uint32_t slot, struct gpuvchan_request *request)
+{
+    struct session_lane_protocol *mine = &lane->protocols[slot % WIRE_PROTOCOLS];
+    const struct gpuvchan_entry *entry;
+    int status;
+
+    if (UNLIKELY(slot >= WIRE_PROTOCOLS))
+        return gpuvchan_request_corrupt(request, "record for protocol %u", slot);
+    if (UNLIKELY(!mine->entries)) {
+        status = lane_join(lane, slot, request);
+        if (status != 0)
+            return status;
+    }
+    entry = &mine->entries[request->opcode];
+    if (UNLIKELY(request->opcode >= mine->count || !entry->execute))
+        return gpuvchan_request_corrupt(request, "protocol %u has no entry %u", slot, request->opcode);
+    /* Records come in whole units. */
+    if (UNLIKELY(request->bytes < entry->bytes_min || request->bytes >= entry->bytes_max + GPUVCHAN_RECORD_UNIT))
+        return gpuvchan_request_corrupt(request, "%s with %u bytes, %u to %u are possible", entry->name, request->bytes,
+                                        entry->bytes_min, entry->bytes_max);
+    request->state = mine->state;
+    request->lane_state = mine->lane_state;
+    status = entry->execute(request);
+    if (UNLIKELY(lane->session->limits.trace))
+        trace(request, entry, status);
+    return status;
+}
+
+/* The first failure of a post since the guest last looked stays until it looks again. */
+static void
+defer_error(struct session_lane *lane, int status, uint64_t sequence)
+{
+    uint32_t seen = (uint32_t)atomic_load_explicit(&lane->shared->error_seen, memory_order_acquire);
+
+    if (seen != lane->error_count)
+        return;
+    lane->error_count++;
+    atomic_store_explicit(&lane->shared->error_seq, sequence, memory_order_relaxed);
+    /* Pairs with the acquire in gpuvchan_lane_take_error(). */
+    atomic_store_explicit(&lane->shared->error, (uint64_t)lane->error_count << 32 | (uint32_t)status,
+                          memory_order_release);
+}
+
+/* Where the lane's ring goes on behind the record just peeked. */
+static uint64_t
+position_behind(const struct session_lane *lane, const struct gpuvchan_record *record)
+{
+    bool in_slot = lane->reader.at == lane->reader.slot;
+
+    return lane->reader.head + (in_slot ? 0 : record->units * (uint64_t)GPUVCHAN_RECORD_UNIT);
+}
+
+static inline __attribute__((always_inline)) int
+lane_execute(struct session_lane *lane, const struct gpuvchan_record *record)
+{
+    struct gpuvchan_request *request = &lane->request;
+    bool call = record->flags & GPUVCHAN_RECORD_CALL;
+    int status;
+
+    request->bytes = (uint32_t)record->units * GPUVCHAN_RECORD_UNIT - (uint32_t)sizeof(*record);
+    request->opcode = record->opcode;
+    request->flags = record->flags;
+    request->sequence++;
+    gpuvchan__reader_copy(&lane->reader, record, lane->record);
+    /* Also when it follows the ticket executed last: a smaller one may have been published only since then. */
+    if (record->ticket != 0)
+        wait_turn(lane, record->ticket);
+    if (call)
+        atomic_store_explicit(&lane->begun, position_behind(lane, record), memory_order_release);
+    request->reply_bytes = 0;
+    status = record->slot == 0 ? execute_control(lane, request) : execute_plugin(lane, record->slot, request);
+    if (UNLIKELY(status == -EPROTO) && atomic_load(&lane->session->fault) != 0)
+        return -EPROTO;
+    gpuvchan__reader_advance(&lane->reader, record);
+    if (call)
+        return gpuvchan__writer_reply(&lane->writer, record, status, request->reply, request->reply_bytes);
+    if (status != 0)
+        defer_error(lane, status, request->sequence);
+    return 0;
+}
+
+void *
+gpuvchan__session_lane_serve(void *argument)
+{
+    struct session_lane *lane = argument;
+    struct gpuvchan_session *session = lane->session;
+    bool call = false;
+    int error = 0;
+
+    while (error == 0 && !atomic_load_explicit(&session->stopping, memory_order_relaxed)) {
+        struct gpuvchan_record record;
+        int found = gpuvchan__reader_peek(&lane->reader, &record);
+
+        if (found > 0) {
+            error = lane_execute(lane, &record);
+            call = record.flags & GPUVCHAN_RECORD_CALL;
+        } else {
+            /* After a call the guest is soon back with more; after posts it likes to fill its lines alone. */
+            error = found < 0 ? found : gpuvchan__reader_wait(&lane->reader, session->spin_ns, call);
+        }
+        /* All before here is executed, and skips are passed. */
+        atomic_store_explicit(&lane->begun, lane->reader.head, memory_order_release);
+    }
+    if (error == -EPROTO)
+        gpuvchan__session_fault(session, error, gpuvchan_error_text());
+    return NULL;
+}
+
+/* ---- Services to generated code -------------------------------------------------------------- */
+
+int
+gpuvchan_request_corrupt(struct gpuvchan_request *request, const char *format, ...)
+{
+    char what[160], text[WIRE_FAULT_TEXT];
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(what, sizeof(what), format, list);
+    va_end(list);
+    snprintf(text, sizeof(text), "lane %u, record %llu: %s", request->lane, (unsigned long long)request->sequence,
+             what);
+    return gpuvchan__session_fault(request->session, -EPROTO, text);
+}
