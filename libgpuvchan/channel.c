@@ -22,7 +22,7 @@
 
 #define DEFAULT_ARENA (256ull << 20)
 #define DEFAULT_LANES 16u
-#define DEFAULT_COMMAND (256u << 10)
+#define DEFAULT_COMMAND (1u << 20)
 #define DEFAULT_REPLY (64u << 10)
 #define DEFAULT_TIMEOUT_MS 10000u
 #define DEFAULT_SPIN_US 50

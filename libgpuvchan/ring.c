@@ -214,9 +214,21 @@ gpuvchan__writer_reply(struct gpuvchan__writer *writer, const struct gpuvchan_re
         atomic_thread_fence(memory_order_seq_cst);
     else
         atomic_signal_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(writer->front.peer_asleep, memory_order_relaxed) != 0)
-        writer->link->transport->ring(writer->link, writer->lane);
+    if (atomic_load_explicit(writer->front.peer_asleep, memory_order_relaxed) & 1)
+        gpuvchan__writer_wake(writer);
     return 0;
+}
+
+void
+gpuvchan__writer_wake(struct gpuvchan__writer *writer)
+{
+    uint32_t sleep = atomic_load_explicit(writer->front.peer_asleep, memory_order_relaxed);
+
+    /* Waking takes a while, and what is published meanwhile needs no other bell. */
+    if (!(sleep & 1) || sleep == writer->rung)
+        return;
+    writer->rung = sleep;
+    writer->link->transport->ring(writer->link, writer->lane);
 }
 
 /* ---- Reader ---------------------------------------------------------------------------------- */
@@ -257,6 +269,9 @@ gpuvchan__reader_refuse(const struct gpuvchan__reader *reader, uint64_t word, ui
     if (size == 0 || size > left)
         return gpuvchan__error(-EPROTO, "lane %u: record of %llu bytes where %llu are possible", reader->lane,
                                (unsigned long long)size, (unsigned long long)left);
+    if ((word >> 40 & 0xff) == GPUVCHAN_RECORD_SKIP)
+        return gpuvchan__error(-EPROTO, "lane %u: skip of %llu bytes does not end the lap", reader->lane,
+                               (unsigned long long)size);
     if (reader->in_order && sequence != expected)
         return gpuvchan__error(-EPROTO, "lane %u: record %u where %u was due: repeated or lost", reader->lane, sequence,
                                expected);
@@ -308,13 +323,13 @@ gpuvchan__reader_wait(struct gpuvchan__reader *reader, uint64_t spin_ns, bool ea
         return 0;
     if (reader->published != reader->head)
         gpuvchan__reader_publish(reader);
-    atomic_store_explicit(&reader->shared->consumer_asleep, 1, memory_order_relaxed);
+    atomic_store_explicit(&reader->shared->consumer_asleep, ++reader->sleeps, memory_order_relaxed);
     /* Pairs with the writer's fence after it published: it sees that we sleep, or we see its record. */
     atomic_thread_fence(memory_order_seq_cst);
     if (!reader->fence)
         reader->link->transport->fence_peer(reader->link);
     if (!reader_ready(reader))
         error = reader->link->transport->wait(reader->link, reader->lane, -1);
-    atomic_store_explicit(&reader->shared->consumer_asleep, 0, memory_order_relaxed);
+    atomic_store_explicit(&reader->shared->consumer_asleep, ++reader->sleeps, memory_order_relaxed);
     return reader_ready(reader) ? 0 : error;
 }

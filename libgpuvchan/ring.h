@@ -22,6 +22,7 @@ struct gpuvchan__writer {
     uint64_t cleared; /* memory from tail up to here is free and zero */
     struct gpuvchan__link *link;
     uint32_t lane;
+    uint32_t rung; /* the reader's sleep that the bell was rung for */
     uint64_t spin_ns;
 };
 
@@ -42,6 +43,9 @@ int gpuvchan__writer_room(struct gpuvchan__writer *writer, uint32_t bytes, unsig
 int gpuvchan__writer_reply(struct gpuvchan__writer *writer, const struct gpuvchan_record *call, int32_t status,
                            const void *payload, uint32_t bytes);
 
+/** Rings the reader's doorbell, once per sleep. */
+void gpuvchan__writer_wake(struct gpuvchan__writer *writer);
+
 struct gpuvchan__reader {
     const unsigned char *ring;
     const unsigned char *slot;
@@ -56,7 +60,8 @@ struct gpuvchan__reader {
     bool in_order;     /* records are numbered one after the other (commands) */
     struct gpuvchan__link *link;
     uint32_t lane;
-    uint32_t fence; /* 1: the writer fences by itself; 0: this side fences it before sleeping */
+    uint32_t sleeps; /* odd while asleep */
+    uint32_t fence;  /* 1: the writer fences by itself; 0: this side fences it before sleeping */
 };
 
 void gpuvchan__reader_init(struct gpuvchan__reader *reader, struct wire_ring *shared, const void *slot,
@@ -170,7 +175,8 @@ ring_peek(struct gpuvchan__reader *reader, struct gpuvchan_record *record)
         size = (uint64_t)record->units * GPUVCHAN_RECORD_UNIT;
         if (__builtin_expect(size - 1 < most && record->flags <= GPUVCHAN_RECORD_CALL && in_sequence(reader, record), 1))
             return 1;
-        if (record->flags != GPUVCHAN_RECORD_SKIP || size != left)
+        /* A skip is smaller than the record that did not fit. Else one of a whole lap would be taken for ever. */
+        if (record->flags != GPUVCHAN_RECORD_SKIP || size != left || size > reader->record_max)
             return gpuvchan__reader_refuse(reader, word, most);
         reader->head += size;
     }

@@ -408,6 +408,14 @@ check_memfd(int memfd, uint64_t bytes)
     return 0;
 }
 
+static const struct wire_welcome not_a_hello = {
+    .magic = WIRE_MAGIC,
+    .major = WIRE_MAJOR,
+    .minor = WIRE_MINOR,
+    .status = -EPROTO,
+    .text = "what the guest sent is not a hello with a region",
+};
+
 static int
 local_receive(int fd, struct wire_hello *hello, uint32_t timeout_ms, struct gpuvchan__link **out)
 {
@@ -422,6 +430,8 @@ local_receive(int fd, struct wire_hello *hello, uint32_t timeout_ms, struct gpuv
         *out = &l->link;
         return 0;
     }
+    if (got == 0 || got == -EPROTO)
+        send_message(fd, &not_a_hello, sizeof(not_a_hello), NULL, 0);
     local_close(&l->link);
     if (got == -ETIMEDOUT)
         return gpuvchan__error(got, "the guest did not say hello within %u ms", timeout_ms);

@@ -61,7 +61,7 @@
 struct wire_ring {
     _Atomic uint64_t head; /* consumer: consumed up to here */
     uint8_t pad0[56];
-    _Atomic uint32_t consumer_asleep; /* consumer: 1 = ring my doorbell when you publish */
+    _Atomic uint32_t consumer_asleep; /* consumer: odd = ring my doorbell, once, when you publish; counts its sleeps */
     uint8_t pad1[60];
     _Atomic uint32_t producer_asleep; /* producer: 1 = ring my doorbell when you advance head */
     uint8_t pad2[60];

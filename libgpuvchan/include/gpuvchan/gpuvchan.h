@@ -109,7 +109,7 @@ struct gpuvchan_channel_options {
     size_t size;
     uint64_t arena_bytes;   /**< shared memory for bulk data; default 256 MiB, or GPUVCHAN_ARENA (accepts K, M, G) */
     uint32_t lanes;         /**< guest threads that may be active at once; default 16, at most 64 */
-    uint32_t command_bytes; /**< command ring of a lane, a power of two; default 256 KiB */
+    uint32_t command_bytes; /**< command ring of a lane, a power of two; default 1 MiB */
     uint32_t reply_bytes;   /**< reply ring of a lane, a power of two; default 64 KiB */
     uint32_t timeout_ms;    /**< longest wait for the handshake; default 10000 */
     int32_t spin_us;        /**< how long a wait spins before it sleeps; default 50, -1: never spin */
@@ -184,7 +184,7 @@ GPUVCHAN_EXPORT int gpuvchan_lane_take_error(struct gpuvchan_lane *lane);
 
 /**
  * Round trip time of an empty call on this lane in nanoseconds, re-measured when the last measurement
- * is older than 200 ms. Tells how far apart the two sides' cores are. Blocks for a few round trips.
+ * is older than 5 ms. Tells how far apart the two sides' cores are. Blocks for a few round trips.
  */
 GPUVCHAN_EXPORT int gpuvchan_lane_distance(struct gpuvchan_lane *lane, uint32_t *nanoseconds);
 

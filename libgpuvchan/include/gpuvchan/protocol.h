@@ -172,7 +172,7 @@ gpuvchan_publish_at(struct gpuvchan_lane *lane, unsigned char *at, uint32_t byte
         atomic_thread_fence(memory_order_seq_cst);
     else
         atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(atomic_load_explicit(front->peer_asleep, memory_order_relaxed) != 0, 0))
+    if (__builtin_expect(atomic_load_explicit(front->peer_asleep, memory_order_relaxed) & 1, 0))
         gpuvchan_lane_ring_doorbell(lane);
 }
 

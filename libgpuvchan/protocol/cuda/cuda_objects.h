@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the host's handle tables hold for CUDA: objects of the plugin, which knows the driver's own handle
+ * behind each. Incomplete here, and nothing to the guest.
+ */
+#ifndef GPUVCHAN_CUDA_OBJECTS_H
+#define GPUVCHAN_CUDA_OBJECTS_H
+
+typedef struct cuda_context *cuda_context_ref;
+typedef struct cuda_module *cuda_module_ref;
+typedef struct cuda_function *cuda_function_ref;
+typedef struct cuda_stream *cuda_stream_ref;
+typedef struct cuda_event *cuda_event_ref;
+
+#endif

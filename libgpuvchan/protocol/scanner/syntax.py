@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Lines and words: a protocol file as statements, each with the indented lines that belong to it."""
+
+import re
+from dataclasses import dataclass, field
+from typing import List
+
+
+class ScanError(Exception):
+    """What is wrong with a protocol file, as "file:line: message, what to do"."""
+
+    def __init__(self, file, line, message):
+        super().__init__(f"{file}:{line}: {message}")
+
+
+@dataclass(frozen=True)
+class Word:
+    text: str
+    quoted: bool = False
+
+
+@dataclass
+class Statement:
+    line: int
+    words: List[Word]
+    body: List["Statement"] = field(default_factory=list)
+
+
+_WORD = re.compile(r'\s*(?:(?P<comment>#.*)|"(?P<string>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s"#]+))')
+
+
+def _split(file, line, text):
+    words, at, text = [], 0, text.rstrip()
+    while at < len(text):
+        match = _WORD.match(text, at)
+        if match is None:
+            raise ScanError(file, line, 'a string does not end, close it with "')
+        if match.group("string") is not None:
+            words.append(Word(re.sub(r"\\(.)", r"\1", match.group("string")), quoted=True))
+        elif match.group("bare") is not None:
+            words.append(Word(match.group("bare")))
+        at = match.end()
+    return words
+
+
+def _logical_lines(text):
+    """Physical lines with those joined that end in a backslash; numbered by their first one."""
+    pending, first = "", 0
+    for number, line in enumerate(text.split("\n"), 1):
+        first = first or number
+        if line.endswith("\\"):
+            pending += line[:-1].rstrip() + " "
+            continue
+        yield first, pending + (line.lstrip() if pending else line)
+        pending, first = "", 0
+    if pending:
+        yield first, pending
+
+
+def read_statements(file, text):
+    """The file's statements in order. Blank lines and comments are gone."""
+    statements = []
+    for number, line in _logical_lines(text):
+        words = _split(file, number, line)
+        if not words:
+            continue
+        indent = line[:len(line) - len(line.lstrip())]
+        if "\t" in indent:
+            raise ScanError(file, number, "a tab before the first word, indent by spaces")
+        if not indent:
+            statements.append(Statement(number, words))
+        elif not statements:
+            raise ScanError(file, number, "an indented line belongs to an entry above it, and there is none: "
+                                          "begin the file with an unindented protocol line")
+        else:
+            statements[-1].body.append(Statement(number, words))
+    return statements
