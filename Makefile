@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: MIT
+# libgpuvchan. `make help` lists the targets.
+
+VERSION := 0.1.0
+SONAME := libgpuvchan.so.0
+
+# Where things go. BUILD differs per kind of build, so that they do not disturb each other.
+SANITIZE ?=
+BUILD ?= build$(if $(SANITIZE),-$(firstword $(subst $(comma), ,$(SANITIZE))))
+PREFIX ?= /usr/local
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+PLUGINDIR := $(LIBDIR)/gpuvchan/plugins
+GUESTLIBDIR := $(LIBDIR)/gpuvchan/guest
+SIMDIR := $(LIBDIR)/gpuvchan/sim
+
+comma := ,
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
+
+# ---- What is built from what -----------------------------------------------------------------------
+
+LIB_SRCS := $(wildcard libgpuvchan/*.c)
+-include host/build.mk bench/build.mk host/cuda/build.mk host/cuda/sim/build.mk guest/cuda/build.mk
+HOST_SRCS ?= $(wildcard host/*.c)
+SCANNER := libgpuvchan/protocol/scanner/gpuvchan-scanner
+SCANNER_SRCS := $(wildcard libgpuvchan/protocol/scanner/*.py) $(SCANNER)
+GEN := $(BUILD)/gen
+
+BINARIES := gpuvchan-host gpuvchan-run gpuvchan-bench hello-client sharpen-client vectoradd matmul
+PLUGINS := cuda hello sharpen
+TARGETS := $(BUILD)/lib/$(SONAME) $(BINARIES:%=$(BUILD)/bin/%) $(BUILD)/bin/gpuvchan-scanner \
+	$(PLUGINS:%=$(BUILD)/lib/gpuvchan/plugins/%.so) $(BUILD)/lib/gpuvchan/sim/libcuda.so.1 \
+	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1
+
+# ---- Flags -----------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+CFLAGS ?= -O2 -g
+# The thread sanitizer knows no fences, and gcc says so at each; ours order atomics, which it does follow.
+OWN_CFLAGS := -std=gnu11 -fPIC -fno-plt -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) \
+	$(if $(WERROR),-Werror) -MMD -MP \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined) \
+	$(if $(filter thread,$(SANITIZE)),-Wno-tsan)
+OWN_CPPFLAGS := -D_GNU_SOURCE -Ilibgpuvchan/include -I$(GEN)
+OWN_LDFLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed
+DIRS_CPPFLAGS := -DGPUVCHAN_PLUGINDIR='"$(PLUGINDIR)"' -DGPUVCHAN_SYSCONFDIR='"$(SYSCONFDIR)"' \
+	-DGPUVCHAN_GUESTLIBDIR='"$(GUESTLIBDIR)"' -DGPUVCHAN_SIMDIR='"$(SIMDIR)"'
+
+# Flags of a folder's objects: by the first prefix that fits.
+flags_libgpuvchan := -Ilibgpuvchan -ftls-model=initial-exec
+flags_host := -Ihost $(shell pkg-config --cflags $(HOST_PKGS) 2>/dev/null) $(DIRS_CPPFLAGS)
+flags_host/cuda := -Ihost/cuda -Ilibgpuvchan/protocol/cuda $(DIRS_CPPFLAGS)
+flags_host/cuda/sim := -Ihost/cuda/sim -Ilibgpuvchan/protocol/cuda
+flags_guest := $(DIRS_CPPFLAGS)
+flags_guest/cuda := -Iguest/cuda -Ilibgpuvchan/protocol/cuda
+flags_bench := -Ibench -DGPUVCHAN_LIBDIR='"$(LIBDIR)"' -Ilibgpuvchan/protocol/cuda $(BENCH_CPPFLAGS) $(shell pkg-config --cflags $(BENCH_PKGS) 2>/dev/null)
+flags_examples/cuda := -Ilibgpuvchan/protocol/cuda
+flags_gen := -Ibench -Ihost/cuda -Ilibgpuvchan/protocol/cuda -Iexamples/sharpen
+folder_flags = $(or $(flags_$(patsubst %/,%,$(dir $(1)))),$(flags_$(firstword $(subst /, ,$(1)))))
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.PHONY: all demo check check-more fuzz deps deps-check install uninstall clean help lib format
+
+# ---- Entry points ----------------------------------------------------------------------------------
+
+all: $(TARGETS) ## build everything (the default)
+
+help: ## list the targets
+	@echo "Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+	@echo "Variables: BUILD=dir PREFIX=/usr/local DESTDIR= CC=gcc|clang CFLAGS= SANITIZE=address,undefined|thread V=1 WERROR=1"
+
+demo: deps ## install what is missing, build, run CUDA programs and the ring benchmark
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)BUILD=$(BUILD) examples/demo.sh
+
+check: deps-check ## install what is missing, build, run every test that needs neither Xen nor a GPU
+	$(Q)BUILD=$(BUILD) tests/check.sh
+
+fuzz: deps-check ## run every fuzzer for FUZZ_SECONDS (default 600)
+	$(Q)tests/fuzz.sh $(or $(FUZZ_SECONDS),600)
+
+deps: ## install the Debian packages that building needs
+	$(Q)./tests/install-packages.sh build
+
+deps-check:
+	$(Q)./tests/install-packages.sh build check
+
+clean: ## remove what was built
+	rm -rf build build-*
+
+format: ## put all C files into the house's layout
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# ---- Rules -----------------------------------------------------------------------------------------
+
+$(BUILD)/obj/%.o: %.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(OWN_CPPFLAGS) $(call folder_flags,$<) $(OWN_CFLAGS) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/obj/gen/%.o: $(GEN)/%.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(OWN_CPPFLAGS) $(flags_gen) $(OWN_CFLAGS) $(CFLAGS) -c $< -o $@
+
+# The folders that are compiled in: with another PREFIX these are compiled again.
+$(BUILD)/folders: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' $(DIRS_CPPFLAGS) | cmp -s - $@ || printf '%s\n' $(DIRS_CPPFLAGS) >$@
+FORCE:
+$(call objects,$(HOST_SRCS) $(CUDA_PLUGIN_SRCS) guest/gpuvchan-run.c): $(BUILD)/folders
+
+# $(1) output, $(2) objects, $(3) flags and libraries
+define link
+	$(call say,LINK,$(1))
+	@mkdir -p $(dir $(1))
+	$(Q)$(CC) $(CFLAGS) $(OWN_LDFLAGS) $(LDFLAGS) -o $(1) $(2) $(3)
+endef
+
+rpath_bin := -Wl,-rpath,'$$ORIGIN/../lib'$(if $(MULTIARCH),:'$$ORIGIN/../lib/$(MULTIARCH)')
+rpath_plugin := -Wl,-rpath,'$$ORIGIN/../..'
+link_own := -L$(BUILD)/lib -l:$(SONAME)
+
+# Generated code: three headers and a source per protocol file.
+define protocol
+$(GEN)/$(1)-guest.h: $(2) $(SCANNER_SRCS)
+	$$(call say,SCAN,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$(SCANNER) guest $(2) -o $$@
+$(GEN)/$(1)-host.h: $(2) $(SCANNER_SRCS)
+	$$(call say,SCAN,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$(SCANNER) host-header $(2) -o $$@
+$(GEN)/$(1)-host.c: $(2) $(SCANNER_SRCS) $(GEN)/$(1)-host.h
+	$$(call say,SCAN,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$(SCANNER) host $(2) -o $$@
+$(GEN)/$(1)-symbols.h: $(2) $(SCANNER_SRCS)
+	$$(call say,SCAN,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$(SCANNER) symbols $(2) -o $$@
+endef
+$(eval $(call protocol,cuda,libgpuvchan/protocol/cuda/cuda.gpv))
+$(eval $(call protocol,hello,examples/hello/hello.gpv))
+$(eval $(call protocol,sharpen,examples/sharpen/sharpen.gpv))
+$(eval $(call protocol,bench,bench/bench.gpv))
+.SECONDARY: $(foreach p,cuda hello sharpen bench,$(GEN)/$(p)-guest.h $(GEN)/$(p)-host.h $(GEN)/$(p)-host.c $(GEN)/$(p)-symbols.h)
+
+# ---- The library -----------------------------------------------------------------------------------
+
+lib: $(BUILD)/lib/$(SONAME) ## build the library alone
+
+$(BUILD)/lib/$(SONAME): $(call objects,$(LIB_SRCS)) libgpuvchan/gpuvchan.map
+	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-soname$(comma)$(SONAME) -Wl$(comma)--version-script=libgpuvchan/gpuvchan.map -Wl$(comma)-z$(comma)defs$(if $(SANITIZE),$(comma)-z$(comma)undefs) -lpthread)
+	$(Q)ln -sf $(SONAME) $(BUILD)/lib/libgpuvchan.so
+
+$(BUILD)/bin/gpuvchan-scanner: $(SCANNER_SRCS)
+	@mkdir -p $(@D) $(BUILD)/share/gpuvchan/scanner
+	$(Q)cp libgpuvchan/protocol/scanner/*.py $(BUILD)/share/gpuvchan/scanner/
+	$(Q)install -m755 $(SCANNER) $@
+
+# ---- Host ------------------------------------------------------------------------------------------
+
+$(BUILD)/bin/gpuvchan-host: $(call objects,$(HOST_SRCS)) $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),$(rpath_bin) $(link_own) $(shell pkg-config --libs $(HOST_PKGS)) -ldl -lpthread)
+
+$(call objects,$(CUDA_PLUGIN_SRCS)): $(GEN)/cuda-host.h
+$(BUILD)/lib/gpuvchan/plugins/cuda.so: $(call objects,$(CUDA_PLUGIN_SRCS)) $(BUILD)/obj/gen/cuda-host.o $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),-shared $(rpath_plugin) $(link_own) -ldl -lpthread)
+
+$(BUILD)/lib/gpuvchan/sim/libcuda.so.1: $(call objects,$(SIM_SRCS))
+	$(call link,$@,$^,-shared -Wl$(comma)-soname$(comma)libcuda.so.1 -lm -lpthread)
+
+# ---- Guest -----------------------------------------------------------------------------------------
+
+$(BUILD)/bin/gpuvchan-run: $(call objects,guest/gpuvchan-run.c) $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),$(rpath_bin) $(link_own))
+
+$(call objects,$(GUEST_CUDA_SRCS)): $(GEN)/cuda-guest.h $(GEN)/cuda-symbols.h
+$(BUILD)/lib/gpuvchan/guest/libcuda.so.1: $(call objects,$(GUEST_CUDA_SRCS)) $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-soname$(comma)libcuda.so.1 $(rpath_plugin) $(link_own) -lpthread)
+
+# ---- Examples --------------------------------------------------------------------------------------
+
+$(call objects,examples/hello/client.c): $(GEN)/hello-guest.h
+$(call objects,examples/hello/plugin.c): $(GEN)/hello-host.h
+$(BUILD)/bin/hello-client: $(call objects,examples/hello/client.c) $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),$(rpath_bin) $(link_own))
+$(BUILD)/lib/gpuvchan/plugins/hello.so: $(call objects,examples/hello/plugin.c) $(BUILD)/obj/gen/hello-host.o $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),-shared $(rpath_plugin) $(link_own))
+
+$(call objects,examples/sharpen/client.c): $(GEN)/sharpen-guest.h
+$(call objects,examples/sharpen/plugin.c): $(GEN)/sharpen-host.h
+$(BUILD)/bin/sharpen-client: $(call objects,examples/sharpen/client.c) $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),$(rpath_bin) $(link_own) $(shell pkg-config --libs libpng))
+$(BUILD)/lib/gpuvchan/plugins/sharpen.so: $(call objects,examples/sharpen/plugin.c) $(BUILD)/obj/gen/sharpen-host.o $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),-shared $(rpath_plugin) $(link_own))
+
+# Linked as any CUDA program is: to libcuda.so.1, without a path of ours.
+$(BUILD)/bin/vectoradd $(BUILD)/bin/matmul: $(BUILD)/bin/%: $(BUILD)/obj/examples/cuda/%.o $(BUILD)/lib/gpuvchan/sim/libcuda.so.1
+	$(call link,$@,$<,-L$(BUILD)/lib/gpuvchan/sim -l:libcuda.so.1 -lm)
+
+# ---- Bench -----------------------------------------------------------------------------------------
+
+$(call objects,bench/own.c): $(GEN)/bench-guest.h $(GEN)/bench-host.h
+$(BUILD)/bin/gpuvchan-bench: $(call objects,$(BENCH_SRCS)) $(BUILD)/obj/gen/bench-host.o $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),$(rpath_bin) $(link_own) $(shell pkg-config --libs $(BENCH_PKGS)) $(BENCH_LDLIBS) -ldl -lpthread)
+
+# ---- Install ---------------------------------------------------------------------------------------
+
+INSTALL_LIST = $(BUILD)/installed
+
+install: all ## install to DESTDIR and PREFIX
+	$(Q)DESTDIR='$(DESTDIR)' BUILD='$(BUILD)' VERSION='$(VERSION)' SONAME='$(SONAME)' PREFIX='$(PREFIX)' \
+	BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DATADIR='$(DATADIR)' \
+	SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' ./libgpuvchan/install.sh install
+
+uninstall: ## remove what install has put there
+	$(Q)DESTDIR='$(DESTDIR)' BUILD='$(BUILD)' VERSION='$(VERSION)' SONAME='$(SONAME)' PREFIX='$(PREFIX)' \
+	BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DATADIR='$(DATADIR)' \
+	SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' ./libgpuvchan/install.sh uninstall
+
+# ---- Tests -----------------------------------------------------------------------------------------
+
+-include tests/build.mk
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
