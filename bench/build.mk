@@ -1,0 +1,42 @@
+# gpuvchan-bench: what it is made of. Lists variables only.
+#
+# libxenvchan's own ring code comes from the static library alone, so that its
+# calls to Xen's other libraries meet the stand-ins of xen_standin.c; the tool
+# must not be linked with these libraries, nor with -rdynamic. ck_ring is all in
+# a header. Where one of the two is missing the tool says so and measures the
+# rest. --plot FILE.png runs rsvg-convert, if there is one.
+
+BENCH_SRCS := \
+	bench/main.c \
+	bench/options.c \
+	bench/run.c \
+	bench/measure.c \
+	bench/pair.c \
+	bench/host.c \
+	bench/report.c \
+	bench/plot.c \
+	bench/progress.c \
+	bench/reference.c \
+	bench/peer_xenvchan.c \
+	bench/peer_ck.c \
+	bench/peer_stream.c \
+	bench/peer_wake.c \
+	bench/own.c \
+	bench/cuda.c \
+	bench/cuda_side.c
+
+BENCH_PKGS := jansson
+BENCH_CPPFLAGS := -D_GNU_SOURCE
+BENCH_LDLIBS := -lm
+
+ifeq ($(shell pkg-config --exists ck && echo yes),yes)
+BENCH_CPPFLAGS += -DHAVE_CK $(shell pkg-config --cflags ck)
+endif
+
+# A compiler that finds the archive prints its path, otherwise the bare name.
+BENCH_XENVCHAN := $(shell $(CC) -print-file-name=libxenvchan.a)
+ifneq ($(BENCH_XENVCHAN),libxenvchan.a)
+BENCH_SRCS += bench/xen_standin.c
+BENCH_CPPFLAGS += -DHAVE_XENVCHAN
+BENCH_LDLIBS += $(BENCH_XENVCHAN)
+endif
