@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files about contexts share. */
+#ifndef CUDA_GUEST_CONTEXT_H
+#define CUDA_GUEST_CONTEXT_H
+
+#include "device.h"
+
+/**
+ * Contexts' beginnings and ends, and the users of primary ones. Held during the calls to the host that begin
+ * and end them: nobody else may do so meanwhile.
+ */
+extern pthread_mutex_t cuda_guest_contexts_lock;
+
+static inline CUcontext
+cuda_guest_context_handle(const struct cuda_guest_context *context)
+{
+    return context ? cuda_guest_handle(&context->object) : NULL;
+}
+
+/* thread.c */
+/** Has the thread's lane act in the context that the host knows as @p wire; 0: in none. */
+CUresult cuda_guest_tell(struct cuda_guest_thread *self, uint32_t wire);
+/** For calls that need a lane and no context. */
+CUresult cuda_guest_enter_outside(struct cuda_guest_thread **self);
+CUresult cuda_guest_push(struct cuda_guest_thread *self, struct cuda_guest_context *context);
+
+/* context.c */
+/** A context for the application, which the host does not know yet. */
+CUresult cuda_guest_context_create(int device, bool primary, struct cuda_guest_context **out);
+/** The host has made it, as @p wire. */
+void cuda_guest_context_begin(struct cuda_guest_context *context, uint32_t wire);
+/** Ends it on the host and drops what was in it. With the contexts' lock. */
+CUresult cuda_guest_context_end(struct cuda_guest_thread *self, struct cuda_guest_context *context);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pinned memory: a buffer of the arena that the host has registered with the device. Where the worker maps the
+ * arena at the same address, the pointer is the device's address as well, as unified addressing promises.
+ */
+#include "guest.h"
+
+#define HOST_ALLOC_FLAGS (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
+
+/* The range for the host's pointer, and another one if the device has an address of its own for it. */
+static CUresult
+keep(const struct cuda_guest_range *range)
+{
+    struct cuda_guest_range alias = *range;
+    CUresult result = cuda_guest_range_add(range);
+
+    if (result != CUDA_SUCCESS || range->device == range->start)
+        return result;
+    alias.start = range->device;
+    alias.kind = CUDA_GUEST_ALIAS;
+    alias.buffer = NULL; /* goes with the other */
+    result = cuda_guest_range_add(&alias);
+    if (result != CUDA_SUCCESS)
+        cuda_guest_range_take(range->start, CUDA_GUEST_PINNED, &alias);
+    return result;
+}
+
+static CUresult
+pin(struct cuda_guest_thread *self, struct gpuvchan_buffer *buffer, size_t bytes, unsigned flags)
+{
+    struct gpuvchan_reference memory = {.offset = gpuvchan_buffer_offset(buffer),
+                                        .bytes = gpuvchan_buffer_size(buffer)};
+    struct cuda_guest_range range = {.start = (uintptr_t)gpuvchan_buffer_data(buffer),
+                                     .bytes = bytes,
+                                     .kind = CUDA_GUEST_PINNED,
+                                     .flags = flags | CU_MEMHOSTALLOC_DEVICEMAP,
+                                     .context = cuda_guest_current(self),
+                                     .buffer = buffer,
+                                     .host = gpuvchan_buffer_data(buffer)};
+    CUdeviceptr address = 0;
+    CUresult result = cuda_guest_settle(self);
+
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_result(cuda_host_register_on(&cuda_guest.client, self->lane, memory, flags, &address));
+    if (result != CUDA_SUCCESS)
+        return result;
+    range.device = address;
+    result = keep(&range);
+    if (result != CUDA_SUCCESS)
+        cuda_host_unregister_on(&cuda_guest.client, self->lane, memory);
+    return result;
+}
+
+ENTRY
+cuMemHostAlloc(void **pointer, size_t bytes, unsigned int flags)
+{
+    struct cuda_guest_thread *self;
+    struct gpuvchan_buffer *buffer;
+    CUresult result = cuda_guest_enter(&self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!pointer || flags & ~(unsigned)HOST_ALLOC_FLAGS)
+        return CUDA_ERROR_INVALID_VALUE;
+    *pointer = NULL;
+    if (bytes == 0)
+        return CUDA_SUCCESS;
+    if (gpuvchan_buffer_create(cuda_guest.channel, bytes, &buffer) != 0)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    result = pin(self, buffer, bytes, flags);
+    if (result == CUDA_SUCCESS)
+        *pointer = gpuvchan_buffer_data(buffer);
+    else
+        gpuvchan_buffer_destroy(buffer);
+    return result;
+}
+
+ENTRY
+cuMemAllocHost_v2(void **pointer, size_t bytes)
+{
+    return cuMemHostAlloc(pointer, bytes, 0);
+}
+
+ENTRY
+cuMemFreeHost(void *pointer)
+{
+    struct cuda_guest_thread *self;
+    struct cuda_guest_range range, alias;
+    struct gpuvchan_reference memory;
+    CUresult result = cuda_guest_enter(&self);
+
+    if (result != CUDA_SUCCESS || !pointer)
+        return result;
+    if (!cuda_guest_range_take((uintptr_t)pointer, CUDA_GUEST_PINNED, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (range.device != range.start)
+        cuda_guest_range_take(range.device, CUDA_GUEST_ALIAS, &alias);
+    memory.offset = gpuvchan_buffer_offset(range.buffer);
+    memory.bytes = gpuvchan_buffer_size(range.buffer);
+    /* The driver waits for copies that are under way before it lets go of the memory; only then is it free. */
+    result = cuda_guest_result(cuda_host_unregister_on(&cuda_guest.client, self->lane, memory));
+    gpuvchan_buffer_destroy(range.buffer);
+    return result;
+}
+
+/* ---- What is known --------------------------------------------------------------------------- */
+
+static CUresult
+pinned_find(const void *pointer, struct cuda_guest_range *range)
+{
+    if (cuda_guest_range_find((uintptr_t)pointer, range) && range->kind == CUDA_GUEST_PINNED)
+        return CUDA_SUCCESS;
+    return CUDA_ERROR_INVALID_VALUE;
+}
+
+ENTRY
+cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *pointer, unsigned int flags)
+{
+    struct cuda_guest_thread *self;
+    struct cuda_guest_range range;
+    CUresult result = cuda_guest_enter(&self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!address || flags != 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = pinned_find(pointer, &range);
+    if (result == CUDA_SUCCESS)
+        *address = range.device + ((uintptr_t)pointer - range.start);
+    return result;
+}
+
+ENTRY
+cuMemHostGetFlags(unsigned int *flags, void *pointer)
+{
+    struct cuda_guest_thread *self;
+    struct cuda_guest_range range;
+    CUresult result = cuda_guest_enter(&self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = pinned_find(pointer, &range);
+    if (result == CUDA_SUCCESS)
+        *flags = range.flags;
+    return result;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How large a module image is: the API gives an address and no length.
+ *
+ * Design notes: the application is trusted not to lie about its image, but a damaged file should be an error and
+ * not a crash, so headers are checked for sense before their sizes are believed. PTX is text and ends
+ * with a NUL. An ELF image ends behind the last thing that its headers name. A fatbin says its size, and
+ * another one may follow it at once; whether there is memory to look at is asked of the kernel.
+ */
+#include <elf.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define WRAPPER_MAGIC 0x466243b1u
+#define FATBIN_MAGIC 0xba55ed50u
+#define IMAGE_MAX ((uint64_t)4 << 30)
+
+/* What nvcc puts around a fatbin. */
+struct wrapper {
+    uint32_t magic, version;
+    const void *data;
+    const void *more;
+};
+
+struct fatbin {
+    uint32_t magic;
+    uint16_t version, header_bytes;
+    uint64_t bytes; /* behind the header */
+};
+
+static uint64_t
+larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The end of @p count entries of @p bytes at @p offset, or IMAGE_MAX if that makes no sense. */
+static uint64_t
+table_end(uint64_t offset, uint64_t count, uint64_t bytes)
+{
+    return offset < IMAGE_MAX && count * bytes < IMAGE_MAX ? offset + count * bytes : IMAGE_MAX;
+}
+
+static size_t
+elf_bytes(const unsigned char *image)
+{
+    Elf64_Ehdr head;
+    uint64_t end;
+
+    memcpy(&head, image, sizeof(head));
+    if (head.e_ident[EI_CLASS] != ELFCLASS64 || (head.e_shnum && head.e_shentsize != sizeof(Elf64_Shdr)) ||
+        (head.e_phnum && head.e_phentsize != sizeof(Elf64_Phdr)))
+        return 0;
+    end = larger(sizeof(head), table_end(head.e_shoff, head.e_shnum, sizeof(Elf64_Shdr)));
+    end = larger(end, table_end(head.e_phoff, head.e_phnum, sizeof(Elf64_Phdr)));
+    for (unsigned i = 0; i < head.e_shnum && end < IMAGE_MAX; i++) {
+        Elf64_Shdr section;
+
+        memcpy(&section, image + head.e_shoff + i * sizeof(section), sizeof(section));
+        if (section.sh_type != SHT_NOBITS && section.sh_type != SHT_NULL)
+            end = larger(end, table_end(section.sh_offset, 1, section.sh_size));
+    }
+    for (unsigned i = 0; i < head.e_phnum && end < IMAGE_MAX; i++) {
+        Elf64_Phdr segment;
+
+        memcpy(&segment, image + head.e_phoff + i * sizeof(segment), sizeof(segment));
+        end = larger(end, table_end(segment.p_offset, 1, segment.p_filesz));
+    }
+    return end < IMAGE_MAX ? (size_t)end : 0;
+}
+
+/* Copies @p bytes from where perhaps nothing is mapped. */
+static bool
+read_safely(void *to, const void *from, size_t bytes)
+{
+    struct iovec local = {.iov_base = to, .iov_len = bytes};
+    struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = bytes};
+
+    return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
+}
+
+static size_t
+fatbin_bytes(const unsigned char *image)
+{
+    struct fatbin head;
+    uint64_t end = 0;
+
+    memcpy(&head, image, sizeof(head));
+    do {
+        if (head.header_bytes < sizeof(head) || head.bytes >= IMAGE_MAX || end >= IMAGE_MAX)
+            return 0;
+        end += head.header_bytes + head.bytes;
+    } while (read_safely(&head, image + end, sizeof(head)) && head.magic == FATBIN_MAGIC);
+    return (size_t)end;
+}
+
+size_t
+cuda_guest_image_bytes(const void **image)
+{
+    const unsigned char *start = *image;
+    struct wrapper wrapper;
+    uint32_t magic = 0;
+
+    /* Byte by byte up to a NUL, as a text may be shorter than a magic number. */
+    for (unsigned i = 0; i < 4 && (i == 0 || start[i - 1] != 0); i++)
+        magic |= (uint32_t)start[i] << 8 * i;
+    if (magic == WRAPPER_MAGIC) {
+        memcpy(&wrapper, start, sizeof(wrapper));
+        if (!wrapper.data)
+            return 0;
+        *image = start = wrapper.data;
+        memcpy(&magic, start, sizeof(magic));
+    }
+    if (magic == FATBIN_MAGIC)
+        return fatbin_bytes(start);
+    if (memcmp(&magic, ELFMAG, SELFMAG) == 0)
+        return elf_bytes(start);
+    return strlen((const char *)start) + 1;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* Device memory, and what is known of an address. */
+#include <string.h>
+
+#include "guest.h"
+
+/* ---- Allocation ------------------------------------------------------------------------------ */
+
+static CUresult
+keep(struct cuda_guest_thread *self, CUdeviceptr address, uint64_t bytes)
+{
+    struct cuda_guest_range range = {
+        .start = address, .bytes = bytes, .kind = CUDA_GUEST_DEVICE, .context = cuda_guest_current(self)};
+    CUresult result = cuda_guest_range_add(&range);
+
+    if (result != CUDA_SUCCESS)
+        cuda_mem_free_on(&cuda_guest.client, self->lane, address);
+    return result;
+}
+
+ENTRY
+cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
+{
+    struct cuda_guest_thread *self;
+    CUdeviceptr found = 0;
+    CUresult result = cuda_guest_enter(&self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!address || bytes == 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = cuda_guest_settle(self);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_result(cuda_mem_alloc_on(&cuda_guest.client, self->lane, bytes, &found));
+    if (result == CUDA_SUCCESS)
+        result = keep(self, found, bytes);
+    if (result == CUDA_SUCCESS)
+        *address = found;
+    return result;
+}
+
+ENTRY
+cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t width, size_t height, unsigned int element)
+{
+    struct cuda_guest_thread *self;
+    CUdeviceptr found = 0;
+    uint64_t between = 0;
+    CUresult result = cuda_guest_enter(&self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!address || !pitch || width == 0 || height == 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = cuda_guest_settle(self);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_result(
+            cuda_mem_alloc_pitch_on(&cuda_guest.client, self->lane, width, height, element, &found, &between));
+    if (result == CUDA_SUCCESS)
+        result = keep(self, found, between * height);
+    if (result != CUDA_SUCCESS)
+        return result;
+    *address = found;
+    *pitch = between;
+    return CUDA_SUCCESS;
+}
+
+ENTRY
+cuMemFree_v2(CUdeviceptr address)
+{
+    struct cuda_guest_thread *self;
+    struct cuda_guest_range range;
+    CUresult result = cuda_guest_enter(&self);
+
+    /* Runtimes free NULL to see whether there is a device. */
+    if (address == 0 && result == CUDA_ERROR_INVALID_CONTEXT)
+        return CUDA_SUCCESS;
+    if (result != CUDA_SUCCESS || address == 0)
+        return result;
+    if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    return cuda_guest_result(cuda_mem_free_on(&cuda_guest.client, self->lane, address));
+}
+
+ENTRY
+cuMemGetInfo_v2(size_t *unused, size_t *total)
+{
+    struct cuda_guest_thread *self;
+    uint64_t unused_bytes = 0, total_bytes = 0;
+    CUresult result = cuda_guest_enter(&self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!unused || !total)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = cuda_guest_result(cuda_mem_info_on(&cuda_guest.client, self->lane, &unused_bytes, &total_bytes));
+    if (result != CUDA_SUCCESS)
+        return result;
+    *unused = unused_bytes;
+    *total = total_bytes;
+    return CUDA_SUCCESS;
+}
+
+/* ---- What is known of an address ------------------------------------------------------------- */
+
+ENTRY
+cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr address)
+{
+    struct cuda_guest_thread *self;
+    struct cuda_guest_range range;
+    CUresult result = cuda_guest_enter(&self);
+
+    if (result != CUDA_SUCCESS || (!base && !bytes))
+        return result;
+    if (!cuda_guest_range_find(address, &range) || range.kind == CUDA_GUEST_GLOBAL)
+        return CUDA_ERROR_NOT_FOUND;
+    if (base)
+        *base = range.start;
+    if (bytes)
+        *bytes = range.bytes;
+    return CUDA_SUCCESS;
+}
+
+static bool
+is_pinned(const struct cuda_guest_range *range)
+{
+    return range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_ALIAS;
+}
+
+/* An attribute is of one of these sizes, and what lies behind it in the caller's memory must stay. */
+union value {
+    uint64_t wide;
+    uint32_t word;
+    unsigned char byte;
+};
+
+struct answer {
+    union value value;
+    size_t bytes;
+    CUresult result;
+};
+
+static struct answer
+wide(uint64_t value)
+{
+    return (struct answer){.value = {.wide = value}, .bytes = 8};
+}
+
+static struct answer
+word(uint32_t value)
+{
+    return (struct answer){.value = {.word = value}, .bytes = 4};
+}
+
+/* Of memory that is not ours the driver says so for some attributes, when asked for many at once. */
+static struct answer
+attribute_unknown(CUpointer_attribute attribute, CUdeviceptr address)
+{
+    switch (attribute) {
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+        return wide(address);
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+        return word((uint32_t)-2);
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+        return word(0);
+    default:
+        return wide(0);
+    }
+}
+
+static struct answer
+attribute_of(CUpointer_attribute attribute, CUdeviceptr address, const struct cuda_guest_range *range)
+{
+    bool pinned = is_pinned(range);
+    uint64_t inside = address - range->start;
+
+    switch (attribute) {
+    case CU_POINTER_ATTRIBUTE_CONTEXT:
+        return wide((uintptr_t)cuda_guest_handle(&range->context->object));
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+        return word(pinned ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE);
+    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+        return wide(pinned ? range->device + inside : address);
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+        if (pinned)
+            return wide((uintptr_t)range->host + inside);
+        return (struct answer){.bytes = 8, .result = CUDA_ERROR_INVALID_VALUE};
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+        return wide(range->id);
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+        return word((uint32_t)range->context->device);
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+        return wide(range->start);
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+        return wide(range->bytes);
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+        return word(1);
+    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+        return word(!pinned);
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+        return word(CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE);
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+        return word(0);
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+        return wide(0);
+    default:
+        return (struct answer){.result = CUDA_ERROR_INVALID_VALUE};
+    }
+}
+
+ENTRY
+cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdeviceptr address)
+{
+    CUresult result = cuda_guest_ready();
+    struct cuda_guest_range range;
+    struct answer answer;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!data || !cuda_guest_range_find(address, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    answer = attribute_of(attribute, address, &range);
+    memcpy(data, &answer.value, answer.bytes);
+    return answer.result;
+}
+
+ENTRY
+cuPointerGetAttributes(unsigned int count, CUpointer_attribute *attributes, void **data, CUdeviceptr address)
+{
+    CUresult result = cuda_guest_ready();
+    struct cuda_guest_range range;
+    bool known;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (count == 0 || !attributes || !data)
+        return CUDA_ERROR_INVALID_VALUE;
+    known = cuda_guest_range_find(address, &range);
+    for (unsigned i = 0; i < count; i++) {
+        struct answer answer =
+            known ? attribute_of(attributes[i], address, &range) : attribute_unknown(attributes[i], address);
+
+        if (answer.bytes == 0)
+            return CUDA_ERROR_INVALID_VALUE;
+        memcpy(data[i], &answer.value, answer.bytes);
+    }
+    return CUDA_SUCCESS;
+}

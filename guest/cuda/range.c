@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ranges of addresses that the application has been given: allocations, variables, pinned memory.
+ *
+ * Design notes: a red-black tree from the C library, in which two ranges compare as equal if they overlap; looking
+ * an address up is looking for a range of one byte. Readers copy out what they find, so nothing of
+ * it can go away under them. A list beside it finds all ranges of a context.
+ */
+#include <search.h>
+#include <stdlib.h>
+
+#include "guest.h"
+
+struct node {
+    struct cuda_guest_range range; /* first */
+    struct node *newer, *older;
+};
+
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static void *tree;
+static struct node *newest;
+static uint64_t ids;
+
+static int
+compare(const void *left, const void *right)
+{
+    const struct cuda_guest_range *a = left, *b = right;
+
+    if (a->start + a->bytes <= b->start)
+        return -1;
+    return a->start >= b->start + b->bytes;
+}
+
+static struct node *
+find(uint64_t address)
+{
+    struct cuda_guest_range key = {.start = address, .bytes = 1};
+    struct node **found = tfind(&key, &tree, compare);
+
+    return found ? *found : NULL;
+}
+
+/* With the lock. */
+static void
+take_out(struct node *node)
+{
+    tdelete(&node->range, &tree, compare);
+    if (node->newer)
+        node->newer->older = node->older;
+    else
+        newest = node->older;
+    if (node->older)
+        node->older->newer = node->newer;
+}
+
+CUresult
+cuda_guest_range_add(const struct cuda_guest_range *range)
+{
+    struct node *node = malloc(sizeof(*node)), **at;
+    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (!node)
+        return result;
+    *node = (struct node){.range = *range};
+    pthread_rwlock_wrlock(&lock);
+    at = tsearch(&node->range, &tree, compare);
+    if (at && *at == node) {
+        node->range.id = ++ids;
+        node->older = newest;
+        if (newest)
+            newest->newer = node;
+        newest = node;
+        result = CUDA_SUCCESS;
+    } else if (at) {
+        result = CUDA_ERROR_ALREADY_MAPPED;
+    }
+    pthread_rwlock_unlock(&lock);
+    if (result != CUDA_SUCCESS)
+        free(node);
+    return result;
+}
+
+bool
+cuda_guest_range_find(uint64_t address, struct cuda_guest_range *out)
+{
+    struct node *node;
+
+    pthread_rwlock_rdlock(&lock);
+    node = find(address);
+    if (node)
+        *out = node->range;
+    pthread_rwlock_unlock(&lock);
+    return node != NULL;
+}
+
+bool
+cuda_guest_range_take(uint64_t address, enum cuda_guest_range_kind kind, struct cuda_guest_range *out)
+{
+    struct node *node;
+
+    pthread_rwlock_wrlock(&lock);
+    node = find(address);
+    if (node && (node->range.start != address || node->range.kind != kind))
+        node = NULL;
+    if (node) {
+        take_out(node);
+        *out = node->range;
+    }
+    pthread_rwlock_unlock(&lock);
+    free(node);
+    return node != NULL;
+}
+
+bool
+cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct cuda_guest_module *module,
+                         struct cuda_guest_range *out)
+{
+    struct node *node;
+
+    pthread_rwlock_wrlock(&lock);
+    for (node = newest; node; node = node->older)
+        if (module ? node->range.module == module : node->range.context == context)
+            break;
+    if (node) {
+        take_out(node);
+        *out = node->range;
+    }
+    pthread_rwlock_unlock(&lock);
+    free(node);
+    return node != NULL;
+}
+
+CUresult
+cuda_guest_range_check(uint64_t address, uint64_t bytes)
+{
+    struct cuda_guest_range range;
+
+    if (!cuda_guest_range_find(address, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (range.kind == CUDA_GUEST_PINNED && range.device != range.start) /* the device knows it by its alias */
+        return CUDA_ERROR_INVALID_VALUE;
+    return bytes <= range.start + range.bytes - address ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting for the device: a mark behind what was posted, a look at its completion word, and for long waits a
+ * call, in which the host's thread sleeps.
+ *
+ * Design notes: marks in different streams are reached in any order, so a word that had two of them under way
+ * could show the later one's value before the earlier one is reached. Each word therefore has one at a time.
+ * A mark in a stream that has failed is never reached; the spin is bounded, and the call behind it knows why.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "guest.h"
+
+#define SPIN_US 200u
+
+static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct cuda_guest_bulk *idle;
+
+static void
+word_begin(struct cuda_guest_word *word)
+{
+    word->taken = gpuvchan_completion_create(cuda_guest.channel, &word->index) == 0;
+}
+
+struct cuda_guest_bulk *
+cuda_guest_bulk(struct cuda_guest_thread *self)
+{
+    if (self->bulk)
+        return self->bulk;
+    pthread_mutex_lock(&idle_lock);
+    self->bulk = idle;
+    if (idle)
+        idle = idle->next;
+    pthread_mutex_unlock(&idle_lock);
+    if (!self->bulk) {
+        self->bulk = calloc(1, sizeof(*self->bulk));
+        if (self->bulk)
+            word_begin(&self->bulk->word);
+    }
+    return self->bulk;
+}
+
+void
+cuda_guest_bulk_return(struct cuda_guest_bulk *bulk)
+{
+    if (!bulk)
+        return;
+    for (unsigned i = 0; i < CUDA_GUEST_SLOTS; i++)
+        bulk->slots[i].orphan |= bulk->slots[i].stream == CUDA_GUEST_WIRE_PER_THREAD;
+    pthread_mutex_lock(&idle_lock);
+    bulk->next = idle;
+    idle = bulk;
+    pthread_mutex_unlock(&idle_lock);
+}
+
+CUresult
+cuda_guest_mark(struct cuda_guest_thread *self, struct cuda_guest_word *word, uint32_t stream)
+{
+    if (!word->taken)
+        return CUDA_SUCCESS;
+    return cuda_guest_result(cuda_mark_on(&cuda_guest.client, self->lane, stream, word->index, ++word->marked));
+}
+
+CUresult
+cuda_guest_wait_mark(struct cuda_guest_thread *self, const struct cuda_guest_word *word, uint32_t stream)
+{
+    int status = -ETIME;
+
+    if (word->taken)
+        status = gpuvchan_completion_spin(cuda_guest.channel, word->index, word->marked, SPIN_US);
+    if (status == 0)
+        status = gpuvchan_lane_take_error(self->lane);
+    else if (status == -ETIME)
+        status = cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream);
+    return cuda_guest_result(status);
+}
+
+CUresult
+cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream)
+{
+    struct cuda_guest_bulk *bulk = cuda_guest_bulk(self);
+    CUresult result;
+
+    /* Who asked for blocking waits does not want its processor spun on. */
+    if (!bulk || cuda_guest_current(self)->flags & CU_CTX_SCHED_BLOCKING_SYNC)
+        return cuda_guest_result(cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream));
+    result = cuda_guest_mark(self, &bulk->word, stream);
+    return result == CUDA_SUCCESS ? cuda_guest_wait_mark(self, &bulk->word, stream) : result;
+}
+
+CUresult
+cuda_guest_wait_context(struct cuda_guest_thread *self)
+{
+    /* The legacy stream waits for all others, but for the kind that says it does not. */
+    if (!atomic_load_explicit(&cuda_guest_current(self)->independent, memory_order_relaxed))
+        return cuda_guest_wait_stream(self, CUDA_GUEST_WIRE_DEFAULT);
+    return cuda_guest_result(cuda_ctx_synchronize_on(&cuda_guest.client, self->lane));
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gpuvchan-run: starts an unmodified program so that it finds our libcuda.so.1 and its like before any
+ * other, and the host that it is to use. Everything travels in the environment; the program replaces
+ * this one.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gpuvchan/gpuvchan.h>
+#include <gpuvchan/plugin.h>
+
+/* env(1)'s exit statuses. */
+enum {
+    EXIT_OWN = 125,
+    EXIT_NOT_EXECUTABLE = 126,
+    EXIT_NOT_FOUND = 127
+};
+
+struct run_option {
+    const char *name;
+    char letter;
+    const char *argument;
+    const char *variable; /* set to the argument, or to value */
+    const char *value;
+    const char *help;
+};
+
+static const struct run_option options[] = {
+    {"address", 'a', "ADDR", "GPUVCHAN_ADDRESS", NULL, "socket of the host: PATH or local:PATH"},
+    {"arena", 0, "SIZE", "GPUVCHAN_ARENA", NULL, "memory shared with the host for bulk data; K, M, G are understood"},
+    {"sync", 's', NULL, "GPUVCHAN_SYNC", "1", "wait for each command: errors come from the call that caused them"},
+    {"trace", 't', NULL, "GPUVCHAN_LOG", "debug", "as --log-level=debug"},
+    {"log-level", 0, "LEVEL", "GPUVCHAN_LOG", NULL,
+     "error, warning, info or debug; what the libraries write to stderr"},
+    {"no-check", 'n', NULL, NULL, NULL, "start the program without trying first whether a host answers"},
+    {"print-env", 'e', NULL, NULL, NULL, "print the environment for a shell to read, and exit"},
+    {"help", 'h', NULL, NULL, NULL, "print this and exit"},
+    {"version", 'V', NULL, NULL, NULL, "print the version and exit"},
+};
+
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
+
+static bool no_check, print_env;
+
+static void
+help(void)
+{
+    puts("Usage: gpuvchan-run [OPTIONS] PROGRAM [ARGUMENTS...]\n\n"
+         "Runs a program on the GPU of a host: with gpuvchan's libcuda.so.1 and its like, through gpuvchan-host.\n");
+    for (size_t i = 0; i < OPTIONS; i++)
+        printf("  %c%c%s --%s%s%-*s %s\n", options[i].letter ? '-' : ' ', options[i].letter ? options[i].letter : ' ',
+               options[i].letter ? "," : " ", options[i].name, options[i].argument ? "=" : "",
+               18 - (int)strlen(options[i].name) - (options[i].argument ? 1 : 0),
+               options[i].argument ? options[i].argument : "", options[i].help);
+    puts("\nThe exit status is the program's, or 125: no host or bad usage, 126: the program cannot be executed,\n"
+         "127: it was not found. See gpuvchan-run(1).");
+}
+
+/* ---- Options --------------------------------------------------------------------------------- */
+
+static int
+check_argument(const struct run_option *option, const char *argument)
+{
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+    uint64_t bytes;
+    bool known = strcmp(option->name, "log-level") != 0;
+
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+        known |= strcmp(levels[i], argument) == 0;
+    if (!known)
+        fprintf(stderr, "gpuvchan-run: --log-level: '%s' is none of error, warning, info, debug\n", argument);
+    else if (strcmp(option->name, "arena") == 0 && (gpuvchan_parse_size(argument, &bytes) != 0 || bytes == 0))
+        fprintf(stderr, "gpuvchan-run: --arena: '%s' is no size; write for instance 512M\n", argument);
+    else if (argument[0] == '\0')
+        fprintf(stderr, "gpuvchan-run: --%s: the argument is empty\n", option->name);
+    else
+        return 0;
+    return EXIT_OWN;
+}
+
+static int
+apply(const struct run_option *option, const char *argument)
+{
+    if (argument && check_argument(option, argument) != 0)
+        return EXIT_OWN;
+    if (option->variable)
+        setenv(option->variable, argument ? argument : option->value, 1);
+    else if (strcmp(option->name, "no-check") == 0)
+        no_check = true;
+    else if (strcmp(option->name, "print-env") == 0)
+        print_env = true;
+    else {
+        if (strcmp(option->name, "help") == 0)
+            help();
+        else
+            printf("gpuvchan-run %s (libgpuvchan %s)\n", GPUVCHAN_VERSION, gpuvchan_version());
+        exit(0);
+    }
+    return 0;
+}
+
+/* Our own options end at the program: what follows is its. */
+static int
+parse(int argc, char **argv)
+{
+    struct option longs[OPTIONS + 1] = {0};
+    char shorts[2 * OPTIONS + 3] = "+";
+    char *letter = shorts + 1;
+    int code;
+
+    for (size_t i = 0; i < OPTIONS; i++) {
+        longs[i] =
+            (struct option){options[i].name, options[i].argument ? required_argument : no_argument, NULL, 256 + (int)i};
+        if (options[i].letter) {
+            *letter++ = options[i].letter;
+            if (options[i].argument)
+                *letter++ = ':';
+        }
+    }
+    while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+        size_t i = (size_t)code - 256;
+
+        if (code == '?') {
+            fputs("Try 'gpuvchan-run --help'.\n", stderr);
+            return EXIT_OWN;
+        }
+        for (size_t k = 0; code < 256 && k < OPTIONS; k++)
+            if (options[k].letter == code)
+                i = k;
+        if (apply(&options[i], options[i].argument ? optarg : NULL) != 0)
+            return EXIT_OWN;
+    }
+    return 0;
+}
+
+/* ---- Environment ----------------------------------------------------------------------------- */
+
+/* ../lib/gpuvchan/guest beside this binary's folder: a build tree, or an installation moved as a whole. */
+static const char *
+guest_folder(char *buffer)
+{
+    char path[PATH_MAX];
+    ssize_t bytes = readlink("/proc/self/exe", path, sizeof(path) - 40);
+
+    if (bytes > 0) {
+        path[bytes] = '\0';
+        strcpy(strrchr(path, '/'), "/../lib/gpuvchan/guest");
+        if (access(path, R_OK | X_OK) == 0 && realpath(path, buffer))
+            return buffer;
+    }
+    return GPUVCHAN_GUESTLIBDIR;
+}
+
+static void
+set_library_path(void)
+{
+    char buffer[PATH_MAX];
+    const char *folder = guest_folder(buffer), *old = getenv("LD_LIBRARY_PATH");
+    char *path;
+
+    if (access(folder, R_OK | X_OK) != 0)
+        fprintf(stderr, "gpuvchan-run: warning: the libraries for programs are not there: %s: %s\n", folder,
+                strerror(errno));
+    /* An empty part would mean the current folder. */
+    if (asprintf(&path, "%s%s%s", folder, old && old[0] ? ":" : "", old ? old : "") < 0)
+        abort();
+    setenv("LD_LIBRARY_PATH", path, 1);
+    free(path);
+}
+
+static void
+print_variable(const char *name)
+{
+    const char *value = getenv(name);
+
+    if (!value)
+        return;
+    printf("export %s='", name);
+    for (; *value; value++)
+        if (*value == '\'')
+            fputs("'\\''", stdout);
+        else
+            putchar(*value);
+    puts("'");
+}
+
+static void
+print_environment(void)
+{
+    static const char *const names[] = {"LD_LIBRARY_PATH", "GPUVCHAN_ADDRESS", "GPUVCHAN_ARENA", "GPUVCHAN_SYNC",
+                                        "GPUVCHAN_LOG"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        print_variable(names[i]);
+}
+
+/* ---- Host ------------------------------------------------------------------------------------ */
+
+static void
+explain(int error)
+{
+    const char *address = getenv("GPUVCHAN_ADDRESS"), *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *why = error == -ENOENT         ? "the socket does not exist"
+                      : error == -ECONNREFUSED ? "the socket is there, but nobody listens at it"
+                                               : gpuvchan_error_text();
+
+    if (error != -ENOENT && error != -ECONNREFUSED) {
+        fprintf(stderr, "gpuvchan-run: the host%s%s cannot be used: %s\n", address ? " at " : "",
+                address ? address : "", why);
+        return;
+    }
+    fputs("gpuvchan-run: no host answers at ", stderr);
+    if (address && address[0])
+        fputs(address, stderr);
+    else if (runtime && runtime[0] && error == -ENOENT)
+        fprintf(stderr, "%s/gpuvchan/host.sock or /run/gpuvchan/host.sock", runtime);
+    else
+        fputs("/run/gpuvchan/host.sock", stderr);
+    fprintf(stderr, ": %s. Start gpuvchan-host there, or name another address with --address or GPUVCHAN_ADDRESS.\n",
+            why);
+}
+
+/* What the program will do first, done by us, where there is somebody to tell. */
+static int
+check_host(void)
+{
+    struct gpuvchan_channel *channel;
+    int error = gpuvchan_channel_connect(NULL, NULL, &channel);
+
+    if (error != 0) {
+        explain(error);
+        return EXIT_OWN;
+    }
+    gpuvchan_channel_close(channel);
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    if (parse(argc, argv) != 0)
+        return EXIT_OWN;
+    if (optind == argc && !print_env) {
+        fputs("gpuvchan-run: no program is given\nTry 'gpuvchan-run --help'.\n", stderr);
+        return EXIT_OWN;
+    }
+    set_library_path();
+    if (print_env) {
+        print_environment();
+        return 0;
+    }
+    if (!no_check && check_host() != 0)
+        return EXIT_OWN;
+    execvp(argv[optind], &argv[optind]);
+    fprintf(stderr, "gpuvchan-run: %s: %s\n", argv[optind], errno == ENOENT ? "program not found" : strerror(errno));
+    return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}

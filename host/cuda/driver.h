@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* The CUDA driver that executes records: NVIDIA's libcuda.so.1, or the simulated one. One per process. */
+#ifndef CUDA_DRIVER_H
+#define CUDA_DRIVER_H
+
+#include <stdbool.h>
+
+#include "cuda_api.h"
+
+/*
+ * name, symbol, and since when the driver has it: what no supported driver lacks is NEEDED; handlers check the
+ * pointers of OPTIONAL ones.
+ */
+#define CUDA_DRIVER_FUNCTIONS(NEEDED, OPTIONAL)                                                                        \
+    NEEDED(cuInit, cuInit)                                                                                             \
+    NEEDED(cuDriverGetVersion, cuDriverGetVersion)                                                                     \
+    NEEDED(cuGetErrorName, cuGetErrorName)                                                                             \
+    NEEDED(cuDeviceGet, cuDeviceGet)                                                                                   \
+    NEEDED(cuDeviceGetCount, cuDeviceGetCount)                                                                         \
+    NEEDED(cuDeviceGetName, cuDeviceGetName)                                                                           \
+    OPTIONAL(cuDeviceGetUuid, cuDeviceGetUuid_v2)                                                                      \
+    NEEDED(cuDeviceTotalMem, cuDeviceTotalMem_v2)                                                                      \
+    NEEDED(cuDeviceGetAttribute, cuDeviceGetAttribute)                                                                 \
+    NEEDED(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain)                                                         \
+    NEEDED(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2)                                                    \
+    NEEDED(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset_v2)                                                        \
+    NEEDED(cuDevicePrimaryCtxSetFlags, cuDevicePrimaryCtxSetFlags_v2)                                                  \
+    NEEDED(cuCtxCreate, cuCtxCreate_v2)                                                                                \
+    NEEDED(cuCtxDestroy, cuCtxDestroy_v2)                                                                              \
+    NEEDED(cuCtxSetCurrent, cuCtxSetCurrent)                                                                           \
+    NEEDED(cuCtxSynchronize, cuCtxSynchronize)                                                                         \
+    NEEDED(cuCtxGetLimit, cuCtxGetLimit)                                                                               \
+    NEEDED(cuCtxSetLimit, cuCtxSetLimit)                                                                               \
+    NEEDED(cuCtxGetCacheConfig, cuCtxGetCacheConfig)                                                                   \
+    NEEDED(cuCtxSetCacheConfig, cuCtxSetCacheConfig)                                                                   \
+    NEEDED(cuCtxGetStreamPriorityRange, cuCtxGetStreamPriorityRange)                                                   \
+    NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
+    NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \
+    NEEDED(cuModuleGetFunction, cuModuleGetFunction)                                                                   \
+    NEEDED(cuModuleGetGlobal, cuModuleGetGlobal_v2)                                                                    \
+    OPTIONAL(cuModuleGetFunctionCount, cuModuleGetFunctionCount)                                                       \
+    NEEDED(cuFuncGetAttribute, cuFuncGetAttribute)                                                                     \
+    NEEDED(cuFuncSetAttribute, cuFuncSetAttribute)                                                                     \
+    NEEDED(cuFuncSetCacheConfig, cuFuncSetCacheConfig)                                                                 \
+    OPTIONAL(cuFuncGetParamInfo, cuFuncGetParamInfo)                                                                   \
+    NEEDED(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) \
+    NEEDED(cuLaunchKernel, cuLaunchKernel)                                                                             \
+    OPTIONAL(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel)                                                     \
+    NEEDED(cuMemAlloc, cuMemAlloc_v2)                                                                                  \
+    NEEDED(cuMemAllocPitch, cuMemAllocPitch_v2)                                                                        \
+    NEEDED(cuMemFree, cuMemFree_v2)                                                                                    \
+    NEEDED(cuMemGetInfo, cuMemGetInfo_v2)                                                                              \
+    NEEDED(cuMemHostRegister, cuMemHostRegister_v2)                                                                    \
+    NEEDED(cuMemHostUnregister, cuMemHostUnregister)                                                                   \
+    NEEDED(cuMemHostGetDevicePointer, cuMemHostGetDevicePointer_v2)                                                    \
+    NEEDED(cuMemsetD8Async, cuMemsetD8Async)                                                                           \
+    NEEDED(cuMemsetD16Async, cuMemsetD16Async)                                                                         \
+    NEEDED(cuMemsetD32Async, cuMemsetD32Async)                                                                         \
+    NEEDED(cuMemsetD2D8Async, cuMemsetD2D8Async)                                                                       \
+    NEEDED(cuMemsetD2D16Async, cuMemsetD2D16Async)                                                                     \
+    NEEDED(cuMemsetD2D32Async, cuMemsetD2D32Async)                                                                     \
+    NEEDED(cuMemcpyHtoD, cuMemcpyHtoD_v2)                                                                              \
+    NEEDED(cuMemcpyDtoH, cuMemcpyDtoH_v2)                                                                              \
+    NEEDED(cuMemcpyHtoDAsync, cuMemcpyHtoDAsync_v2)                                                                    \
+    NEEDED(cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2)                                                                    \
+    NEEDED(cuMemcpyDtoDAsync, cuMemcpyDtoDAsync_v2)                                                                    \
+    NEEDED(cuMemcpy2DAsync, cuMemcpy2DAsync_v2)                                                                        \
+    NEEDED(cuStreamCreateWithPriority, cuStreamCreateWithPriority)                                                     \
+    NEEDED(cuStreamDestroy, cuStreamDestroy_v2)                                                                        \
+    NEEDED(cuStreamQuery, cuStreamQuery)                                                                               \
+    NEEDED(cuStreamSynchronize, cuStreamSynchronize)                                                                   \
+    NEEDED(cuStreamWaitEvent, cuStreamWaitEvent)                                                                       \
+    OPTIONAL(cuStreamWriteValue32, cuStreamWriteValue32_v2)                                                            \
+    OPTIONAL(cuStreamWriteValue64, cuStreamWriteValue64_v2)                                                            \
+    NEEDED(cuEventCreate, cuEventCreate)                                                                               \
+    NEEDED(cuEventDestroy, cuEventDestroy_v2)                                                                          \
+    NEEDED(cuEventRecord, cuEventRecord)                                                                               \
+    OPTIONAL(cuEventRecordWithFlags, cuEventRecordWithFlags)                                                           \
+    NEEDED(cuEventQuery, cuEventQuery)                                                                                 \
+    NEEDED(cuEventSynchronize, cuEventSynchronize)                                                                     \
+    NEEDED(cuEventElapsedTime, cuEventElapsedTime)
+
+struct cuda_driver {
+#define CUDA_DRIVER_FIELD(name, symbol) __typeof__(symbol) *name;
+    CUDA_DRIVER_FUNCTIONS(CUDA_DRIVER_FIELD, CUDA_DRIVER_FIELD)
+#undef CUDA_DRIVER_FIELD
+    bool simulated;
+    int version; /* as cuDriverGetVersion says: 13000 is 13.0 */
+    int devices;
+    char path[4096]; /* of the file that was loaded */
+};
+
+/** @p choice: auto, simulated, or the path of a libcuda.so.1. Before the driver is started. @return 0, -EINVAL. */
+int cuda_driver_choose(const char *choice);
+/** What must be done while the process may still do all: lets the driver create its device files if there are none. */
+void cuda_driver_prepare(void);
+/**
+ * Loads and initialises the driver at the first call; the same table afterwards. Thread-safe.
+ * NULL: none works here; the reason and the remedy are in the log, once per attempt.
+ */
+const struct cuda_driver *cuda_driver_start(void);
+/** The driver has no @p function: says so once. Returns CUDA_ERROR_NOT_SUPPORTED. */
+int cuda_driver_lacks(const struct cuda_driver *driver, const char *function);
+/** The name of @p result. */
+const char *cuda_driver_error(const struct cuda_driver *driver, CUresult result);
+
+#endif

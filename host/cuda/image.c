@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "image.h"
+
+#include <elf.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda_api.h"
+
+#define FATBIN_MAGIC 0xba55ed50u
+#define TAIL 4096u /* zeros: ends a text, and stops a reader that goes on a little */
+
+struct fatbin_header {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t header_bytes;
+    uint64_t bytes; /* behind the header */
+};
+
+struct fatbin_entry {
+    uint16_t kind, version;
+    uint32_t header_bytes;
+    uint64_t bytes; /* behind the header */
+};
+
+static bool
+inside(uint64_t offset, uint64_t bytes, uint64_t all)
+{
+    return offset <= all && bytes <= all - offset;
+}
+
+static bool
+elf_sections_fit(const unsigned char *image, size_t bytes, const Elf64_Ehdr *header)
+{
+    for (uint32_t i = 0; i < header->e_shnum; i++) {
+        Elf64_Shdr section;
+
+        memcpy(&section, image + header->e_shoff + (size_t)i * sizeof(section), sizeof(section));
+        if (section.sh_type != SHT_NOBITS && !inside(section.sh_offset, section.sh_size, bytes))
+            return false;
+    }
+    return true;
+}
+
+static bool
+elf_segments_fit(const unsigned char *image, size_t bytes, const Elf64_Ehdr *header)
+{
+    for (uint32_t i = 0; i < header->e_phnum; i++) {
+        Elf64_Phdr segment;
+
+        memcpy(&segment, image + header->e_phoff + (size_t)i * sizeof(segment), sizeof(segment));
+        if (!inside(segment.p_offset, segment.p_filesz, bytes))
+            return false;
+    }
+    return true;
+}
+
+static bool
+elf_fits(const unsigned char *image, size_t bytes)
+{
+    Elf64_Ehdr header;
+
+    if (bytes < sizeof(header))
+        return false;
+    memcpy(&header, image, sizeof(header));
+    if (header.e_ident[EI_CLASS] != ELFCLASS64)
+        return false;
+    if (header.e_shnum > 0 && (header.e_shentsize != sizeof(Elf64_Shdr) ||
+                               !inside(header.e_shoff, (uint64_t)header.e_shnum * sizeof(Elf64_Shdr), bytes)))
+        return false;
+    if (header.e_phnum > 0 && (header.e_phentsize != sizeof(Elf64_Phdr) ||
+                               !inside(header.e_phoff, (uint64_t)header.e_phnum * sizeof(Elf64_Phdr), bytes)))
+        return false;
+    if (header.e_shnum > 0 && header.e_shstrndx >= header.e_shnum)
+        return false;
+    return elf_sections_fit(image, bytes, &header) && elf_segments_fit(image, bytes, &header);
+}
+
+/* Entries one behind the other; what is compressed in them is the driver's to judge. */
+static bool
+fatbin_fits(const unsigned char *image, size_t bytes)
+{
+    struct fatbin_header header;
+    uint64_t at, end;
+
+    if (bytes < sizeof(header))
+        return false;
+    memcpy(&header, image, sizeof(header));
+    if (header.header_bytes < sizeof(header) || !inside(header.header_bytes, header.bytes, bytes))
+        return false;
+    end = header.header_bytes + header.bytes;
+    for (at = header.header_bytes; at < end;) {
+        struct fatbin_entry entry;
+
+        if (!inside(at, sizeof(entry), end))
+            return false;
+        memcpy(&entry, image + at, sizeof(entry));
+        if (entry.header_bytes < sizeof(entry) || !inside(at, entry.header_bytes, end) ||
+            !inside(at + entry.header_bytes, entry.bytes, end))
+            return false;
+        at += entry.header_bytes + entry.bytes;
+    }
+    return true;
+}
+
+static bool
+is_image(const unsigned char *image, size_t bytes)
+{
+    uint32_t magic = 0;
+
+    if (bytes == 0)
+        return false;
+    memcpy(&magic, image, bytes < sizeof(magic) ? bytes : sizeof(magic));
+    if (memcmp(&magic, ELFMAG, SELFMAG) == 0)
+        return elf_fits(image, bytes);
+    if (magic == FATBIN_MAGIC)
+        return fatbin_fits(image, bytes);
+    /* A text, that is PTX: the driver reads up to the NUL. No other binary is known to be safe. */
+    return image[0] == '/' || image[0] == '.' || image[0] == '\t' || image[0] == '\r' || image[0] == '\n' ||
+           image[0] == ' ';
+}
+
+void *
+cuda_image_copy(const void *image, size_t bytes, int *result)
+{
+    unsigned char *copy = bytes < SIZE_MAX - TAIL ? malloc(bytes + TAIL) : NULL;
+
+    if (!copy) {
+        *result = CUDA_ERROR_OUT_OF_MEMORY;
+        return NULL;
+    }
+    memcpy(copy, image, bytes);
+    memset(copy + bytes, 0, TAIL);
+    if (is_image(copy, bytes))
+        return copy;
+    free(copy);
+    *result = CUDA_ERROR_INVALID_IMAGE;
+    return NULL;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cuda.so: executes the CUDA records of guest processes on a driver.
+ *
+ * A guest process has a cuda_host, each of its lanes a cuda_lane. The driver itself is the worker process's.
+ */
+#include "cuda_plugin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct gpuvchan_handles *
+cuda_handles(struct gpuvchan_request *request)
+{
+    return cuda_host_of(request)->handles;
+}
+
+/* ---- Configuration --------------------------------------------------------------------------- */
+
+static int
+cuda_config(const char *key, const char *value)
+{
+    return strcmp(key, "driver") == 0 ? cuda_driver_choose(value) : -ENOENT;
+}
+
+static int
+cuda_config_complete(void)
+{
+    cuda_driver_prepare();
+    return 0;
+}
+
+static void
+cuda_dump(void)
+{
+    const struct cuda_driver *native = cuda_driver_start();
+
+    if (!native) {
+        printf("driver=none\n");
+        return;
+    }
+    printf("driver=%s\n", native->path);
+    printf("simulated=%s\n", native->simulated ? "yes" : "no");
+    printf("cuda_version=%d.%d\n", native->version / 1000, native->version % 1000 / 10);
+    printf("devices=%d\n", native->devices);
+    for (int i = 0; i < native->devices; i++) {
+        char name[256] = "";
+        CUdevice device;
+
+        if (native->cuDeviceGet(&device, i) == CUDA_SUCCESS)
+            native->cuDeviceGetName(name, sizeof(name) - 1, device);
+        printf("device_%d=%s\n", i, name);
+    }
+}
+
+/* ---- A guest process ------------------------------------------------------------------------- */
+
+static void
+cuda_close(void *state)
+{
+    struct cuda_host *host = state;
+
+    /* Newest first. All lanes are closed, so nobody is in here but this thread. */
+    while (host->newest)
+        cuda_context_end(host, NULL, host->newest, false);
+    cuda_objects_finish(host);
+    cuda_ranges_finish(&host->ranges);
+    gpuvchan_handles_destroy(host->handles);
+    pthread_mutex_destroy(&host->completions_lock);
+    pthread_mutex_destroy(&host->lock);
+    free(host->primaries);
+    free(host);
+}
+
+static int
+cuda_open(struct gpuvchan_session *session, void **state)
+{
+    const struct cuda_driver *native = cuda_driver_start();
+    struct cuda_host *host;
+    int error;
+
+    if (!native)
+        return -ENODEV;
+    host = aligned_alloc(64, sizeof(*host));
+    if (!host)
+        return -ENOMEM;
+    memset(host, 0, sizeof(*host));
+    host->native = native;
+    host->session = session;
+    cuda_ranges_init(&host->ranges);
+    pthread_mutex_init(&host->lock, NULL);
+    pthread_mutex_init(&host->completions_lock, NULL);
+    host->primaries = calloc((size_t)native->devices, sizeof(struct cuda_context *));
+    error = host->primaries ? gpuvchan_handles_create(&host->handles) : -ENOMEM;
+    if (error == 0)
+        error = cuda_streams_init(host);
+    if (error != 0) {
+        cuda_close(host);
+        return error;
+    }
+    *state = host;
+    return 0;
+}
+
+static int
+cuda_lane_open(void *state, uint32_t index, void **lane_state)
+{
+    struct cuda_host *host = state;
+    uint32_t known = atomic_load(&host->lanes_known);
+
+    if (index >= CUDA_LANES)
+        return -EINVAL;
+    host->lanes[index].host = host;
+    *lane_state = &host->lanes[index];
+    /* Before the lane uses anything: who ends an object then looks at this lane too. */
+    while (known <= index && !atomic_compare_exchange_weak(&host->lanes_known, &known, index + 1))
+        ;
+    return 0;
+}
+
+/* On the lane's own thread when the guest's thread ends; on another one when the process ends. */
+static void
+cuda_lane_close(void *state, void *lane_state)
+{
+    struct cuda_host *host = state;
+    struct cuda_lane *lane = lane_state;
+
+    host->native->cuCtxSetCurrent(NULL);
+    lane->current = NULL;
+    cuda_lane_forget_logs(lane);
+}
+
+static struct gpuvchan_plugin cuda_plugin = {
+    .name = "cuda",
+    .version = GPUVCHAN_VERSION,
+    .description = "executes guests' CUDA on NVIDIA's driver, or on a device simulated on the CPU",
+    .config_help = "driver=auto|simulated|/PATH/libcuda.so.1  "
+                   "auto: NVIDIA's if it has a device, else the simulated one",
+    .dispatch = &cuda_dispatch,
+    .config = cuda_config,
+    .config_complete = cuda_config_complete,
+    .open = cuda_open,
+    .lane_open = cuda_lane_open,
+    .lane_close = cuda_lane_close,
+    .close = cuda_close,
+    .dump = cuda_dump,
+};
+
+GPUVCHAN_PLUGIN_REGISTER(cuda_plugin)

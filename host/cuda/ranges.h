@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device addresses that a guest process may name: its allocations, its modules' globals, and the
+ * parts of the arena that it has registered.
+ *
+ * Design notes: with unified addressing the driver takes a host address where a device address belongs,
+ * and would read or write the worker's own memory for the guest. So each address in a record must lie,
+ * with all the bytes that are touched, in one of these ranges before the driver sees it.
+ *
+ * The ranges lie sorted in an array: looking up is a binary search under a read lock. Inserting moves what lies
+ * behind, which for a hundred thousand allocations still takes less time than the driver's own part.
+ */
+#ifndef CUDA_RANGES_H
+#define CUDA_RANGES_H
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "cuda_api.h"
+#include "object.h"
+
+enum cuda_range_use {
+    CUDA_RANGE_ALLOCATION,
+    CUDA_RANGE_GLOBAL,      /* owned by a module */
+    CUDA_RANGE_REGISTERED,  /* part of the arena */
+    CUDA_RANGE_COMPLETIONS, /* the completion page: no guest's address */
+};
+
+struct cuda_range {
+    struct cuda_object object; /* first */
+    enum cuda_range_use use;
+    CUdeviceptr start;
+    uint64_t bytes;
+    unsigned char *memory; /* registered: where it lies in this process */
+    struct cuda_range *next_registered;
+};
+
+struct cuda_ranges {
+    pthread_rwlock_t lock;
+    struct cuda_range **items; /* by start, none overlaps another */
+    size_t count, room;
+};
+
+void cuda_ranges_init(struct cuda_ranges *ranges);
+void cuda_ranges_finish(struct cuda_ranges *ranges);
+
+/** @return 0; CUDA_ERROR_OUT_OF_MEMORY; CUDA_ERROR_ALREADY_MAPPED: it overlaps another. */
+int cuda_ranges_insert(struct cuda_ranges *ranges, struct cuda_range *range);
+/** False if it is not in there. */
+bool cuda_ranges_remove(struct cuda_ranges *ranges, const struct cuda_range *range);
+
+/** The live range that holds [@p address, +@p bytes) wholly, or NULL. With the lock. */
+struct cuda_range *cuda_ranges_find(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes);
+
+/**
+ * Bytes from the first to the last of @p height rows of @p width bytes, @p pitch apart.
+ * False if that overflows or rows overlap.
+ */
+bool cuda_rows_extent(uint64_t pitch, uint64_t width, uint64_t height, uint64_t *extent);
+
+#endif

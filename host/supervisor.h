@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The supervisor: accepts guests, starts a worker for each, and sees how they end. */
+#ifndef HOST_SUPERVISOR_H
+#define HOST_SUPERVISOR_H
+
+#include "captive.h"
+#include "options.h"
+
+struct supervisor;
+
+/**
+ * Begins to listen: at @p address, or on the service manager's sockets if there are any.
+ * @p argc and @p argv are read again at SIGHUP. Owns @p options from now on. Blocks SIGTERM, SIGINT,
+ * SIGHUP and SIGCHLD. @return 0 or -errno, logged.
+ */
+int
+supervisor_create(struct host_options *options, const char *address, int argc, char **argv, struct supervisor **out);
+
+/** Serves until a signal, or the end of the command of --run, ends it. @return the exit status. */
+int supervisor_run(struct supervisor *supervisor, struct captive *captive);
+
+/** Takes the address away; workers have ended or are given up. NULL is allowed. */
+void supervisor_destroy(struct supervisor *supervisor);
+
+#endif

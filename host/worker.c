@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker.
+ *
+ * Design notes
+ *
+ * It begins with a fresh address space, the guest's connection and a sealed configuration, and nothing
+ * else of the supervisor. Plugins load first, since drivers want their freedom then (some start a setuid
+ * helper); only then does it give up what it can, and only then does it read what the guest says.
+ *
+ * It lives as long as its guest, not as long as the supervisor. Whatever a plugin does, the process ends
+ * soon after the guest: gpuvchan_session_run() gives up lanes that are stuck, and an alarm what closes.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "log.h"
+#include "plugin.h"
+
+#define CLOSE_SECONDS 3
+
+#if defined(__SANITIZE_ADDRESS__)
+#define LEAK_CHECKED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LEAK_CHECKED
+#endif
+#endif
+
+static struct gpuvchan_session *_Atomic running; /* for the signal handler */
+
+static void
+on_terminate(int number)
+{
+    struct gpuvchan_session *session = running;
+
+    (void)number;
+    if (!session)
+        _exit(WORKER_DONE); /* nothing has been built up yet, or nearly all is taken down */
+    gpuvchan_session_stop(session);
+}
+
+static void
+on_alarm(int number)
+{
+    (void)number;
+    log_from_signal("error: a plugin did not close in time; the worker ends without it");
+    _exit(WORKER_STUCK);
+}
+
+static void
+handle_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_terminate, .sa_flags = SA_RESTART};
+
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = on_alarm;
+    sigaction(SIGALRM, &action, NULL);
+    /* A terminal sends these to all its processes; the supervisor decides for its workers. */
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+/* Gives up what serving does not need. */
+static void
+restrict_self(void)
+{
+    struct rlimit none = {0, 0};
+
+    /* A core would hold the guest's data, and the guest can cause one. */
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#ifndef LEAK_CHECKED /* which traces its own process */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+static int
+serve(struct gpuvchan_session *session, const struct host_plugins *plugins)
+{
+    int result;
+
+    for (size_t i = 0; i < plugins->count; i++)
+        if (gpuvchan_session_offer(session, &plugins->items[i].api) != 0)
+            gpuvchan_log(GPUVCHAN_LOG_ERROR, "plugin %s is not offered: %s", plugins->items[i].api.name,
+                         gpuvchan_error_text());
+    gpuvchan_log(GPUVCHAN_LOG_DEBUG, "serves %s", gpuvchan_session_program(session));
+    running = session;
+    result = gpuvchan_session_run(session);
+    switch (result) {
+    case 0:
+        return WORKER_DONE;
+    case -EPROTO:
+        return WORKER_CORRUPT;
+    case -ETIMEDOUT:
+        return WORKER_STUCK;
+    default:
+        return WORKER_FAILED;
+    }
+}
+
+static int
+accept_and_serve(const struct host_options *options, const struct host_plugins *plugins)
+{
+    struct gpuvchan_session_limits limits = {
+        .size = sizeof(limits),
+        .arena_bytes = (uint64_t)options->max_arena,
+        .lanes = (uint32_t)options->max_lanes,
+        .spin_us = options->spin_us == 0 ? -1 : (int32_t)options->spin_us, /* there, 0 is the default */
+        .trace = options->trace,
+    };
+    struct gpuvchan_session *session;
+    int result = gpuvchan_session_accept(WORKER_CONNECTION_FD, &limits, &session);
+
+    if (result == -ECONNRESET) {
+        gpuvchan_log(GPUVCHAN_LOG_DEBUG, "no session: %s", gpuvchan_error_text());
+        return WORKER_DONE; /* somebody only looked whether a host is there */
+    }
+    if (result != 0) {
+        gpuvchan_log(GPUVCHAN_LOG_WARNING, "no session: %s", gpuvchan_error_text());
+        return result == -EPROTO ? WORKER_CORRUPT : WORKER_FAILED;
+    }
+    result = serve(session, plugins);
+    if (result == WORKER_STUCK) {
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "a plugin's handler does not return; the worker ends without it");
+        _exit(WORKER_STUCK);
+    }
+    alarm(CLOSE_SECONDS); /* stays set to the end: also unloading a driver may hang */
+    running = NULL;
+    gpuvchan_session_destroy(session);
+    return result;
+}
+
+static bool
+is_handed_over(void)
+{
+    struct stat status;
+
+    return fstat(WORKER_CONNECTION_FD, &status) == 0 && S_ISSOCK(status.st_mode) &&
+           fcntl(WORKER_CONFIG_FD, F_GET_SEALS) >= 0;
+}
+
+int
+worker_main(void)
+{
+    struct host_options options;
+    struct host_plugins plugins;
+    char error[OPTIONS_ERROR], who[32];
+    int result;
+
+    if (!is_handed_over()) {
+        fprintf(stderr, "gpuvchan-host: %s is for the host itself: a worker is started with a guest's connection\n",
+                WORKER_ARGUMENT);
+        return WORKER_FAILED;
+    }
+    fcntl(WORKER_CONNECTION_FD, F_SETFD, FD_CLOEXEC);
+    handle_signals();
+    prctl(PR_SET_NAME, "gpuvchan-worker");
+    result = config_take_over(&options, WORKER_CONFIG_FD, error);
+    close(WORKER_CONFIG_FD);
+    snprintf(who, sizeof(who), "worker %d", (int)getpid());
+    log_open(&options, who, false);
+    if (result != 0) {
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s", error);
+        gpuvchan_session_refuse(WORKER_CONNECTION_FD, -EINVAL, "the host's configuration cannot be read");
+        options_finish(&options);
+        return WORKER_FAILED;
+    }
+    plugins_load(&plugins, &options, true);
+    restrict_self();
+    result = accept_and_serve(&options, &plugins);
+    plugins_unload(&plugins);
+    options_finish(&options);
+    return result;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker: the process that serves one guest process. */
+#ifndef HOST_WORKER_H
+#define HOST_WORKER_H
+
+/* What the supervisor hands it: a first argument, and two descriptors. */
+#define WORKER_ARGUMENT "--worker"
+#define WORKER_CONNECTION_FD 3
+#define WORKER_CONFIG_FD 4
+
+/* How it ends; anything else is a crash. */
+enum worker_exit {
+    WORKER_DONE = 0,    /* the guest has closed, died, or was told to go */
+    WORKER_FAILED = 1,  /* could not begin; logged */
+    WORKER_CORRUPT = 2, /* the guest broke the protocol; logged */
+    WORKER_STUCK = 3,   /* a plugin did not return or close in time; logged */
+    WORKER_NO_EXEC = 4, /* the program could not be started anew */
+};
+
+/** The whole life of the process. @return its exit status. */
+int worker_main(void);
+
+#endif
