@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+# Test programs in C, from tests/ to $(BUILD)/tests/. They link the library's objects, since unit tests and
+# hostile peers need what it does not export.
+
+TESTS_UNIT := ring ring_hostile arena handles size wire threads
+TESTS_PROGRAMS := conformance/conformance hostile/hostile_guest hostile/hostile_host helpers/kill_guest \
+	helpers/kill_host
+TESTS_FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_hello.c tests/fuzz/fuzz_records.c tests/fuzz/fuzz_reply.c))
+TESTS_BINARIES := $(TESTS_UNIT:%=$(BUILD)/tests/unit/test_%) $(TESTS_PROGRAMS:%=$(BUILD)/tests/%) \
+	$(TESTS_FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%)
+
+flags_tests := -Ilibgpuvchan -Itests/support
+TESTS_SUPPORT := $(call objects,$(wildcard tests/support/*.c) $(LIB_SRCS))
+
+.PHONY: tests-build
+tests-build: $(TESTS_BINARIES) $(BUILD)/tests/plugins/subject.so
+
+$(TESTS_UNIT:%=$(BUILD)/tests/unit/test_%) $(TESTS_PROGRAMS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: \
+		$(BUILD)/obj/tests/%.o $(TESTS_SUPPORT)
+	$(call link,$@,$(filter %.o,$^),-lcmocka -lpthread)
+
+# Each with a main of its own, for replaying inputs without libFuzzer.
+$(TESTS_FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
+		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/obj/examples/hello/plugin.o $(BUILD)/obj/gen/hello-host.o $(TESTS_SUPPORT)
+	$(call link,$@,$(filter %.o,$^),-lpthread)
+
+$(call objects,$(TESTS_FUZZ:%=tests/fuzz/fuzz_%.c)): $(GEN)/hello-host.h
+
+$(BUILD)/tests/plugins/subject.so: tests/support/subject.c $(BUILD)/lib/$(SONAME)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(OWN_CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS) -DSUBJECT_PLUGIN -shared -o $@ $< $(OWN_LDFLAGS)

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A CUDA driver for tests: it executes nothing, but knows what exists. What a real driver would crash on, or
+ * would leak another's memory through, ends the process with a message: handles that are not alive, device
+ * addresses outside allocations, host pointers outside what the test has allowed.
+ */
+#ifndef FAKE_LIBCUDA_H
+#define FAKE_LIBCUDA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FAKE_HOST_AREAS 8u
+#define FAKE_LINE 120u
+#define FAKE_LINES 64u
+
+enum fake_live {
+    FAKE_CONTEXTS,
+    FAKE_MODULES,
+    FAKE_STREAMS,
+    FAKE_EVENTS,
+    FAKE_ALLOCATIONS,
+    FAKE_REGISTRATIONS,
+    FAKE_LIVE
+};
+
+/** The library exports one, fake_cuda. The test reads and writes it directly. */
+struct fake_cuda {
+    unsigned live[FAKE_LIVE];
+    unsigned calls;                    /* of all functions but questions about the driver and devices */
+    char lines[FAKE_LINES][FAKE_LINE]; /* the last calls; lines[(calls - 1) % FAKE_LINES] is the last one */
+    const char *fail;                  /* name of the function that fails, once */
+    int fail_result;
+    int fault;    /* what contexts answer from now on; 0: they work */
+    int pageable; /* CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS */
+    struct {
+        const void *start;
+        size_t bytes;
+    } host[FAKE_HOST_AREAS];         /* where host pointers may point */
+    unsigned char parameters[32768]; /* of the last launch */
+    size_t parameter_bytes;
+    unsigned synchronized; /* streams or contexts waited for */
+};
+
+/** Also exported: forgets all that was, so that a long run does not fill its tables. Nothing may be alive. */
+void fake_cuda_reset(void);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records of every kind and content through the CUDA plugin, over the fake driver, which ends the process when
+ * it is handed a handle or an address that the guest does not own, or when something is left at the end.
+ *
+ * An input is a list of records: opcode (1 byte), lane (1), payload bytes (2, little endian), payload. So that
+ * inputs get far, a guest process begins with an object of each kind, and eight aligned bytes of payload whose upper
+ * half is 0xa110c000 + i stand for the address of its memory number i plus the lower half. Opcode 255 breaks
+ * the contexts, as a fault of a kernel does; 254 makes the next call of a function fail.
+ */
+#include "cuda_session.h"
+
+#define RECORDS_MAX 64
+#define ADDRESS_TOKEN 0xa110c000u
+#define OPCODE_FAULT 255
+#define OPCODE_FAIL 254
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+static struct fake_session fake;
+static uint64_t addresses[4];
+
+static void
+silent(enum gpuvchan_log_level level, const char *text)
+{
+    (void)level;
+    (void)text;
+}
+
+static int
+execute(uint16_t opcode, const void *payload, size_t bytes)
+{
+    memcpy(fake.record, payload, bytes);
+    return fake_execute(&fake, 0, opcode, (uint32_t)bytes);
+}
+
+#define EXECUTE(OPCODE, name, ...) \
+    execute(CUDA_OPCODE_##OPCODE, &(struct cuda_##name##_request){__VA_ARGS__}, sizeof(struct cuda_##name##_request))
+
+static int
+execute_named(uint16_t opcode, const void *fixed, size_t bytes, const char *name)
+{
+    memcpy(fake.record, fixed, bytes);
+    memcpy(fake.record + bytes, name, strlen(name) + 1);
+    return fake_execute(&fake, 0, opcode, (uint32_t)(bytes + strlen(name) + 1));
+}
+
+/* Handles 16 to 21: context, module, function of three parameters, stream, event, and another context. */
+static int
+furnish(void)
+{
+    struct cuda_module_function_request function = {.made = 18, .from = 17, .name_length = 2, .offsets_room = 8};
+    struct cuda_module_global_request global = {.from = 17, .name_length = 1};
+    uint64_t arena_bytes;
+    char *arena = gpuvchan_session_arena(fake.session, &arena_bytes);
+    int failed = 0;
+
+    strcpy(arena, ".version 7.0\n");
+    failed |= EXECUTE(PRIMARY_RETAIN, primary_retain, .made = 16);
+    failed |= EXECUTE(CTX_CREATE, ctx_create, .made = 21, .device = 1);
+    failed |= EXECUTE(CTX_SET_CURRENT, ctx_set_current, .now = 16);
+    failed |= EXECUTE(MODULE_LOAD, module_load, .made = 17, .image = {0, strlen(arena)});
+    failed |= execute_named(CUDA_OPCODE_MODULE_FUNCTION, &function, sizeof(function), "k3");
+    failed |= execute_named(CUDA_OPCODE_MODULE_GLOBAL, &global, sizeof(global), "g");
+    addresses[3] = ((struct cuda_module_global_reply *)(void *)fake.reply)->address;
+    failed |= EXECUTE(STREAM_CREATE, stream_create, .made = 19);
+    failed |= EXECUTE(EVENT_CREATE, event_create, .made = 20);
+    for (unsigned i = 0; i < 2; i++) {
+        failed |= EXECUTE(MEM_ALLOC, mem_alloc, .bytes = 4096 << (4 * i));
+        addresses[i] = ((struct cuda_mem_alloc_reply *)(void *)fake.reply)->address;
+    }
+    failed |= EXECUTE(HOST_REGISTER, host_register, .memory = {65536, 65536});
+    addresses[2] = ((struct cuda_host_register_reply *)(void *)fake.reply)->address;
+    return failed;
+}
+
+static void
+put_addresses(unsigned char *payload, size_t bytes)
+{
+    for (size_t at = 0; at + 8 <= bytes; at += 8) {
+        uint64_t word;
+
+        memcpy(&word, payload + at, sizeof(word));
+        if (word >> 32 < ADDRESS_TOKEN || word >> 32 >= ADDRESS_TOKEN + 4)
+            continue;
+        word = addresses[(word >> 32) - ADDRESS_TOKEN] + (uint64_t)(int64_t)(int32_t)word;
+        memcpy(payload + at, &word, sizeof(word));
+    }
+}
+
+static void
+begin_once(void)
+{
+    if (fake.session)
+        return;
+    gpuvchan_log_set(silent, GPUVCHAN_LOG_ERROR);
+    fake_session_begin(&fake);
+}
+
+static void
+fail_next(uint8_t which)
+{
+    static const char *const functions[] = {
+        "cuMemAlloc_v2",       "cuMemFree_v2",         "cuStreamDestroy_v2", "cuModuleUnload",
+        "cuMemHostUnregister", "cuMemHostRegister_v2", "cuEventDestroy_v2",  "cuStreamWriteValue64_v2",
+        "cuModuleGetFunction", "cuCtxSynchronize"};
+
+    fake.driver->fail = functions[which % (sizeof(functions) / sizeof(functions[0]))];
+    fake.driver->fail_result = which & 0x80 ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_UNKNOWN;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    begin_once();
+    if (fake_open(&fake) != 0 || furnish() != 0)
+        abort();
+    for (int i = 0; i < RECORDS_MAX && bytes >= 4 && atomic_load(&fake.session->fault) == 0; i++) {
+        uint8_t opcode = data[0];
+        uint32_t lane = data[1] % FAKE_LANES;
+        size_t payload = data[2] | (size_t)data[3] << 8;
+
+        data += 4;
+        bytes -= 4;
+        payload = payload < bytes ? payload : bytes;
+        memset(fake.record, 0, (payload + 15) & ~(size_t)15);
+        memcpy(fake.record, data, payload);
+        put_addresses(fake.record, payload);
+        if (opcode == OPCODE_FAULT)
+            fake.driver->fault = CUDA_ERROR_LAUNCH_FAILED;
+        else if (opcode == OPCODE_FAIL)
+            fail_next(payload ? data[0] : 0);
+        else
+            fake_execute(&fake, lane, opcode, (uint32_t)payload);
+        data += payload;
+        bytes -= payload;
+    }
+    fake.driver->fail = NULL; /* what fails at the end is another matter */
+    fake_close(&fake);
+    fake.driver_reset();
+    return 0;
+}

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What needs a real NVIDIA GPU: the CUDA examples and tests, native and forwarded, and the CUDA benchmark with
+# native and forwarded runs alternating. Uses the build in BUILD (default: build), which it makes if there is
+# none. Results go to OUT (default: a new folder).
+#
+#     tests/gpu.sh [quick|full]
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+BUILD=${BUILD:-build}
+OUT=${OUT:-$(mktemp -d)}
+mode=${1:-full}
+failed=0
+
+heading() {
+    printf '\n== %s\n' "$*"
+}
+
+# NAME COMMAND...: says whether it succeeded, and goes on.
+check() {
+    name=$1
+    shift
+    if timeout 120 "$@" >"$OUT/step.log" 2>&1; then
+        echo "ok - $name"
+    else
+        echo "not ok - $name (exit status $?)"
+        tail -n 15 "$OUT/step.log" | sed 's/^/    /'
+        failed=$((failed + 1))
+    fi
+    cat "$OUT/step.log" >>"$OUT/gpu.log"
+}
+
+forwarded() {
+    "$BUILD/bin/gpuvchan-host" --plugins cuda --run "$BUILD/bin/gpuvchan-run $*"
+}
+export -f forwarded
+export BUILD
+
+[ -x "$BUILD/bin/gpuvchan-host" ] || make -j"$(nproc)" BUILD="$BUILD" all || exit 1
+if ! nvidia-smi -L; then
+    echo "no NVIDIA GPU here: nothing to do"
+    exit 1
+fi
+
+heading "the plugin"
+"$BUILD/bin/gpuvchan-host" --dump-plugin cuda
+
+heading "examples"
+for program in vectoradd matmul; do
+    check "$program, native" "$BUILD/bin/$program"
+    check "$program, forwarded" bash -c "forwarded $BUILD/bin/$program"
+done
+
+heading "tests"
+for program in "$BUILD"/tests/ptx/run "$BUILD"/tests/cuda/*; do
+    [ -x "$program" ] && [ -f "$program" ] || continue
+    check "$(basename "$program"), native" "$program"
+    check "$(basename "$program"), forwarded" bash -c "forwarded $program"
+done
+
+heading "benchmark"
+if [ "$mode" = quick ]; then
+    "$BUILD/bin/gpuvchan-bench" cuda --quick --native-too --json "$OUT/cuda.json" 2>"$OUT/bench.log" || failed=$((failed + 1))
+else
+    "$BUILD/bin/gpuvchan-bench" cuda --native-too --json "$OUT/cuda.json" --plot "$OUT/cuda.svg" 2>"$OUT/bench.log" ||
+        failed=$((failed + 1))
+fi
+grep -v '^\[' "$OUT/bench.log" | tail -n 20
+
+echo
+echo "$failed failed; logs and results are in $OUT"
+[ "$failed" -eq 0 ]

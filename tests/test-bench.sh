@@ -1,0 +1,160 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# gpuvchan-bench: what it prints and writes and how it fails. Never how fast.
+
+bench=${GPUVCHAN_BUILD:-build}/bin/gpuvchan-bench
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+
+count=0
+failed=0
+
+# ok DESCRIPTION COMMAND...: a test that passes if the command does.
+ok() {
+	description=$1
+	shift
+	count=$((count + 1))
+	if "$@" >"$tmp/log" 2>&1; then
+		echo "ok $count - $description"
+	else
+		echo "not ok $count - $description"
+		sed 's/^/# /' "$tmp/log" "$tmp/out" "$tmp/err" 2>/dev/null
+		failed=1
+	fi
+}
+
+skip() {
+	count=$((count + 1))
+	echo "ok $count - $1 # SKIP $2"
+}
+
+# run STATUS ARGUMENTS...: output to $tmp/out and $tmp/err.
+run() {
+	expected=$1
+	shift
+	timeout 120 "$bench" "$@" >"$tmp/out" 2>"$tmp/err"
+	status=$?
+	[ "$status" -eq "$expected" ] || echo "status $status instead of $expected"
+	[ "$status" -eq "$expected" ]
+}
+
+says() {
+	grep -qF -- "$2" "$tmp/$1"
+}
+
+# json FILTER: true for the file that was written.
+json() {
+	jq -e "$1" "$tmp/results.json"
+}
+
+if [ ! -x "$bench" ]; then
+	echo "1..0 # SKIP no $bench"
+	exit 0
+fi
+
+ok "--help" run 0 --help
+ok "--help names the tests" says out call-64
+ok "--help names the mechanisms" says out libxenvchan
+
+ok "no measurement is misuse" run 2
+ok "and the usage is told" says err Usage:
+ok "an unknown measurement is misuse" run 2 rings
+ok "and it is named" says err rings
+ok "an unknown option is misuse" run 2 compare --fast
+ok "and it is named" says err fast
+ok "an option without its value is misuse" run 2 compare --json
+ok "two measurements are misuse" run 2 ring bulk
+ok "--only an unknown name is misuse" run 2 compare --only carrier-pigeon
+ok "and the known names are told" says err bulk-copy-64K
+ok "--only a known mechanism with an unknown test is misuse" run 2 compare --only pipe/call-65
+ok "--plot of an unknown format is misuse" run 2 compare --plot plot.gif
+ok "and the known formats are told" says err .svg
+
+ok "--json to where nothing can be written fails" \
+	run 1 compare --quick --only pipe --json "$tmp/none/results.json"
+ok "and the path is named" says err "$tmp/none/results.json"
+ok "before anything is measured" sh -c '! grep -q pipe "$1/out"' sh "$tmp"
+ok "--plot to where nothing can be written fails" \
+	run 1 compare --quick --only pipe --plot "$tmp/none/plot.svg"
+
+ok "compare --quick --only pipe" run 0 compare --quick --only pipe \
+	--json "$tmp/results.json" --plot "$tmp/plot.svg"
+ok "says which CPUs" says out "CPU"
+ok "says the placement" grep -qE '^(smt|near|far|same-cpu|not steady)' "$tmp/out"
+ok "names the mechanism" says out "  pipe  "
+ok "leaves others out" sh -c '! grep -q "^  unix" "$1/out"' sh "$tmp"
+if command -v jq >/dev/null; then
+	ok "JSON is an array" json 'type == "array" and length > 0'
+	ok "with the promised fields in each" json 'all(.[];
+		(.name | type == "string") and (.value | type == "number") and
+		(.unit | type == "string") and has("reference") and has("ratio") and
+		(.placement | IN("smt", "near", "far", "same-cpu", "mixed")))'
+	ok "each value is positive" json 'all(.[]; .value > 0)'
+	ok "peers have their name before the test's" \
+		json 'any(.[]; .name == "pipe/call-64" and .reference == "pingpong")'
+	ok "bulk refers to memcpy" \
+		json 'any(.[]; .name == "pipe/bulk-copy-1M" and .reference == "memcpy")'
+	ok "the doorbell refers to an eventfd" \
+		json 'any(.[]; .name == "pipe/doorbell" and .reference == "eventfd")'
+	ok "a limit is 1 to itself" \
+		json 'all(.[] | select(.name == "pingpong/call-64"); .ratio == 1)'
+else
+	skip "JSON" "jq is not installed"
+fi
+if command -v xmllint >/dev/null; then
+	ok "the plot is well-formed" xmllint --noout "$tmp/plot.svg"
+else
+	skip "the plot is well-formed" "xmllint is not installed"
+fi
+ok "the plot names the mechanism" grep -q '>pipe</text>' "$tmp/plot.svg"
+
+ok "--json - writes to stdout" run 0 compare --quick --only unix/call-64 --json -
+ok "and the table goes to stderr" says err "  unix  "
+if command -v jq >/dev/null; then
+	ok "and stdout is JSON alone" jq -e . "$tmp/out"
+fi
+
+if command -v rsvg-convert >/dev/null; then
+	ok "a plot as PNG" run 0 compare --quick --only pipe/call-64 --plot "$tmp/plot.png"
+	ok "which it is" sh -c 'head -c 4 "$1" | tail -c 3 | grep -q PNG' sh "$tmp/plot.png"
+fi
+mkdir "$tmp/bin"
+ok "a plot as PNG without rsvg-convert fails" \
+	env PATH="$tmp/bin" "$(command -v sh)" -c \
+	'"$1" compare --quick --only pipe --plot "$2/plot.png" 2>"$2/err"; [ $? -eq 1 ]' \
+	sh "$bench" "$tmp"
+ok "and says what to install" says err librsvg2-bin
+
+if command -v taskset >/dev/null; then
+	cpu=$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')
+	count=$((count + 1))
+	if timeout 120 taskset -c "$cpu" "$bench" compare --quick --only pipe/call-64 \
+		>"$tmp/out" 2>"$tmp/err" && says out "only CPU $cpu is allowed"; then
+		echo "ok $count - works on one CPU, and says so"
+	else
+		echo "not ok $count - works on one CPU, and says so"
+		failed=1
+	fi
+fi
+
+# The processes of a pair go with the tool, however it goes.
+"$bench" compare --quick --only pipe >"$tmp/out" 2>"$tmp/err" &
+tool=$!
+sleep 1
+sides=$(ps -o pid= --ppid "$tool" | tr -d ' ')
+kill -KILL "$tool"
+wait "$tool" 2>/dev/null
+sleep 1
+ok "there were processes" [ -n "$sides" ]
+left=
+for side in $sides; do
+	# One that has ended may wait for init to notice.
+	case $(ps -o stat= -p "$side") in
+	'' | Z*) ;;
+	*) left="$left $side" ;;
+	esac
+done
+ok "none outlives the tool" [ -z "$left" ]
+
+echo "1..$count"
+exit "$failed"

@@ -1,0 +1,830 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The CUDA plugin over a fake driver, which ends the process when it is handed what the guest does not own:
+ * a test that comes to its end has shown that nothing of that kind reached the driver.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cuda_session.h"
+
+#define ARENA_PAGE 4096u
+#define PTX ".version 7.0\n.target sm_70\n"
+
+/* Handles as the guest assigns them. */
+enum {
+    CONTEXT = 16,
+    OTHER_CONTEXT,
+    MODULE,
+    FUNCTION,
+    STREAM,
+    EVENT,
+    SPARE
+};
+
+static struct fake_session fake;
+
+/* ---- Records --------------------------------------------------------------------------------- */
+
+static int
+deliver(uint32_t lane, uint16_t opcode, const void *payload, size_t bytes)
+{
+    memcpy(fake.record, payload, bytes);
+    return fake_execute(&fake, lane, opcode, (uint32_t)bytes);
+}
+
+static const void *
+reply(void)
+{
+    return fake.reply;
+}
+
+/* A record of fixed size on lane 0: SEND(MEM_FREE, mem_free, .address = a). */
+#define SEND_ON(lane, OPCODE, name, ...)                                              \
+    deliver(lane, CUDA_OPCODE_##OPCODE, &(struct cuda_##name##_request){__VA_ARGS__}, \
+            sizeof(struct cuda_##name##_request))
+#define SEND(OPCODE, name, ...) SEND_ON(0, OPCODE, name, __VA_ARGS__)
+
+static unsigned char *
+arena(uint64_t offset)
+{
+    uint64_t bytes;
+
+    return (unsigned char *)gpuvchan_session_arena(fake.session, &bytes) + offset;
+}
+
+static CUdeviceptr
+allocate(uint64_t bytes)
+{
+    assert_int_equal(SEND(MEM_ALLOC, mem_alloc, .bytes = bytes), 0);
+    return ((const struct cuda_mem_alloc_reply *)reply())->address;
+}
+
+static int
+load_module(uint32_t handle, const char *text)
+{
+    memcpy(arena(0), text, strlen(text));
+    return SEND(MODULE_LOAD, module_load, .made = handle, .image = {0, strlen(text)}, .log_bytes = 1000);
+}
+
+/* Asks for a function of @p module; its name stands behind the fixed part. */
+static int
+find_function(uint32_t module, uint32_t handle, const char *name)
+{
+    struct cuda_module_function_request request = {.made = handle,
+                                                   .from = module,
+                                                   .name_length = (uint32_t)strlen(name),
+                                                   .offsets_room = 16,
+                                                   .sizes_room = 16,
+                                                   .attributes_room = 64};
+
+    memcpy(fake.record, &request, sizeof(request));
+    memcpy(fake.record + sizeof(request), name, strlen(name) + 1);
+    return fake_execute(&fake, 0, CUDA_OPCODE_MODULE_FUNCTION, (uint32_t)(sizeof(request) + strlen(name) + 1));
+}
+
+static int
+find_global(uint32_t module, const char *name)
+{
+    struct cuda_module_global_request request = {.from = module, .name_length = (uint32_t)strlen(name)};
+
+    memcpy(fake.record, &request, sizeof(request));
+    memcpy(fake.record + sizeof(request), name, strlen(name) + 1);
+    return fake_execute(&fake, 0, CUDA_OPCODE_MODULE_GLOBAL, (uint32_t)(sizeof(request) + strlen(name) + 1));
+}
+
+static int
+launch(uint32_t function, uint32_t stream, bool cooperative, const void *parameters, size_t bytes)
+{
+    struct cuda_launch_kernel_request request = {.kernel = function,
+                                                 .on = stream,
+                                                 .grid_x = 2,
+                                                 .grid_y = 1,
+                                                 .grid_z = 1,
+                                                 .block_x = 32,
+                                                 .block_y = 1,
+                                                 .block_z = 1,
+                                                 .cooperative = cooperative,
+                                                 .parameters_bytes = (uint32_t)bytes};
+
+    memcpy(fake.record, &request, sizeof(request));
+    if (bytes > 0)
+        memcpy(fake.record + sizeof(request), parameters, bytes);
+    return fake_execute(&fake, 0, CUDA_OPCODE_LAUNCH_KERNEL, (uint32_t)(sizeof(request) + bytes));
+}
+
+static int
+copy_in_small(CUdeviceptr to, uint32_t stream, const void *data, size_t bytes)
+{
+    struct cuda_copy_in_small_request request = {.to = to, .on = stream, .data_bytes = (uint32_t)bytes};
+
+    memcpy(fake.record, &request, sizeof(request));
+    memcpy(fake.record + sizeof(request), data, bytes);
+    return fake_execute(&fake, 0, CUDA_OPCODE_COPY_IN_SMALL, (uint32_t)(sizeof(request) + bytes));
+}
+
+static const char *
+last_call(void)
+{
+    return fake.driver->lines[(fake.driver->calls - 1) % FAKE_LINES];
+}
+
+/* ---- Setting --------------------------------------------------------------------------------- */
+
+static int
+begin(void **state)
+{
+    (void)state;
+    return fake_open(&fake);
+}
+
+/* A guest process with a primary context that is current on lane 0. */
+static int
+begin_current(void **state)
+{
+    if (begin(state) != 0 || SEND(PRIMARY_RETAIN, primary_retain, .made = CONTEXT, .device = 0) != 0)
+        return -1;
+    return SEND(CTX_SET_CURRENT, ctx_set_current, .now = CONTEXT);
+}
+
+/* Each test's guest process must leave nothing in the driver. */
+static int
+end(void **state)
+{
+    (void)state;
+    fake_close(&fake);
+    for (unsigned i = 0; i < FAKE_LIVE; i++)
+        if (fake.driver->live[i] != 0) {
+            fprintf(stderr, "%u objects of kind %u are left\n", fake.driver->live[i], i);
+            return -1;
+        }
+    fake.driver->fault = 0;
+    fake.driver->fail = NULL;
+    fake.driver->pageable = 0;
+    fake.driver_reset();
+    return 0;
+}
+
+/* ---- Device and context ---------------------------------------------------------------------- */
+
+static void
+test_init_and_devices(void **state)
+{
+    struct cuda_device_info_request info = {.device = 1, .name_room = 100, .uuid_room = 16, .attributes_room = 256};
+    const struct cuda_init_reply *init;
+    const unsigned char *at;
+    int32_t attribute;
+
+    (void)state;
+    assert_int_equal(SEND(INIT, init, .flags = 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(INIT, init, .flags = 0), 0);
+    init = reply();
+    assert_int_equal(init->version, 13000);
+    assert_int_equal(init->devices, 2);
+    assert_int_equal(init->simulated, 0);
+
+    assert_int_equal(deliver(0, CUDA_OPCODE_DEVICE_INFO, &info, sizeof(info)), 0);
+    at = (const unsigned char *)reply() + sizeof(struct cuda_device_info_reply);
+    assert_string_equal((const char *)at, "Fake device 1");
+    at += 16; /* the name, rounded up */
+    assert_int_equal(at[0], 0x41);
+    memcpy(&attribute, at + 16 + 5 * sizeof(attribute), sizeof(attribute));
+    assert_int_equal(attribute, 1005); /* attribute 5 is at index 5 */
+    info.device = 2;
+    assert_int_equal(deliver(0, CUDA_OPCODE_DEVICE_INFO, &info, sizeof(info)), CUDA_ERROR_INVALID_DEVICE);
+}
+
+static void
+test_no_context_is_an_error(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(MEM_ALLOC, mem_alloc, .bytes = 64), CUDA_ERROR_INVALID_CONTEXT);
+    assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = STREAM), CUDA_ERROR_INVALID_CONTEXT);
+    assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = 99), CUDA_ERROR_INVALID_CONTEXT);
+    assert_int_equal(deliver(0, CUDA_OPCODE_CTX_SYNCHRONIZE, "", 0), CUDA_ERROR_INVALID_CONTEXT);
+}
+
+static void
+test_primary_context_once(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(PRIMARY_RETAIN, primary_retain, .made = OTHER_CONTEXT, .device = 0),
+                     CUDA_ERROR_CONTEXT_ALREADY_IN_USE);
+    assert_int_equal(SEND(PRIMARY_RELEASE, primary_release, .gone = CONTEXT, .device = 0), 0);
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 0);
+    assert_int_equal(SEND(PRIMARY_RELEASE, primary_release, .gone = CONTEXT, .device = 0), CUDA_ERROR_INVALID_CONTEXT);
+    assert_int_equal(SEND(PRIMARY_RETAIN, primary_retain, .made = CONTEXT, .device = 0), 0);
+    assert_int_equal(SEND(PRIMARY_RESET, primary_reset, .gone = CONTEXT, .device = 0), 0);
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 0);
+    assert_int_equal(SEND(PRIMARY_RETAIN, primary_retain, .made = CONTEXT, .device = 7), CUDA_ERROR_INVALID_DEVICE);
+}
+
+static void
+test_destroying_the_other_kind_of_context(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(CTX_CREATE, ctx_create, .made = OTHER_CONTEXT, .device = 1), 0);
+    assert_int_equal(SEND(PRIMARY_RELEASE, primary_release, .gone = OTHER_CONTEXT, .device = 1),
+                     CUDA_ERROR_INVALID_CONTEXT);
+    assert_int_equal(SEND(CTX_DESTROY, ctx_destroy, .gone = CONTEXT), CUDA_ERROR_INVALID_CONTEXT);
+}
+
+static void
+test_creating_leaves_the_current_context(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(CTX_CREATE, ctx_create, .made = OTHER_CONTEXT, .device = 1), 0);
+    assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = STREAM), 0); /* in CONTEXT */
+    assert_int_equal(SEND(CTX_DESTROY, ctx_destroy, .gone = OTHER_CONTEXT), 0);
+    assert_int_equal(SEND(STREAM_QUERY, stream_query, .on = STREAM), 0);
+    assert_int_equal(fake.driver->live[FAKE_STREAMS], 1);
+}
+
+static void
+test_destroyed_context_takes_all_with_it(void **state)
+{
+    CUdeviceptr address;
+
+    (void)state;
+    address = allocate(4096);
+    assert_int_equal(load_module(MODULE, PTX), 0);
+    assert_int_equal(find_function(MODULE, FUNCTION, "k0"), 0);
+    assert_int_equal(find_global(MODULE, "g"), 0);
+    assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = STREAM), 0);
+    assert_int_equal(SEND(EVENT_CREATE, event_create, .made = EVENT), 0);
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {ARENA_PAGE, ARENA_PAGE}), 0);
+    assert_int_equal(SEND(PRIMARY_RELEASE, primary_release, .gone = CONTEXT, .device = 0), 0);
+
+    for (unsigned i = 0; i < FAKE_LIVE; i++)
+        assert_int_equal(fake.driver->live[i], 0);
+    assert_int_equal(SEND(CTX_CREATE, ctx_create, .made = OTHER_CONTEXT, .device = 0), 0);
+    assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = OTHER_CONTEXT), 0);
+    assert_int_equal(launch(FUNCTION, 0, false, NULL, 0), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(STREAM_QUERY, stream_query, .on = STREAM), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(STREAM_DESTROY, stream_destroy, .gone = STREAM), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(EVENT_QUERY, event_query, .which = EVENT), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(MODULE_UNLOAD, module_unload, .gone = MODULE), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = address), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 1), CUDA_ERROR_INVALID_VALUE);
+    /* Their handles can be assigned again. */
+    assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = STREAM), 0);
+    assert_int_equal(SEND(STREAM_QUERY, stream_query, .on = STREAM), 0);
+    /* And the memory registered again. */
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {ARENA_PAGE, ARENA_PAGE}), 0);
+}
+
+static void
+test_context_destroyed_under_another_lane(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND_ON(1, CTX_SET_CURRENT, ctx_set_current, .now = CONTEXT), 0);
+    assert_int_equal(SEND(PRIMARY_RELEASE, primary_release, .gone = CONTEXT, .device = 0), 0);
+    assert_int_equal(SEND_ON(1, MEM_ALLOC, mem_alloc, .bytes = 64), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    assert_int_equal(SEND(MEM_ALLOC, mem_alloc, .bytes = 64), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+}
+
+static void
+test_limits_and_configuration(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(CTX_GET_LIMIT, ctx_get_limit, .limit = CU_LIMIT_STACK_SIZE), 0);
+    assert_int_equal(((const struct cuda_ctx_get_limit_reply *)reply())->value, 4096);
+    assert_int_equal(SEND(CTX_SET_LIMIT, ctx_set_limit, .limit = 1, .value = 77), 0);
+    assert_string_equal(last_call(), "cuCtxSetLimit 1 77");
+    assert_int_equal(deliver(0, CUDA_OPCODE_CTX_PRIORITY_RANGE, "", 0), 0);
+    assert_int_equal(((const struct cuda_ctx_priority_range_reply *)reply())->greatest, -5);
+    assert_int_equal(deliver(0, CUDA_OPCODE_CTX_GET_CACHE_CONFIG, "", 0), 0);
+    assert_int_equal(((const struct cuda_ctx_get_cache_config_reply *)reply())->config, CU_FUNC_CACHE_PREFER_L1);
+    assert_int_equal(SEND(CTX_SET_CACHE_CONFIG, ctx_set_cache_config, .config = 2), 0);
+    assert_int_equal(SEND(PRIMARY_SET_FLAGS, primary_set_flags, .device = 1, .flags = 4), 0);
+    assert_string_equal(last_call(), "cuDevicePrimaryCtxSetFlags 1 4");
+}
+
+/* ---- Modules and launches -------------------------------------------------------------------- */
+
+static void
+test_module_layout_and_global(void **state)
+{
+    const struct cuda_module_function_reply *answer;
+    const uint32_t *offsets, *sizes;
+    CUdeviceptr global;
+
+    (void)state;
+    assert_int_equal(load_module(MODULE, PTX), 0);
+    assert_int_equal(find_function(MODULE, FUNCTION, "k3"), 0);
+    answer = reply();
+    assert_int_equal(answer->offsets_count, 3);
+    assert_int_equal(answer->attributes_count, 16);
+    offsets = (const uint32_t *)(answer + 1);
+    sizes = offsets + 4; /* rounded up to 8 bytes */
+    assert_int_equal(offsets[2], 16);
+    assert_int_equal(sizes[1], 8);
+    assert_int_equal(find_function(MODULE, SPARE, "nothing"), CUDA_ERROR_NOT_FOUND);
+    assert_int_equal(find_function(99, SPARE, "k0"), CUDA_ERROR_INVALID_HANDLE);
+
+    assert_int_equal(find_global(MODULE, "g"), 0);
+    global = ((const struct cuda_module_global_reply *)reply())->address;
+    assert_int_equal(find_global(MODULE, "g"), 0); /* twice is the same one */
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = global, .count = 256), 0);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = global, .count = 257), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = global), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MODULE_UNLOAD, module_unload, .gone = MODULE), 0);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = global, .count = 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(launch(FUNCTION, 0, false, "", 0), CUDA_ERROR_INVALID_HANDLE);
+    /* The handles are free again. */
+    assert_int_equal(load_module(MODULE, PTX), 0);
+    assert_int_equal(find_function(MODULE, FUNCTION, "k1"), 0);
+}
+
+static void
+test_module_logs(void **state)
+{
+    const char *text;
+
+    (void)state;
+    assert_int_equal(load_module(MODULE, ".broken"), CUDA_ERROR_INVALID_PTX);
+    assert_int_equal(SEND(MODULE_LOG, module_log, .info_log_room = 100, .error_log_room = 6), 0);
+    text = (const char *)reply() + sizeof(struct cuda_module_log_reply);
+    assert_string_equal(text, "info of the compiler");
+    assert_string_equal(text + 24, "error"); /* as much as there is room for */
+}
+
+static int
+load_with_option(uint32_t option, uint32_t count, uint32_t values)
+{
+    struct cuda_module_load_request request = {
+        .made = MODULE, .image = {0, sizeof(PTX) - 1}, .options_count = count, .option_values_count = values};
+
+    memcpy(arena(0), PTX, sizeof(PTX));
+    memset(fake.record, 0, 256);
+    memcpy(fake.record, &request, sizeof(request));
+    memcpy(fake.record + sizeof(request), &option, sizeof(option));
+    return fake_execute(&fake, 0, CUDA_OPCODE_MODULE_LOAD,
+                        (uint32_t)(sizeof(request) + (4 * count + 7) / 8 * 8 + 8 * values));
+}
+
+static void
+test_module_options_without_pointers(void **state)
+{
+    (void)state;
+    assert_int_equal(load_with_option(CU_JIT_GLOBAL_SYMBOL_ADDRESSES, 1, 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(load_with_option(4711, 1, 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(load_with_option(CU_JIT_MAX_REGISTERS, 1, 0), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(load_with_option(CU_JIT_ERROR_LOG_BUFFER, 1, 1), 0); /* dropped: module_log stands for it */
+    assert_non_null(strstr(last_call(), "cuModuleLoadDataEx 0 options"));
+    assert_int_equal(SEND(MODULE_UNLOAD, module_unload, .gone = MODULE), 0);
+    assert_int_equal(load_with_option(CU_JIT_MAX_REGISTERS, 1, 1), 0);
+    assert_non_null(strstr(last_call(), "cuModuleLoadDataEx 1 options"));
+}
+
+static void
+test_images_that_reach_out_of_themselves(void **state)
+{
+    unsigned char elf[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+    unsigned char fatbin[32] = {0x50, 0xed, 0x55, 0xba, 1, 0, 16, 0};
+    unsigned calls = fake.driver->calls;
+
+    (void)state;
+    elf[60] = 1;    /* a section header ... */
+    elf[58] = 64;   /* ... of the right size ... */
+    elf[41] = 0x10; /* ... at 4096 */
+    memcpy(arena(0), elf, sizeof(elf));
+    assert_int_equal(SEND(MODULE_LOAD, module_load, .made = MODULE, .image = {0, 64}), CUDA_ERROR_INVALID_IMAGE);
+    fatbin[8] = 17; /* a byte more than there is */
+    memcpy(arena(0), fatbin, sizeof(fatbin));
+    assert_int_equal(SEND(MODULE_LOAD, module_load, .made = MODULE, .image = {0, 32}), CUDA_ERROR_INVALID_IMAGE);
+    memcpy(arena(0), "\x01\x02\x03\x04", 4);
+    assert_int_equal(SEND(MODULE_LOAD, module_load, .made = MODULE, .image = {0, 4}), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(SEND(MODULE_LOAD, module_load, .made = MODULE), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(fake.driver->calls, calls);
+}
+
+static void
+test_launch(void **state)
+{
+    unsigned char parameters[20] = {1, 2, 3, 4, 0, 0, 0, 0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
+    (void)state;
+    assert_int_equal(load_module(MODULE, PTX), 0);
+    assert_int_equal(find_function(MODULE, FUNCTION, "k3"), 0);
+    assert_int_equal(launch(FUNCTION, 0, false, parameters, 20), 0);
+    assert_string_equal(last_call(), "cuLaunchKernel 2 1 1 32 1 1 0");
+    assert_memory_equal(fake.driver->parameters, parameters, 20);
+    memset(fake.driver->parameters, 0, 20);
+    assert_int_equal(launch(FUNCTION, 2, true, parameters, 20), 0);
+    assert_string_equal(last_call(), "cuLaunchCooperativeKernel 2 1 1 32 1 1 0");
+    assert_memory_equal(fake.driver->parameters, parameters, 20);
+
+    assert_int_equal(launch(FUNCTION, 0, false, parameters, 19), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(launch(FUNCTION, 0, true, parameters, 0), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(launch(FUNCTION, STREAM, false, parameters, 20), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(launch(MODULE, 0, false, parameters, 20), CUDA_ERROR_INVALID_HANDLE); /* another kind */
+    assert_int_equal(find_function(MODULE, SPARE, "k0"), 0);
+    assert_int_equal(launch(SPARE, 0, false, NULL, 0), 0);
+    assert_int_equal(launch(SPARE, 0, false, parameters, 4), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(OCCUPANCY_BLOCKS, occupancy_blocks, .on = FUNCTION, .block_size = 128), 0);
+    assert_int_equal(((const struct cuda_occupancy_blocks_reply *)reply())->blocks, 8);
+    assert_int_equal(SEND(FUNCTION_SET_ATTRIBUTE, function_set_attribute, .on = FUNCTION, .attribute = 8, .value = 9),
+                     0);
+    assert_string_equal(last_call(), "cuFuncSetAttribute 8 9");
+}
+
+/* ---- Addresses ------------------------------------------------------------------------------- */
+
+static void
+test_hostile_addresses(void **state)
+{
+    CUdeviceptr address = allocate(4096),
+                bad[] = {
+                    0,
+                    1,
+                    (uintptr_t)&fake,                      /* the worker's memory */
+                    (uintptr_t)arena(0),                   /* the arena, not registered */
+                    (uintptr_t)fake.driver->host[1].start, /* the completion page, registered for ourselves */
+                    address - 1,
+                    address + 4096,
+                    address + 4089,
+                    UINT64_MAX,
+                    UINT64_MAX - 7,
+                };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = bad[i], .count = 8), CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(MEMSET_D32, memset_d32, .to = bad[i], .count = 2, .wait = 1), CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(MEMSET_2D, memset_2d, .to = bad[i], .pitch = 4, .element = 1, .width = 4, .height = 2),
+                         CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(copy_in_small(bad[i], 0, "12345678", 8), CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_IN, copy_in, .to = bad[i], .from = {0, 8}), CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_OUT, copy_out, .from = bad[i], .to = {0, 8}), CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_IN_WAIT, copy_in_wait, .to = bad[i], .from = {0, 8}), CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_OUT_WAIT, copy_out_wait, .from = bad[i], .to = {0, 8}, .per_thread = 1),
+                         CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = bad[i], .from = address, .bytes = 8),
+                         CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = address, .from = bad[i], .bytes = 8),
+                         CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_2D, copy_2d, .to_kind = 1, .from_device = bad[i], .to_arena = {0, 8},
+                              .from_pitch = 4, .to_pitch = 4, .width = 4, .height = 2),
+                         CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(STREAM_WRITE_VALUE, stream_write_value, .to = bad[i], .wide = 1),
+                         CUDA_ERROR_INVALID_VALUE);
+        if (bad[i] != 0)
+            assert_int_equal(SEND(MEM_FREE, mem_free, .address = bad[i]), CUDA_ERROR_INVALID_VALUE);
+    }
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = address + 8), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = 0), 0);
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = address), 0);
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = address), CUDA_ERROR_INVALID_VALUE);
+}
+
+static void
+test_lengths_that_overflow(void **state)
+{
+    CUdeviceptr address = allocate(4096);
+    uint64_t half = 1ull << 63;
+
+    (void)state;
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = UINT64_MAX), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEMSET_D32, memset_d32, .to = address, .count = 1ull << 62), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEMSET_D16, memset_d16, .to = address, .count = half), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = address, .from = address, .bytes = 4097),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = address, .from = address, .bytes = UINT64_MAX - address),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEMSET_2D, memset_2d, .to = address, .pitch = half, .element = 1, .width = 1, .height = 3),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(
+        SEND(MEMSET_2D, memset_2d, .to = address, .pitch = 8, .element = 4, .width = 1ull << 62, .height = 1),
+        CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEMSET_2D, memset_2d, .to = address, .pitch = 2, .element = 4, .width = 1, .height = 2),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEMSET_2D, memset_2d, .to = address, .pitch = 8, .element = 3, .width = 1, .height = 2),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_2D, copy_2d, .from_kind = 1, .to_device = address, .from_arena = {0, 100},
+                          .from_pitch = half, .to_pitch = 16, .width = 8, .height = 3),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_2D, copy_2d, .from_kind = 1, .to_device = address, .from_arena = {0, 100},
+                          .from_pitch = 50, .to_pitch = 64, .width = 50, .height = 3),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_2D, copy_2d, .from_kind = 2, .to_kind = 3, .width = 1, .height = 1),
+                     CUDA_ERROR_INVALID_VALUE);
+    /* Nothing is success, wherever it may be. */
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = 1, .count = 0), 0);
+    assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = 1, .from = 2), 0);
+    assert_int_equal(SEND(COPY_2D, copy_2d, .width = 0, .height = 5), 0);
+}
+
+static void
+test_copies(void **state)
+{
+    CUdeviceptr address = allocate(4096), other = allocate(4096);
+    unsigned before = fake.driver->synchronized;
+
+    (void)state;
+    assert_int_equal(copy_in_small(address, 0, "hello", 5), 0);
+    assert_int_equal(fake.driver->synchronized, before);
+    assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = other + 100, .from = address, .bytes = 5), 0);
+    assert_int_equal(SEND(COPY_OUT_WAIT, copy_out_wait, .from = other + 100, .to = {64, 5}), 0);
+    assert_memory_equal(arena(64), "hello", 5);
+    assert_int_equal(SEND(COPY_IN, copy_in, .to = address, .from = {66, 3}, .on = 2), 0);
+    assert_int_equal(SEND(COPY_OUT_WAIT, copy_out_wait, .from = address, .to = {0, 5}, .per_thread = 1), 0);
+    assert_memory_equal(arena(0), "llolo", 5);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .value = 'x', .count = 4096), 0);
+    memset(arena(8), 0, 12);
+    assert_int_equal(SEND(COPY_2D, copy_2d, .to_kind = 1, .from_device = address, .to_arena = {8, 12},
+                          .from_pitch = 100, .to_pitch = 10, .width = 2, .height = 2),
+                     0);
+    assert_int_equal(arena(8)[1], 'x');
+    assert_int_equal(arena(8)[11], 'x');
+    assert_int_equal(arena(8)[2], 0);
+}
+
+/* Where the device may read the record after the driver has returned, its stream is waited for. */
+static void
+test_small_copy_is_consumed(void **state)
+{
+    unsigned before;
+    CUdeviceptr address;
+
+    (void)state;
+    assert_int_equal(SEND(PRIMARY_RELEASE, primary_release, .gone = CONTEXT, .device = 0), 0);
+    fake.driver->pageable = 1;
+    assert_int_equal(SEND(PRIMARY_RETAIN, primary_retain, .made = CONTEXT, .device = 0), 0);
+    assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = CONTEXT), 0);
+    address = allocate(64);
+    before = fake.driver->synchronized;
+    assert_int_equal(copy_in_small(address, 0, "hello", 5), 0);
+    assert_int_equal(fake.driver->synchronized, before + 1);
+}
+
+static void
+test_registering(void **state)
+{
+    CUdeviceptr address;
+    unsigned before;
+
+    (void)state;
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {ARENA_PAGE, 3 * ARENA_PAGE}, .flags = 7), 0);
+    assert_string_equal(last_call(), "cuMemHostGetDevicePointer 0");
+    address = ((const struct cuda_host_register_reply *)reply())->address;
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {ARENA_PAGE, 3 * ARENA_PAGE}),
+                     CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {0, 2 * ARENA_PAGE}),
+                     CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {3 * ARENA_PAGE, 4 * ARENA_PAGE}),
+                     CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {8 * ARENA_PAGE + 1, ARENA_PAGE}),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {8 * ARENA_PAGE, 5}), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {8 * ARENA_PAGE, 0}), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {0, ARENA_PAGE}), 0); /* its neighbour */
+
+    before = fake.driver->synchronized;
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .value = 3, .count = 3 * ARENA_PAGE, .wait = 1), 0);
+    assert_int_equal(fake.driver->synchronized, before + 1); /* host memory: the program looks at it next */
+    assert_int_equal(arena(ARENA_PAGE)[0], 3);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 3 * ARENA_PAGE + 1), CUDA_ERROR_INVALID_VALUE);
+
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = address), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(HOST_UNREGISTER, host_unregister, .memory = {ARENA_PAGE, ARENA_PAGE}),
+                     CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+    assert_int_equal(SEND(HOST_UNREGISTER, host_unregister, .memory = {ARENA_PAGE, 3 * ARENA_PAGE}), 0);
+    assert_int_equal(SEND(HOST_UNREGISTER, host_unregister, .memory = {ARENA_PAGE, 3 * ARENA_PAGE}),
+                     CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 1), CUDA_ERROR_INVALID_VALUE);
+    fake.driver->fail = "cuMemHostGetDevicePointer_v2";
+    fake.driver->fail_result = CUDA_ERROR_OUT_OF_MEMORY;
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {ARENA_PAGE, ARENA_PAGE}), CUDA_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {ARENA_PAGE, ARENA_PAGE}), 0);
+}
+
+/* The page of completion words must not be had by registering it, either. */
+static void
+test_arena_reference_outside(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {(uint64_t) - (int64_t)ARENA_PAGE, ARENA_PAGE}),
+                     -EPROTO);
+    assert_int_equal(SEND(COPY_IN, copy_in, .from = {1 << 20, 1}), -EPROTO);
+}
+
+/* ---- Streams, events, marks ------------------------------------------------------------------ */
+
+static void
+test_streams_and_events(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = STREAM, .flags = 1, .priority = -2), 0);
+    assert_string_equal(last_call(), "cuStreamCreateWithPriority 1 -2");
+    assert_int_equal(SEND(EVENT_CREATE, event_create, .made = EVENT, .flags = 2), 0);
+    assert_int_equal(SEND(EVENT_CREATE, event_create, .made = SPARE), 0);
+    assert_int_equal(SEND(EVENT_RECORD, event_record, .which = EVENT, .on = STREAM), 0);
+    assert_string_equal(last_call(), "cuEventRecord");
+    assert_int_equal(SEND(EVENT_RECORD, event_record, .which = EVENT, .on = STREAM, .flags = 1), 0);
+    assert_string_equal(last_call(), "cuEventRecordWithFlags 1");
+    assert_int_equal(SEND(STREAM_WAIT_EVENT, stream_wait_event, .on = 1, .after = EVENT), 0);
+    assert_int_equal(SEND(EVENT_ELAPSED, event_elapsed, .first = EVENT, .second = SPARE), 0);
+    assert_true(((const struct cuda_event_elapsed_reply *)reply())->milliseconds == 1.5f);
+    assert_int_equal(SEND(EVENT_QUERY, event_query, .which = STREAM), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(STREAM_SYNCHRONIZE, stream_synchronize, .on = EVENT), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(STREAM_DESTROY, stream_destroy, .gone = STREAM), 0);
+    assert_int_equal(SEND(STREAM_DESTROY, stream_destroy, .gone = STREAM), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(EVENT_RECORD, event_record, .which = EVENT, .on = STREAM), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(EVENT_DESTROY, event_destroy, .gone = EVENT), 0);
+    /* The next generation of the same index. */
+    assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = STREAM | 1u << 20), 0);
+    assert_int_equal(SEND(STREAM_QUERY, stream_query, .on = STREAM), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(STREAM_QUERY, stream_query, .on = STREAM | 1u << 20), 0);
+}
+
+static void
+test_special_streams_stay(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(STREAM_DESTROY, stream_destroy, .gone = 1), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(STREAM_QUERY, stream_query, .on = 1), 0);
+    assert_int_equal(SEND(STREAM_QUERY, stream_query, .on = 2), 0);
+    assert_int_equal(SEND(STREAM_QUERY, stream_query, .on = 0), 0);
+}
+
+static void
+test_handle_bound_twice_ends_the_session(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = STREAM), 0);
+    assert_int_equal(SEND(EVENT_CREATE, event_create, .made = STREAM), -EPROTO);
+    assert_int_equal(fake.driver->live[FAKE_EVENTS], 0); /* what could not be bound is gone */
+    assert_int_equal(fake.session->fault, -EPROTO);
+}
+
+static void
+test_mark(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(MARK, mark, .on = 0, .index = 5, .value = 100), 0);
+    assert_string_equal(last_call(), "cuStreamWriteValue64_v2 100");
+    assert_int_equal(*gpuvchan_session_completion(fake.session, 5), 100);
+    fake.driver->fault = CUDA_ERROR_LAUNCH_FAILED;
+    assert_int_equal(SEND(MARK, mark, .on = 0, .index = 5, .value = 101), CUDA_ERROR_LAUNCH_FAILED);
+    assert_int_equal(*gpuvchan_session_completion(fake.session, 5), 100);
+    assert_int_equal(SEND(MARK, mark, .on = 0, .index = 1u << 20, .value = 1), -EPROTO);
+    assert_int_equal(fake.session->fault, -EPROTO);
+}
+
+static void
+test_mark_that_the_driver_refuses(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    before = fake.driver->synchronized;
+    fake.driver->fail = "cuStreamWriteValue64_v2";
+    fake.driver->fail_result = CUDA_ERROR_NOT_SUPPORTED;
+    for (uint64_t value = 1; value <= 2; value++) { /* and it is not asked again */
+        assert_int_equal(SEND(MARK, mark, .on = 1, .index = 6, .value = value), 0);
+        assert_string_equal(last_call(), "cuStreamSynchronize");
+        assert_int_equal(*gpuvchan_session_completion(fake.session, 6), value);
+    }
+    assert_int_equal(fake.driver->synchronized, before + 2);
+}
+
+static void
+test_completion_page_survives_its_context(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(CTX_CREATE, ctx_create, .made = OTHER_CONTEXT, .device = 1), 0);
+    assert_int_equal(fake.driver->live[FAKE_REGISTRATIONS], 1);
+    assert_int_equal(SEND(PRIMARY_RELEASE, primary_release, .gone = CONTEXT, .device = 0), 0);
+    assert_int_equal(fake.driver->live[FAKE_REGISTRATIONS], 1);
+    assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = OTHER_CONTEXT), 0);
+    assert_int_equal(SEND(MARK, mark, .on = 0, .index = 7, .value = 9), 0);
+    assert_string_equal(last_call(), "cuStreamWriteValue64_v2 9");
+}
+
+/* ---- The end --------------------------------------------------------------------------------- */
+
+/* Two of everything, in two contexts; end() looks that nothing is left. */
+static void
+test_close_takes_all_down(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(CTX_CREATE, ctx_create, .made = OTHER_CONTEXT, .device = 1), 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = CONTEXT + i), 0);
+        allocate(100);
+        assert_int_equal(SEND(MEM_ALLOC_PITCH, mem_alloc_pitch, .width = 100, .height = 7, .element = 4), 0);
+        assert_int_equal(load_module(100 + i, PTX), 0);
+        assert_int_equal(find_function(100 + i, 200 + i, "k5"), 0);
+        assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = 300 + i), 0);
+        assert_int_equal(SEND(EVENT_CREATE, event_create, .made = 400 + i), 0);
+        assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {i * ARENA_PAGE, ARENA_PAGE}), 0);
+    }
+    assert_int_equal(fake.driver->live[FAKE_ALLOCATIONS], 4);
+}
+
+static void
+test_close_after_a_fault(void **state)
+{
+    CUdeviceptr address = allocate(100);
+
+    (void)state;
+    assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = STREAM), 0);
+    assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {0, ARENA_PAGE}), 0);
+    fake.driver->fault = CUDA_ERROR_ILLEGAL_ADDRESS;
+    assert_int_equal(deliver(0, CUDA_OPCODE_CTX_SYNCHRONIZE, "", 0), CUDA_ERROR_ILLEGAL_ADDRESS);
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = address), CUDA_ERROR_ILLEGAL_ADDRESS);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 1), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+/* ---- Two lanes at once ----------------------------------------------------------------------- */
+
+static _Atomic bool stop;
+
+static void *
+use_stream(void *argument)
+{
+    struct gpuvchan_request request = {
+        .session = fake.session, .state = fake.state, .lane_state = fake.lanes[1], .lane = 1};
+    struct cuda_ctx_set_current_request current[2] = {{.now = CONTEXT}}; /* a record is a multiple of 16 bytes */
+    struct cuda_stream_query_request query[2] = {{.on = STREAM}};
+    _Atomic unsigned *done = argument;
+
+    request.payload = current;
+    request.bytes = 16;
+    if (cuda_dispatch.entries[CUDA_OPCODE_CTX_SET_CURRENT].execute(&request) != 0)
+        abort(); /* cmocka's assertions are for its own thread */
+    request.payload = query;
+    while (!stop) {
+        int result = cuda_dispatch.entries[CUDA_OPCODE_STREAM_QUERY].execute(&request);
+
+        if (result != 0 && result != CUDA_ERROR_INVALID_HANDLE)
+            abort();
+        *done += result == 0;
+    }
+    return NULL;
+}
+
+/* The fake driver would end us if lane 1 handed it the stream that lane 0 has just destroyed. */
+static void
+test_destroy_while_in_use(void **state)
+{
+    _Atomic unsigned done = 0;
+    pthread_t thread;
+
+    (void)state;
+    stop = false;
+    pthread_create(&thread, NULL, use_stream, &done);
+    for (int i = 0; i < 2000 || done < 200; i++) {
+        assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = STREAM), 0);
+        assert_int_equal(SEND(STREAM_DESTROY, stream_destroy, .gone = STREAM), 0);
+    }
+    stop = true;
+    pthread_join(thread, NULL);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin_current, end)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_init_and_devices, begin, end),
+        cmocka_unit_test_setup_teardown(test_no_context_is_an_error, begin, end),
+        TEST(test_primary_context_once),
+        TEST(test_destroying_the_other_kind_of_context),
+        TEST(test_creating_leaves_the_current_context),
+        TEST(test_destroyed_context_takes_all_with_it),
+        TEST(test_context_destroyed_under_another_lane),
+        TEST(test_limits_and_configuration),
+        TEST(test_module_layout_and_global),
+        TEST(test_module_logs),
+        TEST(test_module_options_without_pointers),
+        TEST(test_images_that_reach_out_of_themselves),
+        TEST(test_launch),
+        TEST(test_hostile_addresses),
+        TEST(test_lengths_that_overflow),
+        TEST(test_copies),
+        TEST(test_small_copy_is_consumed),
+        TEST(test_registering),
+        TEST(test_arena_reference_outside),
+        TEST(test_streams_and_events),
+        TEST(test_special_streams_stay),
+        TEST(test_handle_bound_twice_ends_the_session),
+        TEST(test_mark),
+        TEST(test_mark_that_the_driver_refuses),
+        TEST(test_completion_page_survives_its_context),
+        TEST(test_close_takes_all_down),
+        TEST(test_close_after_a_fault),
+        TEST(test_destroy_while_in_use),
+    };
+    int failed;
+
+    fake_session_begin(&fake);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    fake_session_end(&fake);
+    return failed;
+}
