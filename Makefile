@@ -161,7 +161,7 @@ $(eval $(call protocol,bench,bench/bench.gpv))
 lib: $(BUILD)/lib/$(SONAME) ## build the library alone
 
 $(BUILD)/lib/$(SONAME): $(call objects,$(LIB_SRCS)) libgpuvchan/gpuvchan.map
-	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-soname$(comma)$(SONAME) -Wl$(comma)--version-script=libgpuvchan/gpuvchan.map -Wl$(comma)-z$(comma)defs$(if $(SANITIZE),$(comma)-z$(comma)undefs) -lpthread)
+	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-soname$(comma)$(SONAME) -Wl$(comma)--version-script=libgpuvchan/gpuvchan.map -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-z$(comma)defs$(if $(SANITIZE),$(comma)-z$(comma)undefs) -lpthread)
 	$(Q)ln -sf $(SONAME) $(BUILD)/lib/libgpuvchan.so
 
 $(BUILD)/bin/gpuvchan-scanner: $(SCANNER_SRCS)
@@ -188,7 +188,7 @@ $(BUILD)/bin/gpuvchan-run: $(call objects,guest/gpuvchan-run.c) $(BUILD)/lib/$(S
 
 $(call objects,$(GUEST_CUDA_SRCS)): $(GEN)/cuda-guest.h $(GEN)/cuda-symbols.h
 $(BUILD)/lib/gpuvchan/guest/libcuda.so.1: $(call objects,$(GUEST_CUDA_SRCS)) $(BUILD)/lib/$(SONAME)
-	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-soname$(comma)libcuda.so.1 $(rpath_plugin) $(link_own) -lpthread)
+	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)libcuda.so.1 $(rpath_plugin) $(link_own) -lpthread)
 
 # ---- Examples --------------------------------------------------------------------------------------
 
@@ -232,6 +232,6 @@ uninstall: ## remove what install has put there
 
 # ---- Tests -----------------------------------------------------------------------------------------
 
--include tests/build.mk
+-include tests/build.mk tests/fake/build.mk
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

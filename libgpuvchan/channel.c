@@ -9,6 +9,7 @@
 #include "channel.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -536,6 +537,8 @@ gpuvchan_completion_spin(struct gpuvchan_channel *channel, uint32_t index, uint6
             give_up = gpuvchan__now_ns() + spin_us * 1000ull;
         else if (gpuvchan__now_ns() >= give_up)
             break;
+        else
+            sched_yield(); /* the worker may be waiting for this very processor */
     }
     return gpuvchan_channel_error(channel) != 0 ? gpuvchan_channel_error(channel) : -ETIME;
 }

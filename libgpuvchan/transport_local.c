@@ -36,6 +36,16 @@
 #define WINDOW_START 0x600000000000ull
 #define WINDOW_BYTES 0x0f0000000000ull
 #define WINDOW_STEP 0x40000000ull
+#ifdef __has_feature
+#define TSAN_CLANG __has_feature(thread_sanitizer)
+#else
+#define TSAN_CLANG 0
+#endif
+#if defined(__SANITIZE_THREAD__) || TSAN_CLANG
+#define WINDOW_USABLE false /* ThreadSanitizer has its own memory there */
+#else
+#define WINDOW_USABLE true
+#endif
 
 struct local_link {
     struct gpuvchan__link link;
@@ -278,8 +288,11 @@ local_connect(const char *path, uint32_t timeout_ms, struct gpuvchan__link **out
 static void *
 map_at(uint64_t base, uint64_t bytes, int memfd)
 {
-    void *at = mmap((void *)(uintptr_t)base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, memfd, 0);
+    void *at;
 
+    if (!WINDOW_USABLE)
+        return MAP_FAILED;
+    at = mmap((void *)(uintptr_t)base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, memfd, 0);
     if (at != MAP_FAILED && (uintptr_t)at != base) { /* a kernel before 4.17 takes it as a hint */
         munmap(at, bytes);
         at = MAP_FAILED;

@@ -3,8 +3,7 @@
 # hostile peers need what it does not export.
 
 TESTS_UNIT := ring ring_hostile arena handles size wire threads
-TESTS_PROGRAMS := conformance/conformance hostile/hostile_guest hostile/hostile_host helpers/kill_guest \
-	helpers/kill_host
+TESTS_PROGRAMS := conformance/conformance hostile/hostile_guest hostile/hostile_host helpers/kill_guest
 TESTS_FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_hello.c tests/fuzz/fuzz_records.c tests/fuzz/fuzz_reply.c))
 TESTS_BINARIES := $(TESTS_UNIT:%=$(BUILD)/tests/unit/test_%) $(TESTS_PROGRAMS:%=$(BUILD)/tests/%) \
 	$(TESTS_FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%)
@@ -24,7 +23,7 @@ $(TESTS_FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/
 		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/obj/examples/hello/plugin.o $(BUILD)/obj/gen/hello-host.o $(TESTS_SUPPORT)
 	$(call link,$@,$(filter %.o,$^),-lpthread)
 
-$(call objects,$(TESTS_FUZZ:%=tests/fuzz/fuzz_%.c)): $(GEN)/hello-host.h
+$(call objects,$(TESTS_FUZZ:%=tests/fuzz/fuzz_%.c)): $(GEN)/hello-guest.h $(GEN)/hello-host.h
 
 $(BUILD)/tests/plugins/subject.so: tests/support/subject.c $(BUILD)/lib/$(SONAME)
 	$(call say,LINK,$@)

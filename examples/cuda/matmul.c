@@ -83,7 +83,7 @@ main(int argc, char **argv)
         fputs("matmul: SIZE is a multiple of 16\n", stderr);
         return 2;
     }
-    CHECK(cuModuleGetFunction(&kernel, module, "matrix_multiply"));
+    CHECK(cuModuleGetFunction(&kernel, module, "matmul"));
     CHECK(cuMemAllocHost((void **)&product, bytes));
     program_fill(a, count, 3);
     program_fill(b, count, 11);

@@ -43,7 +43,7 @@ main(int argc, char **argv)
     CUfunction add;
     int failed;
 
-    CHECK(cuModuleGetFunction(&add, module, "vector_add"));
+    CHECK(cuModuleGetFunction(&add, module, "vectoradd"));
     program_fill(a, count, 1);
     program_fill(b, count, 5);
     device_a = to_device(a, bytes);

@@ -16,6 +16,7 @@
 
 /* Up to here one call that fills one slot is faster than a post, a mark and looking at it. */
 #define OUT_BY_CALL 65536u
+#define WAIT_BY_CALL 16384u /* pinned memory: up to here the copy is over before its mark would be */
 
 /* ---- Places ---------------------------------------------------------------------------------- */
 
@@ -57,6 +58,18 @@ reference(const struct cuda_guest_place *place, size_t bytes)
     return (struct gpuvchan_reference){.offset = place->offset, .bytes = bytes};
 }
 
+/*
+ * A synchronous copy of some size is posted and waited for at its completion word: the call's reply would wake
+ * this thread by a doorbell, some 20 us late, where a driver in its own process polls.
+ */
+static CUresult
+posted(struct cuda_guest_thread *self, const struct copy *copy, int status)
+{
+    if (status != 0 || !copy->wait || copy->bytes <= WAIT_BY_CALL)
+        return cuda_guest_result(status);
+    return cuda_guest_wait_copy(self, copy->stream, copy->bytes);
+}
+
 static CUresult
 copy_in(struct cuda_guest_thread *self, const struct copy *copy)
 {
@@ -65,13 +78,13 @@ copy_in(struct cuda_guest_thread *self, const struct copy *copy)
 
     if (copy->from.kind == CUDA_GUEST_AT_PAGEABLE)
         return cuda_guest_stage_in(self, copy->to.device, copy->from.host, copy->bytes, copy->stream);
-    if (copy->wait)
+    if (copy->wait && copy->bytes <= WAIT_BY_CALL)
         status = cuda_copy_in_wait_on(client, self->lane, copy->to.device, reference(&copy->from, copy->bytes),
                                       copy->stream == CUDA_GUEST_WIRE_PER_THREAD);
     else
         status = cuda_copy_in_on(client, self->lane, copy->to.device, reference(&copy->from, copy->bytes),
                                  copy->stream);
-    return cuda_guest_result(status);
+    return posted(self, copy, status);
 }
 
 /* A small synchronous read into pageable memory: one call. */
@@ -103,13 +116,13 @@ copy_out(struct cuda_guest_thread *self, const struct copy *copy)
             return copy_out_call(self, copy);
         return cuda_guest_stage_out(self, copy->to.host, copy->from.device, copy->bytes, copy->stream);
     }
-    if (copy->wait)
+    if (copy->wait && copy->bytes <= WAIT_BY_CALL)
         status = cuda_copy_out_wait_on(client, self->lane, copy->from.device, reference(&copy->to, copy->bytes),
                                        copy->stream == CUDA_GUEST_WIRE_PER_THREAD);
     else
         status = cuda_copy_out_on(client, self->lane, copy->from.device, reference(&copy->to, copy->bytes),
                                   copy->stream);
-    return cuda_guest_result(status);
+    return posted(self, copy, status);
 }
 
 static CUresult

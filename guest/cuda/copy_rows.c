@@ -19,7 +19,10 @@ struct rows {
     bool wait;
 };
 
-enum { WIRE_DEVICE, WIRE_ARENA }; /* kinds in the record */
+enum {
+    WIRE_DEVICE,
+    WIRE_ARENA
+}; /* kinds in the record */
 
 /* ---- Reading the description ----------------------------------------------------------------- */
 
@@ -67,17 +70,16 @@ wire_reference(const struct end *end)
 static CUresult
 post(struct cuda_guest_thread *self, const struct rows *rows)
 {
-    return cuda_guest_result(cuda_copy_2d_on(
-        &cuda_guest.client, self->lane, wire_kind(&rows->from), wire_kind(&rows->to), rows->from.place.device,
-        rows->to.place.device, wire_reference(&rows->from), wire_reference(&rows->to), rows->from.pitch,
-        rows->to.pitch, rows->width, rows->height, rows->stream));
+    return cuda_guest_result(cuda_copy_2d_on(&cuda_guest.client, self->lane, wire_kind(&rows->from),
+                                             wire_kind(&rows->to), rows->from.place.device, rows->to.place.device,
+                                             wire_reference(&rows->from), wire_reference(&rows->to), rows->from.pitch,
+                                             rows->to.pitch, rows->width, rows->height, rows->stream));
 }
 
 /* ---- Rows of pageable memory ----------------------------------------------------------------- */
 
 static void
-copy_rows(unsigned char *to, size_t to_pitch, const unsigned char *from, size_t from_pitch, size_t width,
-          size_t height)
+copy_rows(unsigned char *to, size_t to_pitch, const unsigned char *from, size_t from_pitch, size_t width, size_t height)
 {
     for (size_t i = 0; i < height; i++)
         memmove(to + i * to_pitch, from + i * from_pitch, width);
@@ -93,8 +95,7 @@ piece(const struct rows *rows, size_t first, const struct cuda_guest_slot *slot)
     size_t most = CUDA_GUEST_SLOT_BYTES / rows->width;
 
     piece.height = rows->height - first < most ? rows->height - first : most;
-    packed->place = (struct cuda_guest_place){
-        .kind = CUDA_GUEST_AT_ARENA, .host = slot->data, .offset = slot->offset};
+    packed->place = (struct cuda_guest_place){.kind = CUDA_GUEST_AT_ARENA, .host = slot->data, .offset = slot->offset};
     packed->pitch = rows->width;
     packed->extent = rows->width * piece.height;
     other->place.device += first * other->pitch;
@@ -213,8 +214,8 @@ copy_2d(const CUDA_MEMCPY2D *copy, CUstream stream, bool wait)
     result = end_read(&rows.from, copy->srcMemoryType, (uintptr_t)copy->srcHost, copy->srcDevice, copy->srcXInBytes,
                       copy->srcY, copy->srcPitch, rows.width, rows.height);
     if (result == CUDA_SUCCESS)
-        result = end_read(&rows.to, copy->dstMemoryType, (uintptr_t)copy->dstHost, copy->dstDevice,
-                          copy->dstXInBytes, copy->dstY, copy->dstPitch, rows.width, rows.height);
+        result = end_read(&rows.to, copy->dstMemoryType, (uintptr_t)copy->dstHost, copy->dstDevice, copy->dstXInBytes,
+                          copy->dstY, copy->dstPitch, rows.width, rows.height);
     return result == CUDA_SUCCESS ? rows_run(self, &rows) : result;
 }
 

@@ -48,9 +48,9 @@ static CUresult
 device_load(struct cuda_guest_device *device, uint32_t ordinal)
 {
     size_t uuid_bytes = sizeof(device->uuid), count = CUDA_GUEST_ATTRIBUTES;
-    int status = cuda_device_info(&cuda_guest.client, ordinal, device->name, sizeof(device->name),
-                                  (uint8_t *)device->uuid.bytes, &uuid_bytes, &device->bytes, device->attributes,
-                                  &count);
+    int status =
+        cuda_device_info(&cuda_guest.client, ordinal, device->name, sizeof(device->name), (uint8_t *)device->uuid.bytes,
+                         &uuid_bytes, &device->bytes, device->attributes, &count);
 
     if (status != 0)
         return cuda_guest_result(status);

@@ -75,8 +75,7 @@ cuEventRecordWithFlags(CUevent handle, CUstream stream, unsigned int flags)
         return CUDA_ERROR_INVALID_HANDLE;
     if (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL)
         return CUDA_ERROR_INVALID_VALUE;
-    return cuda_guest_result(
-        cuda_event_record_on(&cuda_guest.client, self->lane, event->object.handle, wire, flags));
+    return cuda_guest_result(cuda_event_record_on(&cuda_guest.client, self->lane, event->object.handle, wire, flags));
 }
 
 ENTRY

@@ -187,8 +187,8 @@ cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
         return CUDA_ERROR_INVALID_HANDLE;
     if ((int)attribute < 0 || (int)attribute >= function->attribute_count)
         return CUDA_ERROR_INVALID_VALUE;
-    result = cuda_guest_result(cuda_function_set_attribute_on(&cuda_guest.client, self->lane, function->object.handle,
-                                                              (int)attribute, value));
+    result = cuda_guest_result(
+        cuda_function_set_attribute_on(&cuda_guest.client, self->lane, function->object.handle, (int)attribute, value));
     if (result == CUDA_SUCCESS)
         atomic_store_explicit(&function->attributes[attribute], value, memory_order_relaxed);
     return result;

@@ -159,6 +159,7 @@ struct cuda_guest_thread {
     uint32_t depth, room;
     struct cuda_guest_context **stack; /* the last one is current; NULL entries do not occur */
     struct cuda_guest_bulk *bulk;
+    uint32_t spin_saved; /* how often the time to poll for has been halved */
     bool known; /* its end will be noticed */
 };
 
@@ -374,6 +375,8 @@ CUresult cuda_guest_mark(struct cuda_guest_thread *self, struct cuda_guest_word 
 CUresult cuda_guest_wait_mark(struct cuda_guest_thread *self, const struct cuda_guest_word *word, uint32_t stream);
 /** Waits for all that is in @p stream. */
 CUresult cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream);
+/* The same behind a copy of so many bytes, which is worth polling for longer. */
+CUresult cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, size_t bytes);
 /** Waits for all that is in the current context. */
 CUresult cuda_guest_wait_context(struct cuda_guest_thread *self);
 
@@ -443,6 +446,10 @@ CUDA_GUEST_DECLARE(cuDevicePrimaryCtxSetFlags_v2, cuDevicePrimaryCtxSetFlags)
 CUDA_GUEST_DECLARE(cuStreamDestroy_v2, cuStreamDestroy)
 CUDA_GUEST_DECLARE(cuEventDestroy_v2, cuEventDestroy)
 CUDA_GUEST_DECLARE(cuMemHostRegister_v2, cuMemHostRegister)
+CUDA_GUEST_DECLARE(cuStreamWriteValue32_v2, cuStreamWriteValue32)
+CUDA_GUEST_DECLARE(cuStreamWriteValue64_v2, cuStreamWriteValue64)
+CUDA_GUEST_DECLARE(cuStreamWriteValue32_v2, cuStreamWriteValue32_ptsz)
+CUDA_GUEST_DECLARE(cuStreamWriteValue64_v2, cuStreamWriteValue64_ptsz)
 CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 #undef CUDA_GUEST_DECLARE
 

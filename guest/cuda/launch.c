@@ -185,9 +185,9 @@ launch_kernel(CUfunction handle, struct launch *launch, CUstream stream, void **
 /* ---- Entry points ---------------------------------------------------------------------------- */
 
 ENTRY
-cuLaunchKernel(CUfunction function, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z,
-               unsigned int block_x, unsigned int block_y, unsigned int block_z, unsigned int shared_bytes,
-               CUstream stream, void **parameters, void **extra)
+cuLaunchKernel(CUfunction function, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z, unsigned int block_x,
+               unsigned int block_y, unsigned int block_z, unsigned int shared_bytes, CUstream stream,
+               void **parameters, void **extra)
 {
     struct launch launch = {
         .grid = {grid_x, grid_y, grid_z}, .block = {block_x, block_y, block_z}, .shared_bytes = shared_bytes};
@@ -206,8 +206,8 @@ cuLaunchKernel_ptsz(CUfunction function, unsigned int grid_x, unsigned int grid_
 
 ENTRY
 cuLaunchCooperativeKernel(CUfunction function, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z,
-                          unsigned int block_x, unsigned int block_y, unsigned int block_z,
-                          unsigned int shared_bytes, CUstream stream, void **parameters)
+                          unsigned int block_x, unsigned int block_y, unsigned int block_z, unsigned int shared_bytes,
+                          CUstream stream, void **parameters)
 {
     struct launch launch = {.grid = {grid_x, grid_y, grid_z},
                             .block = {block_x, block_y, block_z},

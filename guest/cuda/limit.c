@@ -67,8 +67,8 @@ cuda_guest_priorities(struct cuda_guest_thread *self, struct cuda_guest_context 
 
     pthread_mutex_lock(&context->lock);
     if (!context->priorities_known) {
-        result = cuda_guest_result(cuda_ctx_priority_range_on(&cuda_guest.client, self->lane, &context->least,
-                                                              &context->greatest));
+        result = cuda_guest_result(
+            cuda_ctx_priority_range_on(&cuda_guest.client, self->lane, &context->least, &context->greatest));
         context->priorities_known = result == CUDA_SUCCESS;
     }
     pthread_mutex_unlock(&context->lock);

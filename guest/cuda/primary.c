@@ -18,8 +18,8 @@ primary_begin(struct cuda_guest_thread *self, struct cuda_guest_context *context
         return result;
     if (gpuvchan_handles_assign(cuda_guest.handles, CUDA_HANDLE_CONTEXT, context, &wire) != 0)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    result = cuda_guest_result(cuda_primary_retain_on(&cuda_guest.client, self->lane, wire,
-                                                      cuda_guest.device[context->device].ordinal));
+    result = cuda_guest_result(
+        cuda_primary_retain_on(&cuda_guest.client, self->lane, wire, cuda_guest.device[context->device].ordinal));
     if (result == CUDA_SUCCESS)
         cuda_guest_context_begin(context, wire);
     else
@@ -126,8 +126,7 @@ cuDevicePrimaryCtxSetFlags_v2(CUdevice number, unsigned int flags)
         return CUDA_ERROR_INVALID_DEVICE;
     if (flags & ~(unsigned)CU_CTX_FLAGS_MASK)
         return CUDA_ERROR_INVALID_VALUE;
-    result = cuda_guest_result(
-        cuda_primary_set_flags_on(&cuda_guest.client, self->lane, device->ordinal, flags));
+    result = cuda_guest_result(cuda_primary_set_flags_on(&cuda_guest.client, self->lane, device->ordinal, flags));
     if (result == CUDA_SUCCESS)
         device->primary_flags = flags;
     return result;

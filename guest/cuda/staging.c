@@ -122,8 +122,8 @@ piece_in(struct cuda_guest_thread *self, CUdeviceptr to, const unsigned char *fr
     if (result != CUDA_SUCCESS)
         return result;
     gpuvchan_arena_write(self->lane, slot->data, from, bytes);
-    result = cuda_guest_result(
-        cuda_copy_in_on(&cuda_guest.client, self->lane, to, slot_reference(slot, bytes), stream));
+    result =
+        cuda_guest_result(cuda_copy_in_on(&cuda_guest.client, self->lane, to, slot_reference(slot, bytes), stream));
     return result == CUDA_SUCCESS ? cuda_guest_slot_mark(self, slot, stream) : result;
 }
 

@@ -162,24 +162,28 @@ cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr to, cuuint32_t value, unsig
 {
     return write_value(stream, to, value, false, flags);
 }
+ENTRY_ALIAS(cuStreamWriteValue32, cuStreamWriteValue32_v2);
 
 ENTRY
 cuStreamWriteValue32_v2_ptsz(CUstream stream, CUdeviceptr to, cuuint32_t value, unsigned int flags)
 {
     return write_value(cuda_guest_per_thread(stream), to, value, false, flags);
 }
+ENTRY_ALIAS(cuStreamWriteValue32_ptsz, cuStreamWriteValue32_v2_ptsz);
 
 ENTRY
 cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr to, cuuint64_t value, unsigned int flags)
 {
     return write_value(stream, to, value, true, flags);
 }
+ENTRY_ALIAS(cuStreamWriteValue64, cuStreamWriteValue64_v2);
 
 ENTRY
 cuStreamWriteValue64_v2_ptsz(CUstream stream, CUdeviceptr to, cuuint64_t value, unsigned int flags)
 {
     return write_value(cuda_guest_per_thread(stream), to, value, true, flags);
 }
+ENTRY_ALIAS(cuStreamWriteValue64_ptsz, cuStreamWriteValue64_v2_ptsz);
 
 /* ---- What is kept ---------------------------------------------------------------------------- */
 

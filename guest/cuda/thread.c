@@ -52,9 +52,8 @@ cuda_guest_tell(struct cuda_guest_thread *self, uint32_t wire)
     CUresult result;
 
     if (!lane)
-        return cuda_guest_result(gpuvchan_channel_error(cuda_guest.channel) != 0
-                                     ? gpuvchan_channel_error(cuda_guest.channel)
-                                     : -EAGAIN);
+        return cuda_guest_result(
+            gpuvchan_channel_error(cuda_guest.channel) != 0 ? gpuvchan_channel_error(cuda_guest.channel) : -EAGAIN);
     if (lane != self->lane)
         self->told = 0; /* as the host has it for a lane that begins, or begins again */
     self->lane = lane;

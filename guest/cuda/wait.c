@@ -9,10 +9,13 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "guest.h"
 
 #define SPIN_US 200u
+#define SPIN_HALVINGS 5u
+#define SPIN_BYTES_PER_US 8192u /* a copy that moves more slowly than that is slept for */
 
 static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cuda_guest_bulk *idle;
@@ -62,22 +65,54 @@ cuda_guest_mark(struct cuda_guest_thread *self, struct cuda_guest_word *word, ui
     return cuda_guest_result(cuda_mark_on(&cuda_guest.client, self->lane, stream, word->index, ++word->marked));
 }
 
-CUresult
-cuda_guest_wait_mark(struct cuda_guest_thread *self, const struct cuda_guest_word *word, uint32_t stream)
+static uint64_t
+now_us(void)
 {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+/* Polling in vain halves how long the next poll lasts, until one of full length would have paid. */
+static int
+wait_asleep(struct cuda_guest_thread *self, uint32_t stream, uint32_t full_us)
+{
+    uint64_t start = now_us();
+    int status = cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream);
+
+    if (now_us() - start < full_us)
+        self->spin_saved = 0;
+    else if (self->spin_saved < SPIN_HALVINGS)
+        self->spin_saved++;
+    return status;
+}
+
+static CUresult
+wait_word(struct cuda_guest_thread *self, const struct cuda_guest_word *word, uint32_t stream, size_t bytes)
+{
+    uint32_t full_us = SPIN_US + (uint32_t)(bytes / SPIN_BYTES_PER_US);
     int status = -ETIME;
 
     if (word->taken)
-        status = gpuvchan_completion_spin(cuda_guest.channel, word->index, word->marked, SPIN_US);
-    if (status == 0)
+        status = gpuvchan_completion_spin(cuda_guest.channel, word->index, word->marked, full_us >> self->spin_saved);
+    if (status == 0) {
+        self->spin_saved -= self->spin_saved > 0;
         status = gpuvchan_lane_take_error(self->lane);
-    else if (status == -ETIME)
-        status = cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream);
+    } else if (status == -ETIME) {
+        status = wait_asleep(self, stream, full_us);
+    }
     return cuda_guest_result(status);
 }
 
 CUresult
-cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream)
+cuda_guest_wait_mark(struct cuda_guest_thread *self, const struct cuda_guest_word *word, uint32_t stream)
+{
+    return wait_word(self, word, stream, 0);
+}
+
+CUresult
+cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, size_t bytes)
 {
     struct cuda_guest_bulk *bulk = cuda_guest_bulk(self);
     CUresult result;
@@ -86,7 +121,13 @@ cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream)
     if (!bulk || cuda_guest_current(self)->flags & CU_CTX_SCHED_BLOCKING_SYNC)
         return cuda_guest_result(cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream));
     result = cuda_guest_mark(self, &bulk->word, stream);
-    return result == CUDA_SUCCESS ? cuda_guest_wait_mark(self, &bulk->word, stream) : result;
+    return result == CUDA_SUCCESS ? wait_word(self, &bulk->word, stream, bytes) : result;
+}
+
+CUresult
+cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream)
+{
+    return cuda_guest_wait_copy(self, stream, 0);
 }
 
 CUresult

@@ -9,7 +9,7 @@
 #include "cuda_plugin.h"
 
 static struct cuda_range *
-register_page(struct cuda_host *host, struct cuda_context *context)
+register_page(struct cuda_host *host, struct cuda_context *context, enum gpuvchan_log_level level)
 {
     const struct cuda_driver *native = host->native;
     size_t bytes;
@@ -33,23 +33,29 @@ register_page(struct cuda_host *host, struct cuda_context *context)
     }
     if (range)
         cuda_object_destroy(host, &range->object);
-    gpuvchan_log(GPUVCHAN_LOG_WARNING, "cuda: the driver does not map the completion page (%s): waits are slower",
+    gpuvchan_log(level, "cuda: the driver does not map the completion page (%s): waits are slower",
                  cuda_driver_error(native, result));
     return NULL;
 }
 
-void
-cuda_completions_begin(struct cuda_host *host, struct cuda_context *context)
+static void
+begin(struct cuda_host *host, struct cuda_context *context, enum gpuvchan_log_level level)
 {
-    struct cuda_range *mine, *none = NULL;
+    struct cuda_range *mine;
 
     if (!host->native->cuStreamWriteValue64 || atomic_load(&host->completions) ||
         atomic_load(&host->write_value_refused))
         return;
     pthread_mutex_lock(&host->completions_lock);
-    if (!atomic_load(&host->completions) && (mine = register_page(host, context)))
-        atomic_compare_exchange_strong(&host->completions, &none, mine);
+    if (!atomic_load(&host->completions) && (mine = register_page(host, context, level)))
+        atomic_store(&host->completions, mine);
     pthread_mutex_unlock(&host->completions_lock);
+}
+
+void
+cuda_completions_begin(struct cuda_host *host, struct cuda_context *context)
+{
+    begin(host, context, GPUVCHAN_LOG_WARNING);
 }
 
 /* The next living context behind @p after (NULL: the first), announced by @p lane so that it stays; NULL: no more. */
@@ -81,6 +87,7 @@ cuda_completions_move(struct cuda_host *host, struct cuda_lane *self, struct cud
 {
     struct cuda_range *range = atomic_load(&host->completions);
     struct cuda_context *heir;
+    CUresult result;
 
     if (!range || atomic_load(&range->object.owner) != &from->object)
         return;
@@ -88,11 +95,13 @@ cuda_completions_move(struct cuda_host *host, struct cuda_lane *self, struct cud
     if (self)
         wait_for_all(host, self);
     host->native->cuCtxSetCurrent(from->native);
-    host->native->cuMemHostUnregister(range->memory);
+    result = host->native->cuMemHostUnregister(range->memory);
     heir = self ? next_context(host, self, NULL) : NULL; /* without a lane it is the end of all */
     if (heir) {
         host->native->cuCtxSetCurrent(heir->native);
-        cuda_completions_begin(host, heir);
+        if (result != CUDA_SUCCESS) /* the old one has had a fault */
+            host->native->cuMemHostUnregister(range->memory);
+        begin(host, heir, GPUVCHAN_LOG_DEBUG); /* NVIDIA's driver is of no use after a fault, which has been told */
         host->native->cuCtxSetCurrent(from->native);
     }
     if (self)

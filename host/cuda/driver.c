@@ -27,6 +27,9 @@
 #define GUEST_MARKER "gpuvchan_guest_libcuda"
 #define GUEST_FOLDER "/gpuvchan/guest/"
 #define SIM_FILE "sim/libcuda.so.1"
+#ifndef GPUVCHAN_SIMDIR
+#define GPUVCHAN_SIMDIR "/usr/lib/gpuvchan/sim"
+#endif
 #define WHY_BYTES (PATH_MAX + 512) /* of a reason, which names a file */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

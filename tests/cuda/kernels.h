@@ -62,7 +62,7 @@ static const char kernels[] =
     "}\n"
 
     /* counter += scale */
-    ".visible .entry count()\n"
+    ".visible .entry tick()\n"
     "{\n"
     "    .reg .u32 %c, %s;\n"
     "    ld.global.u32 %c, [counter]; ld.const.u32 %s, [scale]; add.u32 %c, %c, %s; st.global.u32 [counter], %c;\n"

@@ -27,14 +27,8 @@ arrived(CUdeviceptr out)
 static void
 parameters(CUdeviceptr out)
 {
-    struct many many = {.a = 200,
-                        .b = 0x123456789abcdef0,
-                        .c = 60000,
-                        .d = 4000000000,
-                        .e = 7,
-                        .f = 9,
-                        .g = {11, 12, 13},
-                        .out = out};
+    struct many many = {
+        .a = 200, .b = 0x123456789abcdef0, .c = 60000, .d = 4000000000, .e = 7, .f = 9, .g = {11, 12, 13}, .out = out};
     size_t bytes = sizeof(many), more = sizeof(many) + 8, none = 0;
     void *pointers[] = {&many.a, &many.b, &many.c, &many.d, &many.e, &many.f, many.g, &many.out};
     void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, &many, CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};

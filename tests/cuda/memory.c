@@ -5,9 +5,9 @@
 #define MOST (9u << 20)
 #define ODD 13u
 
-static const size_t sizes[] = {1,         2,         3,       15,          16,          17,          4095,
-                               4096,      4097,      16383,   16384,       16385,       65536,       65537,
-                               1000003,   1u << 20,  1048577, (2u << 20) + 5, (8u << 20) + 1, MOST - ODD};
+static const size_t sizes[] = {
+    1,     2,     3,     15,    16,      17,       4095,    4096,           4097,           16383,
+    16384, 16385, 65536, 65537, 1000003, 1u << 20, 1048577, (2u << 20) + 5, (8u << 20) + 1, MOST - ODD};
 
 static unsigned char *from, *to;
 static CUdeviceptr first, second;

@@ -10,7 +10,7 @@ variables(CUmodule module)
     CUdeviceptr counter, table, again;
     unsigned value = 40;
     unsigned char in[24], out[24];
-    CUfunction count;
+    CUfunction tick;
     size_t bytes;
 
     GIVES(CUDA_SUCCESS, cuModuleGetGlobal_v2(&counter, &bytes, module, "counter"));
@@ -21,8 +21,8 @@ variables(CUmodule module)
     ok(bytes == 24, "a size alone can be asked for");
     GIVES(CUDA_ERROR_NOT_FOUND, cuModuleGetGlobal_v2(&again, &bytes, module, "nothing"));
     GIVES(CUDA_SUCCESS, cuMemcpyHtoD_v2(counter, &value, 4));
-    GIVES(CUDA_SUCCESS, cuModuleGetFunction(&count, module, "count"));
-    GIVES(CUDA_SUCCESS, cuLaunchKernel(count, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+    GIVES(CUDA_SUCCESS, cuModuleGetFunction(&tick, module, "tick"));
+    GIVES(CUDA_SUCCESS, cuLaunchKernel(tick, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
     GIVES(CUDA_SUCCESS, cuMemcpyDtoH_v2(&value, counter, 4));
     ok(value == 43, "a kernel without parameters has changed it");
     NEED(cuModuleGetGlobal_v2(&table, &bytes, module, "table"));
@@ -105,13 +105,13 @@ churn(void)
     bool good = true;
 
     for (int i = 0; i < 200 && good; i++) {
-        CUfunction add, count;
+        CUfunction add, tick;
         CUmodule module;
 
         good = cuModuleLoadData(&module, kernels) == CUDA_SUCCESS &&
                cuModuleGetFunction(&add, module, "add") == CUDA_SUCCESS &&
-               cuModuleGetFunction(&count, module, "count") == CUDA_SUCCESS &&
-               cuLaunchKernel(count, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL) == CUDA_SUCCESS &&
+               cuModuleGetFunction(&tick, module, "tick") == CUDA_SUCCESS &&
+               cuLaunchKernel(tick, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL) == CUDA_SUCCESS &&
                cuModuleUnload(module) == CUDA_SUCCESS;
     }
     ok(good, "modules come and go");

@@ -4,7 +4,12 @@
 
 #define SIDE 3000000u
 
-enum kind { DEVICE, PINNED, PAGEABLE, KINDS };
+enum kind {
+    DEVICE,
+    PINNED,
+    PAGEABLE,
+    KINDS
+};
 
 static const char *const kind_names[] = {"device", "pinned", "pageable"};
 static CUdeviceptr device[2];

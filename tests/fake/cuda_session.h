@@ -29,6 +29,7 @@ struct fake_session {
     const struct gpuvchan_plugin *plugin;
     struct fake_cuda *driver;
     void (*driver_reset)(void);
+    void (*driver_act_as)(unsigned thread);
     struct gpuvchan_channel *channel;
     struct gpuvchan_session *session;
     void *state;
@@ -62,20 +63,23 @@ fake_accept(struct gpuvchan_listener *listener)
     return session;
 }
 
-/* What FAKE_LIBCUDA names, else ../fake/libcuda.so.1 beside the test program's folder. For free(). */
+/* What FAKE_LIBCUDA names, else fake/libcuda.so.1 in the folder of the program's folder or in that itself. For free().
+ */
 static char *
 fake_driver_path(void)
 {
+    static const char *const places[] = {"/../fake/libcuda.so.1", "/fake/libcuda.so.1"};
     const char *given = getenv("FAKE_LIBCUDA");
-    char own[4096], *slash;
+    char own[4096], *slash, *found = given ? realpath(given, NULL) : NULL;
     ssize_t bytes = readlink("/proc/self/exe", own, sizeof(own) - 32);
 
-    if (given || bytes < 0)
-        return realpath(given ? given : "libcuda.so.1", NULL);
-    own[bytes] = '\0';
+    own[bytes > 0 ? bytes : 0] = '\0';
     slash = strrchr(own, '/');
-    strcpy(slash, "/../fake/libcuda.so.1");
-    return realpath(own, NULL);
+    for (size_t i = 0; slash && !given && !found && i < 2; i++) {
+        strcpy(slash, places[i]);
+        found = realpath(own, NULL);
+    }
+    return found;
 }
 
 /* Loads the fake driver, connects the two ends. Exits if that cannot be done. */
@@ -94,6 +98,8 @@ fake_session_begin(struct fake_session *fake)
     fake->driver = dlsym(library, "fake_cuda");
     symbol = dlsym(library, "fake_cuda_reset");
     memcpy(&fake->driver_reset, &symbol, sizeof(symbol));
+    symbol = dlsym(library, "fake_cuda_act_as");
+    memcpy(&fake->driver_act_as, &symbol, sizeof(symbol));
     fake->plugin = gpuvchan_plugin_entry();
     snprintf(path, sizeof(path), "%s/socket", folder);
     if (fake->plugin->config("driver", full) != 0 || gpuvchan_listener_create(path, &listener) != 0)
@@ -174,6 +180,7 @@ fake_execute(struct fake_session *fake, uint32_t lane, uint16_t opcode, uint32_t
     if (!entry || !entry->execute || request.bytes < entry->bytes_min ||
         request.bytes > gpuvchan_record_bytes(entry->bytes_max) - 16)
         return -EPROTO;
+    fake->driver_act_as(lane); /* each lane has a thread of its own */
     return entry->execute(&request);
 }
 

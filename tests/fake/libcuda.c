@@ -62,7 +62,9 @@ static unsigned primary_retains[DEVICES];
 static unsigned char *device_memory;
 static struct slot slots[SLOTS];
 static struct registration registrations[SLOTS];
-static _Thread_local struct object *current;
+static _Thread_local struct object *currents[FAKE_THREADS];
+static _Thread_local unsigned acting; /* as which thread */
+#define current (currents[acting])
 
 /* ---- What it says ---------------------------------------------------------------------------- */
 
@@ -187,8 +189,11 @@ drop_context(struct object *context)
             slots[i].used = false;
             fake_cuda.live[FAKE_ALLOCATIONS]--;
         }
-        if (registrations[i].start && registrations[i].context == context)
-            violation("a context went before memory that is registered in it");
+        if (registrations[i].start && registrations[i].context == context) {
+            registrations[i].start = NULL;
+            fake_cuda.live[FAKE_REGISTRATIONS]--;
+            fake_cuda.registrations_left++;
+        }
     }
     context->alive = false;
     fake_cuda.live[FAKE_CONTEXTS]--;
@@ -258,8 +263,14 @@ fake_cuda_reset(void)
     object_count = 0;
     fake_cuda.fault = 0;
     fake_cuda.fail = NULL;
-    current = NULL;
+    memset(currents, 0, sizeof(currents));
     pthread_mutex_unlock(&lock);
+}
+
+EXPORT void
+fake_cuda_act_as(unsigned thread)
+{
+    acting = thread;
 }
 
 /* ---- The driver and devices ------------------------------------------------------------------ */

@@ -14,6 +14,7 @@
 #define FAKE_HOST_AREAS 8u
 #define FAKE_LINE 120u
 #define FAKE_LINES 64u
+#define FAKE_THREADS 4u
 
 enum fake_live {
     FAKE_CONTEXTS,
@@ -40,10 +41,14 @@ struct fake_cuda {
     } host[FAKE_HOST_AREAS];         /* where host pointers may point */
     unsigned char parameters[32768]; /* of the last launch */
     size_t parameter_bytes;
-    unsigned synchronized; /* streams or contexts waited for */
+    unsigned synchronized;       /* streams or contexts waited for */
+    unsigned registrations_left; /* that went with their context */
 };
 
 /** Also exported: forgets all that was, so that a long run does not fill its tables. Nothing may be alive. */
 void fake_cuda_reset(void);
+
+/** Also exported: the calling thread has the current context of another one from now on; it is 0 at first. */
+void fake_cuda_act_as(unsigned thread);
 
 #endif

@@ -6,6 +6,8 @@
  *
  * Link with the sources of the simulated device, not with the library: the
  * entry here is below the API.
+ *
+ * build: ALL:host/cuda/sim -Ihost/cuda/sim -Ilibgpuvchan/protocol/cuda -ffp-contract=off -lm -lpthread
  */
 #include "../../host/cuda/sim/driver.h"
 

@@ -19,6 +19,9 @@
 #include "raw.h"
 #include "subject.h"
 
+/* What races on purpose. */
+#define NO_TSAN __attribute__((no_sanitize("thread")))
+
 static struct test_host host;
 static bool own_host;
 
@@ -548,7 +551,7 @@ struct flip {
 };
 
 /* Changes sizes, opcodes, flags and contents of records and slot while the host reads them. */
-static void *
+static NO_TSAN void *
 flip_bits(void *argument)
 {
     struct flip *flip = argument;
@@ -597,7 +600,7 @@ changing_records(void **state)
 }
 
 /* A well-formed call whose header a second thread changes to and fro between two sizes. */
-static void *
+static NO_TSAN void *
 flip_size(void *argument)
 {
     struct flip *flip = argument;

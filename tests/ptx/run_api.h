@@ -450,23 +450,80 @@ test_library(void)
 	return true;
 }
 
+/* Handles of what is gone; a vendor's driver may not survive them. */
+static bool
+test_stale_handles(void)
+{
+	CUcontext context;
+	CUdevice device;
+	CUstream stream;
+	CUevent event;
+	CUmodule module;
+	CUfunction f;
+	CUdeviceptr address;
+	void *params[] = { &address };
+
+	if (!fault_function("bounded", &module, &f))
+		return false;
+	CU(cuMemAlloc_v2(&address, 256));
+	CU(cuStreamCreate(&stream, 0));
+	CU(cuStreamDestroy_v2(stream));
+	CU_GIVES(cuStreamSynchronize(stream), CUDA_ERROR_INVALID_HANDLE);
+	CU_GIVES(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, stream, params, NULL),
+		 CUDA_ERROR_INVALID_HANDLE);
+	CU(cuEventCreate(&event, 0));
+	CU(cuEventDestroy_v2(event));
+	CU_GIVES(cuEventRecord(event, NULL), CUDA_ERROR_INVALID_HANDLE);
+	CU(cuModuleUnload(module));
+	CU_GIVES(cuModuleUnload(module), CUDA_ERROR_INVALID_HANDLE);
+	CU_GIVES(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL),
+		 CUDA_ERROR_INVALID_HANDLE);
+	CU(cuCtxGetDevice(&device));
+	CU(cuCtxCreate_v2(&context, 0, device));
+	CU(cuCtxDestroy_v2(context));
+	CU_GIVES(cuCtxSetCurrent(context), CUDA_ERROR_INVALID_CONTEXT);
+	CU_GIVES(cuCtxPushCurrent_v2(context), CUDA_ERROR_INVALID_CONTEXT);
+	return true;
+}
+
+static bool
+test_out_of_memory(void)
+{
+	CUdeviceptr blocks[8], more;
+	size_t available, total, now, n = 0;
+
+	CU(cuMemGetInfo_v2(&available, &total));
+	CU_GIVES(cuMemAlloc_v2(&more, total + 1), CUDA_ERROR_OUT_OF_MEMORY);
+	while (n < 8 && cuMemAlloc_v2(&blocks[n], available / 8) == CUDA_SUCCESS)
+		n++;
+	CHECK(n == 8, "%zu of 8 parts", n);
+	CU_GIVES(cuMemAlloc_v2(&more, available / 8), CUDA_ERROR_OUT_OF_MEMORY);
+	while (n)
+		CU(cuMemFree_v2(blocks[--n]));
+	CU(cuMemGetInfo_v2(&now, &total));
+	CHECK(now == available, "%zu bytes free, %zu before", now, available);
+	return true;
+}
+
 #define RUN_API_TESTS                                                         \
 	{ "a write to no memory", test_illegal_address, APART },              \
 	{ "a misaligned write", test_misaligned, APART },                     \
 	{ "a write to freed memory", test_freed, APART },                     \
 	{ "trap", test_trap, APART },                                         \
 	{ "assert", test_assert, APART },                                     \
-	{ "a barrier that is never complete", test_deadlock, APART | SIM_ONLY },          \
-	{ "printf", test_print, 0 },                                      \
-	{ "malloc in a kernel", test_heap, 0 },                           \
-	{ "launches that are refused", test_launch_errors, 0 },           \
-	{ "modules that are refused", test_load_errors, 0 },              \
-	{ "an instruction that the device lacks", test_unsupported, SIM_ONLY },   \
-	{ "copies and fills", test_copies, 0 },                           \
-	{ "registered host memory", test_registered, 0 },                 \
-	{ "streams, events, values", test_streams, 0 },                   \
-	{ "contexts", test_contexts, 0 },                                 \
-	{ "entry points by name", test_entry_points, 0 },                 \
-	{ "libraries", test_library, 0 },
+	{ "a barrier that is never complete", test_deadlock, APART | SIM_ONLY }, \
+	{ "printf", test_print, 0 },                                          \
+	{ "malloc in a kernel", test_heap, 0 },                               \
+	{ "launches that are refused", test_launch_errors, 0 },               \
+	{ "modules that are refused", test_load_errors, 0 },                  \
+	{ "an instruction that the device lacks", test_unsupported, SIM_ONLY }, \
+	{ "copies and fills", test_copies, 0 },                               \
+	{ "registered host memory", test_registered, 0 },                     \
+	{ "streams, events, values", test_streams, 0 },                       \
+	{ "contexts", test_contexts, 0 },                                     \
+	{ "entry points by name", test_entry_points, 0 },                     \
+	{ "libraries", test_library, 0 },                                     \
+	{ "stale handles", test_stale_handles, SIM_ONLY },                    \
+	{ "the device's memory is spent", test_out_of_memory, SIM_ONLY },
 
 #endif

@@ -162,6 +162,8 @@ end(void **state)
             fprintf(stderr, "%u objects of kind %u are left\n", fake.driver->live[i], i);
             return -1;
         }
+    if (fake.driver->registrations_left != 0)
+        return -1;
     fake.driver->fault = 0;
     fake.driver->fail = NULL;
     fake.driver->pageable = 0;
@@ -779,8 +781,12 @@ test_destroy_while_in_use(void **state)
     (void)state;
     stop = false;
     pthread_create(&thread, NULL, use_stream, &done);
-    for (int i = 0; i < 2000 || done < 200; i++) {
+    for (unsigned i = 0; i < 2000; i++) {
+        unsigned before = done;
+
         assert_int_equal(SEND(STREAM_CREATE, stream_create, .made = STREAM), 0);
+        while (i % 10 == 0 && done == before)
+            ; /* now it is using it */
         assert_int_equal(SEND(STREAM_DESTROY, stream_destroy, .gone = STREAM), 0);
     }
     stop = true;

@@ -311,7 +311,8 @@ cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction han
 
 	if (result)
 		return result;
-	if (!blocks || block_size <= 0 || flags & ~(unsigned int)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
+	if (!blocks || block_size <= 0 ||
+	    flags & ~(unsigned int)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
 		return sim_end(CUDA_ERROR_INVALID_VALUE);
 	*blocks = active_blocks(function, block_size, dynamic);
 	return sim_end(CUDA_SUCCESS);

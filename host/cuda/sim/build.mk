@@ -11,6 +11,7 @@ SIM_SRCS := \
 	host/cuda/sim/api_stream.c \
 	host/cuda/sim/api_table.c \
 	host/cuda/sim/builtin.c \
+	host/cuda/sim/compile.c \
 	host/cuda/sim/driver.c \
 	host/cuda/sim/exact.c \
 	host/cuda/sim/exec.c \
@@ -19,6 +20,7 @@ SIM_SRCS := \
 	host/cuda/sim/mods.c \
 	host/cuda/sim/module.c \
 	host/cuda/sim/ops_atomic.c \
+	host/cuda/sim/ops_compare.c \
 	host/cuda/sim/ops_control.c \
 	host/cuda/sim/ops_cvt.c \
 	host/cuda/sim/ops_float.c \
@@ -27,8 +29,10 @@ SIM_SRCS := \
 	host/cuda/sim/ops_memory.c \
 	host/cuda/sim/ops_warp.c \
 	host/cuda/sim/ptx_arena.c \
+	host/cuda/sim/ptx_declaration.c \
 	host/cuda/sim/ptx_lexer.c \
 	host/cuda/sim/ptx_parser.c \
+	host/cuda/sim/ptx_token.c \
 	host/cuda/sim/ptx_type.c \
 	host/cuda/sim/resolve.c
 

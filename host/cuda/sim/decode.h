@@ -34,7 +34,6 @@ struct mods {
 	enum mod_op op;
 	enum mod_cmp cmp;
 	enum ptx_space space;
-	enum ptx_space space2;
 	unsigned int vector;
 };
 
@@ -59,8 +58,8 @@ struct op_set {
 	const struct op_family *families; /* ends with mnemonic NULL */
 };
 
-extern const struct op_set ops_int, ops_float, ops_half, ops_cvt, ops_memory, ops_atomic,
-	ops_warp, ops_control;
+extern const struct op_set ops_int, ops_compare, ops_float, ops_half, ops_cvt, ops_memory,
+	ops_atomic, ops_warp, ops_control;
 
 struct decoder {
 	struct resolver *resolver;
@@ -103,8 +102,5 @@ void op_move_not_predicate(struct warp *w, const struct op *op, uint32_t m);
 void op_shared_address(struct warp *w, const struct op *op, uint32_t m);
 void op_frame_address(struct warp *w, const struct op *op, uint32_t m);
 void op_end(struct warp *w, const struct op *op, uint32_t m);
-
-/* Parts that several families share. */
-uint32_t op_compare(struct warp *w, const struct op *op, uint32_t m);
 
 #endif

@@ -32,14 +32,14 @@ sim_now(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void
-sim_lock(void)
+static void
+lock(void)
 {
 	pthread_mutex_lock(&driver_lock);
 }
 
-void
-sim_unlock(void)
+static void
+unlock(void)
 {
 	pthread_mutex_unlock(&driver_lock);
 }
@@ -75,6 +75,18 @@ setting(const char *name, unsigned long otherwise, unsigned long least, unsigned
 	return value < least ? least : value > most ? most : value;
 }
 
+static CUresult
+start(void)
+{
+	sim_driver.next_id = 1;
+	sim_driver.memory = sim_memory_create(
+		(size_t)setting("GPUVCHAN_SIM_MEMORY_MIB", 1024, 1, 32768) << 20);
+	if (!sim_driver.memory)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	initialised = pthread_atfork(before_fork, after_fork, in_child) == 0;
+	return initialised ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 SIM_EXPORT CUresult
 cuInit(unsigned int flags)
 {
@@ -82,41 +94,32 @@ cuInit(unsigned int flags)
 
 	if (flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	sim_lock();
+	lock();
 	if (forked) {
 		result = CUDA_ERROR_NOT_INITIALIZED;
 	} else if (!initialised) {
 		sim_driver.device_count =
 			(int)setting("GPUVCHAN_SIM_DEVICES", 1, 0, SIM_MAX_DEVICES);
-		sim_driver.memory = sim_memory_create(
-			sim_driver.device_count,
-			(size_t)setting("GPUVCHAN_SIM_MEMORY_MIB", 1024, 1, 32768) << 20);
-		sim_driver.next_id = 1;
-		if (!sim_driver.memory)
-			result = CUDA_ERROR_OUT_OF_MEMORY;
-		else if (sim_driver.device_count == 0)
-			result = CUDA_ERROR_NO_DEVICE;
-		else
-			initialised = pthread_atfork(before_fork, after_fork, in_child) == 0;
+		result = sim_driver.device_count ? start() : CUDA_ERROR_NO_DEVICE;
 	}
-	sim_unlock();
+	unlock();
 	return result;
 }
 
 CUresult
 sim_begin(void)
 {
-	sim_lock();
+	lock();
 	if (initialised && !forked)
 		return CUDA_SUCCESS;
-	sim_unlock();
+	unlock();
 	return CUDA_ERROR_NOT_INITIALIZED;
 }
 
 CUresult
 sim_end(CUresult result)
 {
-	sim_unlock();
+	unlock();
 	return result;
 }
 

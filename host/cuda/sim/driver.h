@@ -48,7 +48,6 @@ struct sim_context {
 	unsigned int api_version;
 	CUresult error;              /* a fault, for all calls from then on */
 	CUfunc_cache cache_config;
-	CUsharedconfig shared_config;
 	size_t limits[CU_LIMIT_MAX];
 	struct object *objects;
 };
@@ -119,10 +118,6 @@ CUresult sim_enter(struct sim_context **context);
 CUresult sim_enter_any(struct sim_context **context);
 /* Unlock; returns its argument. */
 CUresult sim_end(CUresult result);
-
-/* Around what runs the program's own code. */
-void sim_unlock(void);
-void sim_lock(void);
 
 bool sim_object_add(struct object *object, enum object_kind kind, struct sim_context *context);
 void sim_object_remove(struct object *object);

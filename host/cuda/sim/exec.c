@@ -411,7 +411,7 @@ group_run(struct warp *w, uint32_t limit)
 static bool
 warp_run(struct warp *w)
 {
-	uint32_t limit;
+	uint32_t limit = UINT32_MAX;
 
 	w->slice = SLICE;
 	while (w->slice > 0) {
@@ -480,8 +480,8 @@ warp_barrier(struct warp *w, const struct op *op, uint32_t lanes, uint32_t id, u
 	uint32_t p = 0;
 
 	if (id >= SIM_BARRIERS || count > SIM_MAX_THREADS) {
-		warp_fault(w, op, first, CUDA_ERROR_ILLEGAL_INSTRUCTION, "barrier %u for %u threads",
-			   id, count);
+		warp_fault(w, op, first, CUDA_ERROR_ILLEGAL_INSTRUCTION,
+			   "barrier %u for %u threads", id, count);
 		return;
 	}
 	barrier = &w->block->barriers[id];
@@ -605,6 +605,17 @@ destroy:
 	return NULL;
 }
 
+static void
+block_deadlock(struct block *block)
+{
+	struct warp *w = block->warps;
+
+	while (!w->alive)
+		w++;
+	warp_fault(w, NULL, (unsigned int)__builtin_ctz(w->alive), CUDA_ERROR_LAUNCH_TIMEOUT,
+		   "deadlock: threads wait for others that never come");
+}
+
 /* One slice for each warp. False when the block has ended, or on a fault. */
 static bool
 block_run(struct block *block)
@@ -631,11 +642,7 @@ block_run(struct block *block)
 			if (block->warps[i].alive & ~block->warps[i].barred &
 			    ~block->warps[i].sync)
 				return true;
-		for (i = 0; i < block->warp_count; i++)
-			if (block->warps[i].alive)
-				break;
-		warp_fault(&block->warps[i], NULL, (unsigned int)__builtin_ctz(block->warps[i].alive),
-			   CUDA_ERROR_LAUNCH_TIMEOUT, "deadlock: threads wait for others that never come");
+		block_deadlock(block);
 		return false;
 	}
 	return block->alive != 0;

@@ -24,14 +24,13 @@ struct sim_memory {
 };
 
 struct sim_memory *
-sim_memory_create(int devices, size_t bytes_per_device)
+sim_memory_create(size_t bytes_per_device)
 {
 	struct sim_memory *memory = calloc(1, sizeof *memory);
 	void *base;
 
 	if (!memory)
 		return NULL;
-	(void)devices;
 	memory->reserved = RESERVE_SIZE;
 	base = mmap((void *)(uintptr_t)RESERVE_AT, memory->reserved, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -32,7 +32,7 @@ struct range {
 	unsigned long long id;
 };
 
-struct sim_memory *sim_memory_create(int devices, size_t bytes_per_device);
+struct sim_memory *sim_memory_create(size_t bytes_per_device);
 void sim_memory_destroy(struct sim_memory *memory);
 
 /* Allocates; the memory is zero. CUDA_ERROR_OUT_OF_MEMORY when it is spent. */

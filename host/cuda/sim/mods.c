@@ -136,9 +136,7 @@ take_flag(struct mods *mods, const char *word, size_t length)
 		}
 	for (i = 0; i < COUNT(spaces) && !known; i++)
 		if (is_word(word, length, spaces[i].word)) {
-			if (mods->space)
-				mods->space2 = spaces[i].space;
-			else
+			if (!mods->space)
 				mods->space = spaces[i].space;
 			known = true;
 		}

@@ -206,8 +206,10 @@ ptx_lexer_next(struct ptx_lexer *lexer, struct ptx_token *token)
 		return;
 	}
 	if (is_digit(c)) {
-		if (!lex_number(lexer, token))
+		if (!lex_number(lexer, token)) {
 			token->kind = PTX_TOKEN_ERROR;
+			lexer->at++; /* every token moves on */
+		}
 	} else if (is_name_start(c)) {
 		lex_name(lexer, token);
 	} else if (c == '.' && lexer->end - lexer->at > 1 && is_name_start(lexer->at[1])) {

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* Handles that are stale, foreign or of another kind: an error, never more. Only for libraries that check. */
+#include "test.h"
+
+static void
+foreign(const char *what, void *handle)
+{
+    unsigned value = 0, flags;
+    unsigned long long id;
+    void *parameters[] = {&value};
+    CUfunction function;
+    CUdeviceptr address;
+    size_t bytes;
+    int attribute;
+
+    printf("# %s\n", what);
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuLaunchKernel(handle, 1, 1, 1, 1, 1, 1, 0, NULL, parameters, NULL));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuFuncGetAttribute(&attribute, 0, handle));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuModuleGetFunction(&function, handle, "add"));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuModuleGetGlobal_v2(&address, &bytes, handle, "counter"));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuModuleUnload(handle));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamSynchronize(handle));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamQuery(handle));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamGetFlags(handle, &flags));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamGetId(handle, &id));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamDestroy_v2(handle));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventRecord(handle, NULL));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventQuery(handle));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventSynchronize(handle));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventDestroy_v2(handle));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamWaitEvent(NULL, handle, 0));
+    GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxSetCurrent(handle));
+    GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxPushCurrent_v2(handle));
+    GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxDestroy_v2(handle));
+    GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxGetId(handle, &id));
+}
+
+int
+main(void)
+{
+    CUcontext context = test_begin(), destroyed;
+    CUmodule module;
+    CUfunction function;
+    CUstream stream;
+    CUevent event;
+    char mine[64];
+    CUdeviceptr memory;
+
+    NEED(cuModuleLoadData(&module, kernels));
+    NEED(cuModuleGetFunction(&function, module, "tick"));
+    NEED(cuStreamCreate(&stream, 0));
+    NEED(cuEventCreate(&event, 0));
+    foreign("the application's own memory", mine);
+    foreign("a small number", (void *)0x1234);
+    foreign("nothing like an address", (void *)~(uintptr_t)0);
+    NEED(cuStreamDestroy_v2(stream));
+    foreign("a stream that was destroyed", stream);
+    NEED(cuEventDestroy_v2(event));
+    foreign("an event that was destroyed", event);
+    NEED(cuModuleUnload(module));
+    foreign("a module that was unloaded", module);
+    foreign("a kernel of it", function);
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamSynchronize((CUstream)context));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuModuleUnload((CUmodule)context));
+    NEED(cuCtxCreate_v2(&destroyed, 0, 0));
+    NEED(cuModuleLoadData(&module, kernels));
+    NEED(cuStreamCreate(&stream, 0));
+    NEED(cuCtxDestroy_v2(destroyed));
+    ok(cuCtxDestroy_v2(destroyed) != CUDA_SUCCESS, "a context goes once");
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamSynchronize(stream));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuModuleUnload(module));
+    GIVES(CUDA_SUCCESS, cuMemAlloc_v2(&memory, 64));
+    GIVES(CUDA_SUCCESS, cuMemFree_v2(memory));
+    GIVES(CUDA_SUCCESS, cuCtxDestroy_v2(context));
+    return test_end();
+}

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# The CUDA plugin over a fake driver: tests/unit/test_cuda_plugin and the driver that it loads.
+
+FAKE_LIBCUDA := $(BUILD)/tests/fake/libcuda.so.1
+FAKE_CPPFLAGS := -Itests/fake -Ilibgpuvchan -Ihost/cuda -Ilibgpuvchan/protocol/cuda
+
+$(FAKE_LIBCUDA): tests/fake/libcuda.c tests/fake/libcuda.h
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(OWN_CPPFLAGS) $(FAKE_CPPFLAGS) $(filter-out -MMD -MP,$(OWN_CFLAGS)) $(CFLAGS) -shared -o $@ $< \
+		$(OWN_LDFLAGS) -lpthread
+
+$(BUILD)/obj/tests/unit/test_cuda_plugin.o: CPPFLAGS += $(FAKE_CPPFLAGS)
+$(BUILD)/obj/tests/unit/test_cuda_plugin.o: $(GEN)/cuda-guest.h $(GEN)/cuda-host.h
+$(BUILD)/tests/unit/test_cuda_plugin: $(BUILD)/obj/tests/unit/test_cuda_plugin.o $(BUILD)/obj/gen/cuda-host.o \
+		$(call objects,$(CUDA_PLUGIN_SRCS) $(LIB_SRCS)) | $(FAKE_LIBCUDA)
+	$(call link,$@,$(filter %.o,$^),-lcmocka -ldl -lpthread)
+
+tests-build: $(BUILD)/tests/unit/test_cuda_plugin

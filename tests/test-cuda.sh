@@ -1,0 +1,145 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Programs of the CUDA driver API, each on the simulated device natively and forwarded to a host: both must
+# pass, and say the same. With CUDA_NATIVE=FILE natively on that libcuda.so.1 instead (a real GPU's).
+
+. "$(dirname "$0")/tap.sh"
+
+host=$build/bin/gpuvchan-host
+guest=$build/lib/gpuvchan/guest
+native=$(dirname "${CUDA_NATIVE:-$build/lib/gpuvchan/sim/libcuda.so.1}")
+limit=${TEST_SECONDS:-90}
+
+for file in "$host" "$guest/libcuda.so.1" "$build/lib/gpuvchan/plugins/cuda.so" "$native/libcuda.so.1"; do
+    [ -e "$file" ] || skip_all "$file is not built"
+done
+unset GPUVCHAN_ADDRESS GPUVCHAN_SYNC GPUVCHAN_LOG CUDA_VISIBLE_DEVICES
+
+cuda_compile() {
+    "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra ${SANITIZE:+"-fsanitize=$SANITIZE"} \
+        -I"$top/libgpuvchan/protocol/cuda" "$top/tests/cuda/$1.c" -o "$work/$1" \
+        -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1 -lpthread 2>"$work/$1.log" ||
+        { cat "$work/$1.log" >&2; return 1; }
+}
+
+# forwarded NAME [VARIABLE=VALUE...]: through a host of its own.
+forwarded() {
+    forwarded_name=$1
+    shift
+    timeout -k 2 "$limit" "$host" -c /dev/null --address="$work/$forwarded_name.sock" --log=stderr --log-level=warning \
+        --run "env LD_LIBRARY_PATH=$guest $* $work/$forwarded_name" >"$work/out" 2>"$work/err" </dev/null
+}
+
+natively() {
+    LD_LIBRARY_PATH=$native timeout -k 2 "$limit" "$work/$1" >"$work/out" 2>"$work/err" </dev/null
+}
+
+# What both say, less what only explains a failure.
+results() {
+    grep -v '^#' "$work/out"
+}
+
+explain() {
+    grep -A1 '^not ok\|^Bail' "$work/out" | sed 's/^/# /'
+    tail -n 5 "$work/err" | sed 's/^/# /'
+}
+
+check() {
+    if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
+}
+
+for name in contexts modules launches memory rows fills streams handles faults threads order forks exits; do
+    if ! cuda_compile "$name"; then
+        fail "$name compiles"
+        continue
+    fi
+    # NVIDIA's driver follows the handles that it is given, wherever they lead.
+    if [ "$name" = handles ] && [ -n "${CUDA_NATIVE:-}" ]; then
+        check forwarded "$name"
+        continue
+    fi
+    check natively "$name"
+    results >"$work/native"
+    check forwarded "$name"
+    results >"$work/forwarded"
+    ok "$name says the same" cmp -s "$work/native" "$work/forwarded"
+done
+
+# The rules of look-ups are the library's own.
+cuda_compile procaddr || bail "procaddr does not compile"
+check forwarded procaddr
+
+# Every post waits: errors come at once, results stay.
+for name in launches memory streams order; do
+    if forwarded "$name" GPUVCHAN_SYNC=1; then pass "$name with GPUVCHAN_SYNC=1"; else
+        fail "$name with GPUVCHAN_SYNC=1"
+        explain
+    fi
+done
+
+# Without a host: CUDA's own error, and one line that says why.
+cat >"$work/alone.c" <<'EOC'
+#include <stdio.h>
+#include "cuda_api.h"
+int main(void)
+{
+    int first = cuInit(0), second = cuInit(0), version = 0;
+
+    cuDriverGetVersion(&version);
+    printf("%d %d %d\n", first, second, version >= 12000);
+    return 0;
+}
+EOC
+"${CC:-cc}" ${SANITIZE:+"-fsanitize=$SANITIZE"} -I"$top/libgpuvchan/protocol/cuda" "$work/alone.c" -o "$work/alone" \
+    -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1
+run 10 env LD_LIBRARY_PATH="$guest" GPUVCHAN_ADDRESS="$work/nobody.sock" "$work/alone"
+is "without a host there is no device" "$output" "100 100 1"
+is "and one line says so" "$(printf '%s\n' "$errors" | grep -c 'libcuda.so.1')" 1
+
+# A worker that dies: an error that lasts, and no hang.
+cat >"$work/orphan.c" <<'EOC'
+#include <stdio.h>
+#include <unistd.h>
+#include "cuda_api.h"
+int main(void)
+{
+    CUcontext context;
+    CUdeviceptr memory;
+    char line[8];
+    int before, after, again;
+
+    if (cuInit(0) || cuCtxCreate_v2(&context, 0, 0) || cuMemAlloc_v2(&memory, 64))
+        return 1;
+    before = cuCtxSynchronize();
+    puts("ready");
+    fflush(stdout);
+    if (!fgets(line, sizeof(line), stdin))
+        return 2;
+    after = cuCtxSynchronize();
+    again = cuMemAlloc_v2(&memory, 64);
+    printf("%d %d %d\n", before, after, again);
+    return 0;
+}
+EOC
+"${CC:-cc}" ${SANITIZE:+"-fsanitize=$SANITIZE"} -I"$top/libgpuvchan/protocol/cuda" "$work/orphan.c" -o "$work/orphan" \
+    -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1
+start orphan-host "$host" -c /dev/null --address="$work/orphan.sock" --log=stderr
+host_pid=$pid
+mkfifo "$work/input"
+within 5 test -S "$work/orphan.sock" || bail "the host does not start"
+(LD_LIBRARY_PATH=$guest GPUVCHAN_ADDRESS=$work/orphan.sock timeout 20 "$work/orphan" <"$work/input" >"$work/orphan.txt" 2>/dev/null) &
+orphan_pid=$!
+exec 9>"$work/input"
+within 10 grep -q ready "$work/orphan.txt" || bail "the program does not start"
+for worker in $(cat "/proc/$host_pid/task/$host_pid/children"); do
+    kill -KILL "$worker"
+done
+echo go >&9
+exec 9>&-
+wait "$orphan_pid"
+is "a program whose worker dies gets CUDA_ERROR_DEVICE_UNAVAILABLE, and keeps it" \
+    "$(tail -n 1 "$work/orphan.txt")" "0 46 46"
+kill "$host_pid"
+
+done_testing
