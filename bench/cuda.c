@@ -129,7 +129,8 @@ start(struct cuda_bench *bench, const struct bench_options *options)
     if (error == 0)
         error = start_host(bench);
     if (error == 0)
-        error = bench_cuda_side_start(&bench->forwarded, find_library(bench, "guest", room, sizeof(room)), bench->address);
+        error =
+            bench_cuda_side_start(&bench->forwarded, find_library(bench, "guest", room, sizeof(room)), bench->address);
     if (error == 0 && options->native_too)
         error = start_native(bench);
     return error;

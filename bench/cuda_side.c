@@ -24,8 +24,8 @@
 #include "cuda_api.h"
 
 enum kind {
-    SUBMIT,     /* guest time per launch with 8 parameters; the GPU's work is not waited for */
-    SUSTAINED,  /* launches until they are done */
+    SUBMIT,    /* guest time per launch with 8 parameters; the GPU's work is not waited for */
+    SUSTAINED, /* launches until they are done */
     LAUNCH_SYNC,
     SYNC_IDLE,
     MEMSET_SUBMIT,
@@ -70,24 +70,24 @@ static const char ptx[] = ".version 6.0\n"
                           "}\n";
 
 /* The functions used: name in the library, type as in cuda_api.h. */
-#define FUNCTIONS(X)                                                                                                   \
-    X(cuInit)                                                                                                          \
-    X(cuDeviceGet)                                                                                                     \
-    X(cuDeviceGetName)                                                                                                 \
-    X(cuDevicePrimaryCtxRetain)                                                                                        \
-    X(cuCtxSetCurrent)                                                                                                 \
-    X(cuCtxSynchronize)                                                                                                \
-    X(cuModuleLoadData)                                                                                                \
-    X(cuModuleGetFunction)                                                                                             \
-    X(cuLaunchKernel)                                                                                                  \
-    X(cuMemAlloc_v2)                                                                                                   \
-    X(cuMemFree_v2)                                                                                                    \
-    X(cuMemAllocHost_v2)                                                                                               \
-    X(cuMemcpyHtoD_v2)                                                                                                 \
-    X(cuMemcpyDtoH_v2)                                                                                                 \
-    X(cuMemsetD8Async)                                                                                                 \
-    X(cuEventCreate)                                                                                                   \
-    X(cuEventRecord)                                                                                                   \
+#define FUNCTIONS(X)            \
+    X(cuInit)                   \
+    X(cuDeviceGet)              \
+    X(cuDeviceGetName)          \
+    X(cuDevicePrimaryCtxRetain) \
+    X(cuCtxSetCurrent)          \
+    X(cuCtxSynchronize)         \
+    X(cuModuleLoadData)         \
+    X(cuModuleGetFunction)      \
+    X(cuLaunchKernel)           \
+    X(cuMemAlloc_v2)            \
+    X(cuMemFree_v2)             \
+    X(cuMemAllocHost_v2)        \
+    X(cuMemcpyHtoD_v2)          \
+    X(cuMemcpyDtoH_v2)          \
+    X(cuMemsetD8Async)          \
+    X(cuEventCreate)            \
+    X(cuEventRecord)            \
     X(cuGetErrorName)
 
 static struct {
@@ -131,11 +131,11 @@ check(CUresult result, const char *call)
     return -EIO;
 }
 
-#define CHECK(call)                                                                                                    \
-    do {                                                                                                               \
-        int failed_ = check(cu.call, #call);                                                                           \
-        if (failed_)                                                                                                   \
-            return failed_;                                                                                            \
+#define CHECK(call)                          \
+    do {                                     \
+        int failed_ = check(cu.call, #call); \
+        if (failed_)                         \
+            return failed_;                  \
     } while (0)
 
 /* ---- Measuring ------------------------------------------------------------------------------- */
@@ -241,11 +241,11 @@ load(const char *library)
         snprintf(gpu.problem, sizeof(gpu.problem), "%s", dlerror());
         return -ENOENT;
     }
-#define LOAD(name)                                                                                                     \
-    *(void **)&cu.name = dlsym(handle, #name);                                                                         \
-    if (!cu.name) {                                                                                                    \
-        snprintf(gpu.problem, sizeof(gpu.problem), "%s lacks %s", library, #name);                                     \
-        return -ENOSYS;                                                                                                \
+#define LOAD(name)                                                                 \
+    *(void **)&cu.name = dlsym(handle, #name);                                     \
+    if (!cu.name) {                                                                \
+        snprintf(gpu.problem, sizeof(gpu.problem), "%s lacks %s", library, #name); \
+        return -ENOSYS;                                                            \
     }
     FUNCTIONS(LOAD)
 #undef LOAD

@@ -22,119 +22,116 @@
 static FILE *
 open_json(const char *path)
 {
-	FILE *file;
-	int fd;
+    FILE *file;
+    int fd;
 
-	if (strcmp(path, "-") == 0)
-		return stdout;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!file) {
-		fprintf(stderr, "gpuvchan-bench: --json %s: %s\n", path, strerror(errno));
-		exit(BENCH_EXIT_FAILED);
-	}
-	return file;
+    if (strcmp(path, "-") == 0)
+        return stdout;
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!file) {
+        fprintf(stderr, "gpuvchan-bench: --json %s: %s\n", path, strerror(errno));
+        exit(BENCH_EXIT_FAILED);
+    }
+    return file;
 }
 
 static int
 write_json(const struct bench_report *report, const char *path, FILE *file)
 {
-	int err = 0;
+    int err = 0;
 
-	/* Devices cannot be emptied, and need not be. */
-	if (file != stdout && ftruncate(fileno(file), 0) < 0 && errno != EINVAL)
-		err = -errno;
-	if (err == 0)
-		err = bench_report_write_json(report, file);
-	if (err < 0)
-		fprintf(stderr, "gpuvchan-bench: --json %s: %s\n", path, strerror(-err));
-	return err;
+    /* Devices cannot be emptied, and need not be. */
+    if (file != stdout && ftruncate(fileno(file), 0) < 0 && errno != EINVAL)
+        err = -errno;
+    if (err == 0)
+        err = bench_report_write_json(report, file);
+    if (err < 0)
+        fprintf(stderr, "gpuvchan-bench: --json %s: %s\n", path, strerror(-err));
+    return err;
 }
 
 static int
-write_plot(const struct bench_report *report, const struct bench_options *options,
-	   const char *host)
+write_plot(const struct bench_report *report, const struct bench_options *options, const char *host)
 {
-	char heading[160];
-	int err;
+    char heading[160];
+    int err;
 
-	snprintf(heading, sizeof(heading), "gpuvchan-bench %s%s: %s", options->command_name,
-		 options->quick ? " --quick" : "", host);
-	err = bench_plot_write(report, heading, options->plot);
-	if (err < 0)
-		fprintf(stderr, "gpuvchan-bench: --plot %s: %s\n", options->plot,
-			strerror(-err));
-	return err;
+    snprintf(heading, sizeof(heading), "gpuvchan-bench %s%s: %s", options->command_name,
+             options->quick ? " --quick" : "", host);
+    err = bench_plot_write(report, heading, options->plot);
+    if (err < 0)
+        fprintf(stderr, "gpuvchan-bench: --plot %s: %s\n", options->plot, strerror(-err));
+    return err;
 }
 
 static int
-measure(const struct bench_options *options, const struct bench_host *host,
-	struct bench_report *report)
+measure(const struct bench_options *options, const struct bench_host *host, struct bench_report *report)
 {
-	if (options->command != BENCH_CUDA)
-		return bench_run(options, host, report);
-	if (bench_own_cuda)
-		return bench_own_cuda(options, host, report);
-	fprintf(stderr, "gpuvchan-bench: this build has no CUDA measurements\n");
-	return -ENOSYS;
+    if (options->command != BENCH_CUDA)
+        return bench_run(options, host, report);
+    if (bench_own_cuda)
+        return bench_own_cuda(options, host, report);
+    fprintf(stderr, "gpuvchan-bench: this build has no CUDA measurements\n");
+    return -ENOSYS;
 }
 
 static bool
 had_trouble(const struct bench_report *report)
 {
-	for (unsigned i = 0; i < report->nresults; i++)
-		if (report->results[i].trouble)
-			return true;
-	return false;
+    for (unsigned i = 0; i < report->nresults; i++)
+        if (report->results[i].trouble)
+            return true;
+    return false;
 }
 
 static void
 check_plot(const char *path)
 {
-	const char *problem = bench_plot_check(path);
+    const char *problem = bench_plot_check(path);
 
-	if (!problem)
-		return;
-	fprintf(stderr, "gpuvchan-bench: --plot %s: %s\n", path, problem);
-	exit(BENCH_EXIT_FAILED);
+    if (!problem)
+        return;
+    fprintf(stderr, "gpuvchan-bench: --plot %s: %s\n", path, problem);
+    exit(BENCH_EXIT_FAILED);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct bench_options options;
-	struct bench_report report;
-	struct bench_host host;
-	char description[128];
-	FILE *json = NULL;
-	int err;
+    struct bench_options options;
+    struct bench_report report;
+    struct bench_host host;
+    char description[128];
+    FILE *json = NULL;
+    int err;
 
-	bench_mechanisms_collect();
-	bench_options_parse(&options, argc, argv);
-	if (options.json)
-		json = open_json(options.json);
-	if (options.plot)
-		check_plot(options.plot);
-	err = bench_host_init(&host);
-	if (err < 0) {
-		fprintf(stderr, "gpuvchan-bench: no CPU to measure on: %s\n", strerror(-err));
-		return BENCH_EXIT_FAILED;
-	}
+    bench_mechanisms_collect();
+    bench_options_parse(&options, argc, argv);
+    if (options.json)
+        json = open_json(options.json);
+    if (options.plot)
+        check_plot(options.plot);
+    err = bench_host_init(&host);
+    if (err < 0) {
+        fprintf(stderr, "gpuvchan-bench: no CPU to measure on: %s\n", strerror(-err));
+        return BENCH_EXIT_FAILED;
+    }
 
-	bench_report_init(&report, json == stdout ? stderr : stdout);
-	bench_host_describe(&host, description, sizeof(description));
-	fprintf(report.out, "gpuvchan-bench %s%s: %s\n", options.command_name,
-		options.quick ? " --quick" : "", description);
-	fflush(report.out);
-	err = measure(&options, &host, &report);
-	if (err == 0 && json)
-		err = write_json(&report, options.json, json);
-	if (err == 0 && options.plot)
-		err = write_plot(&report, &options, description);
-	if (err == 0 && had_trouble(&report))
-		err = -EIO;
-	if (json && json != stdout)
-		fclose(json);
-	bench_report_finish(&report);
-	return err < 0 ? BENCH_EXIT_FAILED : EXIT_SUCCESS;
+    bench_report_init(&report, json == stdout ? stderr : stdout);
+    bench_host_describe(&host, description, sizeof(description));
+    fprintf(report.out, "gpuvchan-bench %s%s: %s\n", options.command_name, options.quick ? " --quick" : "",
+            description);
+    fflush(report.out);
+    err = measure(&options, &host, &report);
+    if (err == 0 && json)
+        err = write_json(&report, options.json, json);
+    if (err == 0 && options.plot)
+        err = write_plot(&report, &options, description);
+    if (err == 0 && had_trouble(&report))
+        err = -EIO;
+    if (json && json != stdout)
+        fclose(json);
+    bench_report_finish(&report);
+    return err < 0 ? BENCH_EXIT_FAILED : EXIT_SUCCESS;
 }

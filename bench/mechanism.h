@@ -47,49 +47,49 @@
 #define BENCH_BACKOFF 64u
 
 enum bench_side {
-	BENCH_CLIENT,
-	BENCH_SERVER,
+    BENCH_CLIENT,
+    BENCH_SERVER,
 };
 
 enum bench_op {
-	BENCH_CALL,		/* a message there and one of the same size back */
-	BENCH_POST,		/* one way, as many as go */
-	BENCH_BULK_COPY,	/* one way, copied in from a buffer and out into one */
-	BENCH_BULK_ZEROCOPY,	/* one way, filled in place and read in place */
-	BENCH_DOORBELL,		/* as BENCH_CALL, but both sides sleep when they wait */
-	BENCH_OP_COUNT,
+    BENCH_CALL,          /* a message there and one of the same size back */
+    BENCH_POST,          /* one way, as many as go */
+    BENCH_BULK_COPY,     /* one way, copied in from a buffer and out into one */
+    BENCH_BULK_ZEROCOPY, /* one way, filled in place and read in place */
+    BENCH_DOORBELL,      /* as BENCH_CALL, but both sides sleep when they wait */
+    BENCH_OP_COUNT,
 
-	/* One BENCH_DOORBELL call after a long silence, for the CPU time that the
-	 * silence took; the harness makes it, mechanisms have no op for it. */
-	BENCH_IDLE,
+    /* One BENCH_DOORBELL call after a long silence, for the CPU time that the
+     * silence took; the harness makes it, mechanisms have no op for it. */
+    BENCH_IDLE,
 };
 
 struct bench_job {
-	uint32_t op;
-	uint32_t rest_ms;	/* BENCH_IDLE: the silence */
-	uint64_t size;
-	uint64_t count;
-	void *buffer;		/* private, BENCH_SIZE_MAX bytes, page aligned, touched */
+    uint32_t op;
+    uint32_t rest_ms; /* BENCH_IDLE: the silence */
+    uint64_t size;
+    uint64_t count;
+    void *buffer; /* private, BENCH_SIZE_MAX bytes, page aligned, touched */
 };
 
 enum {
-	BENCH_OWN = 1,		/* libgpuvchan: its results carry no prefix */
-	BENCH_REFERENCE = 2,	/* measured whatever --only says */
+    BENCH_OWN = 1,       /* libgpuvchan: its results carry no prefix */
+    BENCH_REFERENCE = 2, /* measured whatever --only says */
 };
 
 struct bench_mechanism {
-	const char *name;	/* "pipe" */
-	const char *mode;	/* "spinning", or NULL. Mechanisms of one name compete:
-				 * the best mode of each test is reported, and named */
-	const char *summary;	/* what it is, for the list in --help */
-	unsigned flags;
-	const char *missing;	/* not NULL: why this build cannot measure it */
+    const char *name;    /* "pipe" */
+    const char *mode;    /* "spinning", or NULL. Mechanisms of one name compete:
+                          * the best mode of each test is reported, and named */
+    const char *summary; /* what it is, for the list in --help */
+    unsigned flags;
+    const char *missing; /* not NULL: why this build cannot measure it */
 
-	int (*open)(void **state_p);
-	int (*start)(void *state, enum bench_side side);
-	int (*op[BENCH_OP_COUNT][2])(void *state, const struct bench_job *job);
-	void (*finish)(void *state, enum bench_side side);
-	void (*close)(void *state);
+    int (*open)(void **state_p);
+    int (*start)(void *state, enum bench_side side);
+    int (*op[BENCH_OP_COUNT][2])(void *state, const struct bench_job *job);
+    void (*finish)(void *state, enum bench_side side);
+    void (*close)(void *state);
 };
 
 /* NULL-terminated lists. */
@@ -104,34 +104,34 @@ extern const struct bench_mechanism bench_pingpong;
 extern const struct bench_mechanism bench_memcpy;
 
 /* Memory shared by the processes forked later; NULL when there is none left. */
-void *
-bench_share(size_t size);
+void *bench_share(size_t size);
 
-void
-bench_unshare(void *memory, size_t size);
+void bench_unshare(void *memory, size_t size);
 
 /* Start each op with BENCH_SPIN_INIT. */
 struct bench_spin {
-	uint32_t polls;
-	uint64_t deadline;
+    uint32_t polls;
+    uint64_t deadline;
 };
-#define BENCH_SPIN_INIT { 0, 0 }
+#define BENCH_SPIN_INIT \
+    {                   \
+        0, 0            \
+    }
 
 /* One: both sides share a CPU, so that each poll has to give it away. */
 extern bool bench_one_cpu;
 
-bool
-bench_spin_check(struct bench_spin *spin);
+bool bench_spin_check(struct bench_spin *spin);
 
 static inline void
 bench_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
+    __builtin_ia32_pause();
 #elif defined(__aarch64__)
-	__asm__ volatile("isb" ::: "memory");
+    __asm__ volatile("isb" ::: "memory");
 #else
-	__asm__ volatile("" ::: "memory");
+    __asm__ volatile("" ::: "memory");
 #endif
 }
 
@@ -139,11 +139,11 @@ bench_pause(void)
 static inline bool
 bench_spin(struct bench_spin *spin)
 {
-	if (++spin->polls < BENCH_SPIN_CHECK && !bench_one_cpu) {
-		bench_pause();
-		return true;
-	}
-	return bench_spin_check(spin);
+    if (++spin->polls < BENCH_SPIN_CHECK && !bench_one_cpu) {
+        bench_pause();
+        return true;
+    }
+    return bench_spin_check(spin);
 }
 
 /*
@@ -153,28 +153,28 @@ bench_spin(struct bench_spin *spin)
 static inline bool
 bench_backoff(struct bench_spin *spin)
 {
-	for (unsigned i = 0; i < BENCH_BACKOFF && !bench_one_cpu; i++)
-		bench_pause();
-	spin->polls += BENCH_BACKOFF - 1;
-	return bench_spin(spin);
+    for (unsigned i = 0; i < BENCH_BACKOFF && !bench_one_cpu; i++)
+        bench_pause();
+    spin->polls += BENCH_BACKOFF - 1;
+    return bench_spin(spin);
 }
 
 /* The number at both ends of a message; size is at least 8. */
 static inline void
 bench_stamp(void *message, size_t size, uint64_t number)
 {
-	memcpy(message, &number, sizeof(number));
-	memcpy((char *)message + size - sizeof(number), &number, sizeof(number));
+    memcpy(message, &number, sizeof(number));
+    memcpy((char *)message + size - sizeof(number), &number, sizeof(number));
 }
 
 static inline bool
 bench_stamped(const void *message, size_t size, uint64_t number)
 {
-	uint64_t first, last;
+    uint64_t first, last;
 
-	memcpy(&first, message, sizeof(first));
-	memcpy(&last, (const char *)message + size - sizeof(last), sizeof(last));
-	return first == number && last == number;
+    memcpy(&first, message, sizeof(first));
+    memcpy(&last, (const char *)message + size - sizeof(last), sizeof(last));
+    return first == number && last == number;
 }
 
 #endif

@@ -10,19 +10,19 @@
 #define BENCH_ONLY_MAX 32
 
 enum {
-	BENCH_EXIT_FAILED = 1,
-	BENCH_EXIT_MISUSE = 2,
+    BENCH_EXIT_FAILED = 1,
+    BENCH_EXIT_MISUSE = 2,
 };
 
 struct bench_options {
-	enum bench_command command;
-	const char *command_name;
-	bool quick;
-	bool native_too;
-	const char *json;	/* "-": stdout, and the table goes to stderr */
-	const char *plot;
-	const char *only_test[BENCH_ONLY_MAX];		/* NULL-terminated */
-	const char *only_mechanism[BENCH_ONLY_MAX];
+    enum bench_command command;
+    const char *command_name;
+    bool quick;
+    bool native_too;
+    const char *json; /* "-": stdout, and the table goes to stderr */
+    const char *plot;
+    const char *only_test[BENCH_ONLY_MAX]; /* NULL-terminated */
+    const char *only_mechanism[BENCH_ONLY_MAX];
 };
 
 /*
@@ -31,18 +31,13 @@ struct bench_options {
  */
 extern const struct bench_mechanism *bench_mechanisms[];
 
-void
-bench_mechanisms_collect(void);
+void bench_mechanisms_collect(void);
 
 /* Never returns after --help, --version or a misuse. */
-void
-bench_options_parse(struct bench_options *options, int argc, char **argv);
+void bench_options_parse(struct bench_options *options, int argc, char **argv);
 
-bool
-bench_options_want_test(const struct bench_options *options, const struct bench_test *test);
+bool bench_options_want_test(const struct bench_options *options, const struct bench_test *test);
 
-bool
-bench_options_want_mechanism(const struct bench_options *options,
-			     const struct bench_mechanism *mechanism);
+bool bench_options_want_mechanism(const struct bench_options *options, const struct bench_mechanism *mechanism);
 
 #endif

@@ -12,8 +12,7 @@
  * Adds its results to the report and prints them. Returns 0, or -errno after
  * it has said why. NULL: this build has none.
  */
-extern int (*const bench_own_cuda)(const struct bench_options *options,
-				   const struct bench_host *host,
-				   struct bench_report *report);
+extern int (*const bench_own_cuda)(const struct bench_options *options, const struct bench_host *host,
+                                   struct bench_report *report);
 
 #endif

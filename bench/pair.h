@@ -15,8 +15,8 @@
 struct bench_pair;
 
 struct bench_sample {
-	uint64_t wall_ns;	/* from the common start until both sides were done */
-	uint64_t cpu_ns;	/* CPU time of both sides in it */
+    uint64_t wall_ns; /* from the common start until both sides were done */
+    uint64_t cpu_ns;  /* CPU time of both sides in it */
 };
 
 /*
@@ -24,19 +24,15 @@ struct bench_sample {
  * left behind. The processes end when the pair is destroyed or the tool dies.
  */
 int
-bench_pair_create(const struct bench_mechanism *mechanism, const struct bench_host *host,
-		  struct bench_pair **pair_p);
+bench_pair_create(const struct bench_mechanism *mechanism, const struct bench_host *host, struct bench_pair **pair_p);
 
-void
-bench_pair_destroy(struct bench_pair *pair);
+void bench_pair_destroy(struct bench_pair *pair);
 
 /*
  * Runs the job on both sides. job->buffer is filled in by the sides. Returns
  * the error of the side that failed first, -ETIMEDOUT where a side was late
  * and -ECHILD where one died; the pair then has failed.
  */
-int
-bench_pair_run(struct bench_pair *pair, const struct bench_job *job,
-	       struct bench_sample *sample_p);
+int bench_pair_run(struct bench_pair *pair, const struct bench_job *job, struct bench_sample *sample_p);
 
 #endif

@@ -6,11 +6,9 @@
 #ifndef BENCH_PROGRESS_H
 #define BENCH_PROGRESS_H
 
-void
-bench_progress(unsigned step, unsigned steps, const char *what);
+void bench_progress(unsigned step, unsigned steps, const char *what);
 
 /* Clears the line, before anything else is printed. */
-void
-bench_progress_clear(void);
+void bench_progress_clear(void);
 
 #endif

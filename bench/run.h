@@ -13,8 +13,6 @@
  * after it has said why: nothing to measure, or no ping-pong. Mechanisms that
  * fail are results with trouble.
  */
-int
-bench_run(const struct bench_options *options, const struct bench_host *host,
-	  struct bench_report *report);
+int bench_run(const struct bench_options *options, const struct bench_host *host, struct bench_report *report);
 
 #endif

@@ -16,14 +16,11 @@
 
 struct xen_world;
 
-int
-xen_world_create(struct xen_world **world_p);
+int xen_world_create(struct xen_world **world_p);
 
 /* The calling process's copies of its fds and mappings. */
-void
-xen_world_destroy(struct xen_world *world);
+void xen_world_destroy(struct xen_world *world);
 
-void
-xen_world_enter(struct xen_world *world);
+void xen_world_enter(struct xen_world *world);
 
 #endif

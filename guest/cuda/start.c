@@ -13,6 +13,10 @@
 
 struct cuda_guest cuda_guest;
 
+/* By this the host's plugin knows that it has found us in place of NVIDIA's library. */
+extern const char gpuvchan_guest_libcuda[];
+GPUVCHAN_EXPORT const char gpuvchan_guest_libcuda[] = GPUVCHAN_VERSION;
+
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
