@@ -106,7 +106,7 @@ format: ## put all C files into the house's layout
 $(BUILD)/obj/%.o: %.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(OWN_CPPFLAGS) $(call folder_flags,$<) $(OWN_CFLAGS) $(CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(OWN_CPPFLAGS) $(call folder_flags,$<) $(OWN_CFLAGS) $(CFLAGS) $(OWN_CFLAGS_LAST) -c $< -o $@
 
 $(BUILD)/obj/gen/%.o: $(GEN)/%.c Makefile
 	$(call say,CC,$<)
@@ -178,6 +178,8 @@ $(call objects,$(CUDA_PLUGIN_SRCS)): $(GEN)/cuda-host.h
 $(BUILD)/lib/gpuvchan/plugins/cuda.so: $(call objects,$(CUDA_PLUGIN_SRCS)) $(BUILD)/obj/gen/cuda-host.o $(BUILD)/lib/$(SONAME)
 	$(call link,$@,$(filter %.o,$^),-shared $(rpath_plugin) $(link_own) -ldl -lpthread)
 
+# Last, so that they count whatever CFLAGS says.
+$(call objects,$(SIM_SRCS)): OWN_CFLAGS_LAST := $(SIM_CFLAGS)
 $(BUILD)/lib/gpuvchan/sim/libcuda.so.1: $(call objects,$(SIM_SRCS))
 	$(call link,$@,$^,-shared -Wl$(comma)-soname$(comma)libcuda.so.1 -lm -lpthread)
 

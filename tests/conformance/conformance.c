@@ -314,7 +314,8 @@ echoes(const struct gpuvchan_channel_options *options)
         struct subject_request request = {.value = size};
         const unsigned char *at;
 
-        assert_int_equal(subject_send(&stage.client, SUBJECT_REPLY, true, &request, sizeof(request), &reply, &bytes), 0);
+        assert_int_equal(subject_send(&stage.client, SUBJECT_REPLY, true, &request, sizeof(request), &reply, &bytes),
+                         0);
         assert_int_equal(bytes, size);
         at = reply;
         for (uint64_t i = 0; i < size; i++)
@@ -542,8 +543,7 @@ buffers(void **state)
     memset(data, 2, 8192);
     request.value = 3;
     request.reference = (struct gpuvchan_reference){gpuvchan_buffer_offset(two) + 1, 8190};
-    assert_int_equal(
-        subject_send(&stage.client, SUBJECT_FILL, false, &request, sizeof(request), NULL, NULL), 0);
+    assert_int_equal(subject_send(&stage.client, SUBJECT_FILL, false, &request, sizeof(request), NULL, NULL), 0);
     assert_int_equal(subject_call(&stage.client, SUBJECT_NOTE, 0), 0);
     assert_int_equal(((unsigned char *)gpuvchan_buffer_data(one))[4095], 1);
     assert_int_equal(data[0], 2);
@@ -562,7 +562,8 @@ static void
 reference_outside(void **state)
 {
     static const struct gpuvchan_reference outside[] = {
-        {0, (1 << 20) + 1}, {1 << 20, 1}, {(1 << 20) - 1, 2}, {UINT64_MAX, 1}, {1, UINT64_MAX}, {UINT64_MAX, UINT64_MAX},
+        {0, (1 << 20) + 1}, {1 << 20, 1},    {(1 << 20) - 1, 2},
+        {UINT64_MAX, 1},    {1, UINT64_MAX}, {UINT64_MAX, UINT64_MAX},
     };
 
     (void)state;

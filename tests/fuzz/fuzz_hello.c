@@ -109,7 +109,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         hello.arena_bytes &= (1 << 30) - 4096;
         hello.region_bytes = hello.arena_offset + hello.arena_bytes;
     }
-    say_hello(ends[1], &hello, flags & SHORT && bytes - 2 < sizeof(hello) ? bytes - 2 : sizeof(hello), flags, (int8_t)data[1]);
+    say_hello(ends[1], &hello, flags & SHORT && bytes - 2 < sizeof(hello) ? bytes - 2 : sizeof(hello), flags,
+              (int8_t)data[1]);
     if (gpuvchan_session_accept(ends[0], &limits, &session) == 0) {
         uint64_t arena_bytes;
         volatile unsigned char *arena = gpuvchan_session_arena(session, &arena_bytes);

@@ -65,8 +65,7 @@ session_create(int *guest)
     hello.arena_offset = wire_lane_offset(&hello, 1);
     hello.region_bytes = hello.arena_offset + hello.arena_bytes;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 ||
-        ftruncate(memfd, (off_t)hello.region_bytes) != 0 ||
-        fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+        ftruncate(memfd, (off_t)hello.region_bytes) != 0 || fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
         abort();
     head->cmsg_level = SOL_SOCKET;
     head->cmsg_type = SCM_RIGHTS;

@@ -104,7 +104,8 @@ hellos(void **state)
         uint64_t value;
         const char *words;
     } wrong[] = {
-#define WRONG(field, value, words) {offsetof(struct wire_hello, field), sizeof(((struct wire_hello *)0)->field), value, words}
+#define WRONG(field, value, words) \
+    {offsetof(struct wire_hello, field), sizeof(((struct wire_hello *)0)->field), value, words}
         WRONG(magic, 0, "magic 0x0"),
         WRONG(magic, 0x314e414843565048ull, "magic"),
         WRONG(major, 0, "version 0"),
@@ -343,7 +344,8 @@ places(void **state)
         raw.hello.base = bases[i];
         offer(&raw, NULL);
         assert_int_equal(raw.welcome.flags & ~WIRE_WELCOME_SAME_ADDRESS, 0);
-        assert_true(!(raw.welcome.flags & WIRE_WELCOME_SAME_ADDRESS) || (bases[i] >> 40 >= 0x60 && bases[i] >> 40 < 0x6f));
+        assert_true(!(raw.welcome.flags & WIRE_WELCOME_SAME_ADDRESS) ||
+                    (bases[i] >> 40 >= 0x60 && bases[i] >> 40 < 0x6f));
         assert_int_equal(raw.bell_count, 4);
         assert_true(pings(&raw));
         raw_close(&raw);
@@ -731,8 +733,8 @@ holes(void **state)
     greet(&raw);
     assert_true(pings(&raw));
     for (int i = 0; i < 50; i++)
-        assert_int_equal(fallocate(raw.memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)raw.hello.region_bytes),
-                         0);
+        assert_int_equal(
+            fallocate(raw.memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)raw.hello.region_bytes), 0);
     raw_ring_bell(&raw, 0);
     raw_close(&raw);
     assert_true(raw_worker_gone(&raw, 2000));

@@ -55,8 +55,7 @@ receive_hello(struct liar *liar)
     if (recvmsg(liar->connection, &message, MSG_CMSG_CLOEXEC) != sizeof(liar->raw.hello) || !CMSG_FIRSTHDR(&message))
         return -EPROTO;
     memcpy(&liar->raw.memfd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
-    liar->raw.base =
-        mmap(NULL, liar->raw.hello.region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, liar->raw.memfd, 0);
+    liar->raw.base = mmap(NULL, liar->raw.hello.region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, liar->raw.memfd, 0);
     return liar->raw.base == MAP_FAILED ? -errno : 0;
 }
 
@@ -295,7 +294,9 @@ static const struct lie {
     bool in_ring;
     const char *words;
 } lies[] = {
-    {{.units = 12, .flags = 4, .sequence = 1, .ticket = 168ull << 32}, false, "a reply to record 2, waiting for that to 1"},
+    {{.units = 12, .flags = 4, .sequence = 1, .ticket = 168ull << 32},
+     false,
+     "a reply to record 2, waiting for that to 1"},
     {{.units = 12, .flags = 4, .sequence = 65535, .ticket = 168ull << 32}, false, "a reply to record 0"},
     {{.units = 12, .flags = 4, .ticket = 177ull << 32}, false, "a reply says 177 bytes and has room for 176"},
     {{.units = 12, .flags = 4, .ticket = 0xffffffffull << 32}, false, "a reply says 4294967295 bytes"},
@@ -630,17 +631,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(handshakes),
-        cmocka_unit_test(welcomes),
-        cmocka_unit_test(bells),
-        cmocka_unit_test(replies),
-        cmocka_unit_test(opens),
-        cmocka_unit_test(heads),
-        cmocka_unit_test(fault_texts),
-        cmocka_unit_test(dies_in_a_call),
-        cmocka_unit_test(all_threads_learn),
-        cmocka_unit_test(other_files),
-        cmocka_unit_test(listeners),
+        cmocka_unit_test(handshakes),  cmocka_unit_test(welcomes),       cmocka_unit_test(bells),
+        cmocka_unit_test(replies),     cmocka_unit_test(opens),          cmocka_unit_test(heads),
+        cmocka_unit_test(fault_texts), cmocka_unit_test(dies_in_a_call), cmocka_unit_test(all_threads_learn),
+        cmocka_unit_test(other_files), cmocka_unit_test(listeners),
     };
 
     check_begin();

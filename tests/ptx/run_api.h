@@ -454,8 +454,6 @@ test_library(void)
 static bool
 test_stale_handles(void)
 {
-	CUcontext context;
-	CUdevice device;
 	CUstream stream;
 	CUevent event;
 	CUmodule module;
@@ -478,11 +476,6 @@ test_stale_handles(void)
 	CU_GIVES(cuModuleUnload(module), CUDA_ERROR_INVALID_HANDLE);
 	CU_GIVES(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL),
 		 CUDA_ERROR_INVALID_HANDLE);
-	CU(cuCtxGetDevice(&device));
-	CU(cuCtxCreate_v2(&context, 0, device));
-	CU(cuCtxDestroy_v2(context));
-	CU_GIVES(cuCtxSetCurrent(context), CUDA_ERROR_INVALID_CONTEXT);
-	CU_GIVES(cuCtxPushCurrent_v2(context), CUDA_ERROR_INVALID_CONTEXT);
 	return true;
 }
 
@@ -518,11 +511,11 @@ test_out_of_memory(void)
 	{ "modules that are refused", test_load_errors, 0 },                  \
 	{ "an instruction that the device lacks", test_unsupported, SIM_ONLY }, \
 	{ "copies and fills", test_copies, 0 },                               \
-	{ "registered host memory", test_registered, 0 },                     \
-	{ "streams, events, values", test_streams, 0 },                       \
+	{ "registered host memory", test_registered, REGISTERS },                    \
+	{ "streams, events, values", test_streams, HOST_FUNCTIONS },                      \
 	{ "contexts", test_contexts, 0 },                                     \
 	{ "entry points by name", test_entry_points, 0 },                     \
-	{ "libraries", test_library, 0 },                                     \
+	{ "libraries", test_library, LIBRARIES },                                     \
 	{ "stale handles", test_stale_handles, SIM_ONLY },                    \
 	{ "the device's memory is spent", test_out_of_memory, SIM_ONLY },
 

@@ -96,7 +96,8 @@ reap(void)
         for (int i = 0; i < WORKERS; i++)
             if (workers[i] == pid)
                 workers[i] = 0;
-        gpuvchan_log(GPUVCHAN_LOG_ERROR, "worker %d ended with %s %d", (int)pid, WIFEXITED(status) ? "status" : "signal",
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "worker %d ended with %s %d", (int)pid,
+                     WIFEXITED(status) ? "status" : "signal",
                      WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     }
 }

@@ -259,11 +259,11 @@ static const struct gpuvchan_dispatch subject_dispatch = {.protocol = PROTOCOL("
 static const struct gpuvchan_dispatch second_dispatch = {.protocol = PROTOCOL("second"), .entries = entries};
 static const struct gpuvchan_dispatch broken_dispatch = {.protocol = PROTOCOL("broken"), .entries = entries};
 
-#define PLUGIN(plugin_name, plugin_dispatch, plugin_open)                                                              \
-    {                                                                                                                  \
-        .size = sizeof(struct gpuvchan_plugin), .api = GPUVCHAN_PLUGIN_API, .name = plugin_name, .version = "1",       \
-        .description = "what the tests talk to", .dispatch = &plugin_dispatch, .open = plugin_open, .close = free,     \
-        .lane_open = subject_lane_open, .lane_close = subject_lane_close,                                              \
+#define PLUGIN(plugin_name, plugin_dispatch, plugin_open)                                                          \
+    {                                                                                                              \
+        .size = sizeof(struct gpuvchan_plugin), .api = GPUVCHAN_PLUGIN_API, .name = plugin_name, .version = "1",   \
+        .description = "what the tests talk to", .dispatch = &plugin_dispatch, .open = plugin_open, .close = free, \
+        .lane_open = subject_lane_open, .lane_close = subject_lane_close,                                          \
     }
 
 const struct gpuvchan_plugin subject_plugin = PLUGIN("subject", subject_dispatch, subject_open);

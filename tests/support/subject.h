@@ -16,12 +16,12 @@ enum subject_opcode {
     SUBJECT_SLEEP,    /* for value milliseconds */
     SUBJECT_BLOCK,    /* until value releases have come */
     SUBJECT_RELEASE,
-    SUBJECT_SIGNAL,   /* writes completion word `index` */
-    SUBJECT_FILL,     /* fills the reference with the byte in value */
-    SUBJECT_REPLY,    /* replies value bytes */
-    SUBJECT_LANE,     /* replies struct subject_lane */
-    SUBJECT_CORRUPT,  /* says that the guest is corrupt */
-    SUBJECT_DIE,      /* ends the process */
+    SUBJECT_SIGNAL,  /* writes completion word `index` */
+    SUBJECT_FILL,    /* fills the reference with the byte in value */
+    SUBJECT_REPLY,   /* replies value bytes */
+    SUBJECT_LANE,    /* replies struct subject_lane */
+    SUBJECT_CORRUPT, /* says that the guest is corrupt */
+    SUBJECT_DIE,     /* ends the process */
     SUBJECT_OPCODES
 };
 

@@ -6,7 +6,7 @@
 
 #include "check.h"
 
-#define INDEX(handle) ((handle) & 0xfffffu)
+#define INDEX(handle) ((handle)&0xfffffu)
 #define GENERATION(handle) ((handle) >> 20)
 
 static int things[4096];
@@ -312,15 +312,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kinds),
-        cmocka_unit_test(wrong_arguments),
-        cmocka_unit_test(generations),
-        cmocka_unit_test(reuse),
-        cmocka_unit_test(host_side),
-        cmocka_unit_test(exhaustion),
-        cmocka_unit_test(visits),
-        cmocka_unit_test(races_of_kinds),
-        cmocka_unit_test(races_of_changes),
+        cmocka_unit_test(kinds),  cmocka_unit_test(wrong_arguments), cmocka_unit_test(generations),
+        cmocka_unit_test(reuse),  cmocka_unit_test(host_side),       cmocka_unit_test(exhaustion),
+        cmocka_unit_test(visits), cmocka_unit_test(races_of_kinds),  cmocka_unit_test(races_of_changes),
     };
 
     check_begin();

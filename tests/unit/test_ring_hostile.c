@@ -205,7 +205,8 @@ slots(void **state)
     (void)state;
     for (unsigned value = 0; value < 256; value++)
         for (uint32_t units = 0; units <= 40; units++) {
-            struct gpuvchan_record record = {.units = (uint16_t)units, .slot = 1, .flags = (uint8_t)value, .sequence = 1};
+            struct gpuvchan_record record = {
+                .units = (uint16_t)units, .slot = 1, .flags = (uint8_t)value, .sequence = 1};
             struct pair *pair = with_slot(record);
             int expected = -EPROTO;
 
@@ -259,9 +260,9 @@ replies(void **state)
             assert_int_equal(gpuvchan__reader_peek(&pair->guest.reader, &record), expected);
             memset(pair->reply, 0, 16);
             memcpy(pair->shared->slot, &reply, sizeof(reply));
-            expected = (value & 5) != GPUVCHAN_RECORD_FLIP                                 ? 0
+            expected = (value & 5) != GPUVCHAN_RECORD_FLIP                          ? 0
                        : value == GPUVCHAN_RECORD_FLIP && units >= 1 && units <= 16 ? 1
-                                                                                           : -EPROTO;
+                                                                                    : -EPROTO;
             assert_int_equal(gpuvchan__reader_peek(&pair->guest.reader, &record), expected);
             pair_destroy(pair);
         }
@@ -396,18 +397,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),
-        cmocka_unit_test(flags),
-        cmocka_unit_test(sequences),
-        cmocka_unit_test(replay),
-        cmocka_unit_test(skips),
-        cmocka_unit_test(skips_for_ever),
-        cmocka_unit_test(slots),
-        cmocka_unit_test(slot_sequence),
-        cmocka_unit_test(replies),
-        cmocka_unit_test(positions),
-        cmocka_unit_test(moving_back),
-        cmocka_unit_test(noise),
+        cmocka_unit_test(sizes),     cmocka_unit_test(flags),         cmocka_unit_test(sequences),
+        cmocka_unit_test(replay),    cmocka_unit_test(skips),         cmocka_unit_test(skips_for_ever),
+        cmocka_unit_test(slots),     cmocka_unit_test(slot_sequence), cmocka_unit_test(replies),
+        cmocka_unit_test(positions), cmocka_unit_test(moving_back),   cmocka_unit_test(noise),
     };
 
     check_begin();

@@ -4,9 +4,9 @@
 
 #include "check.h"
 
-#define AT(type, field, offset, bytes)                                        \
-    do {                                                                      \
-        assert_int_equal(offsetof(struct type, field), offset);               \
+#define AT(type, field, offset, bytes)                                         \
+    do {                                                                       \
+        assert_int_equal(offsetof(struct type, field), offset);                \
         assert_int_equal(sizeof(((const struct type *)NULL)->field), (bytes)); \
     } while (0)
 
