@@ -4,8 +4,9 @@
  *
  * Design notes: entries live in chunks that are allocated when first needed and never move or go away, so
  * that a look-up is two loads and a comparison without a lock. An entry's tag (generation and kind) is
- * stored after its object (release) and read before it (acquire) and once more after it; removal clears
- * the tag first. So what is found always had this handle and kind. A reader that loses the race against a
+ * stored after its object (release) and read before it (acquire); removal clears the tag. Each filling of
+ * an entry has a number of its own, which a reader finds the same before and after: so what is found always
+ * had this handle and kind, also when a hostile guest binds one handle again and again to other kinds. A reader that loses the race against a
  * removal may still get the object: whoever frees objects orders that himself (records of one lane are in
  * order; across lanes the ticket order holds, unless the guest lies).
  */
@@ -28,7 +29,7 @@ struct entry {
     _Atomic uint32_t tag; /* kind << 16 | generation + 1; 0: empty */
     uint32_t next_free;   /* of the assigning side: list of indices to use again */
     _Atomic(void *) object;
-    uint64_t born; /* order of creation */
+    _Atomic uint64_t born; /* order of creation; never the same again */
     uint16_t generation;
 };
 
@@ -75,8 +76,9 @@ entry_make(struct gpuvchan_handles *handles, uint32_t handle)
 static void
 entry_fill(struct gpuvchan_handles *handles, struct entry *entry, uint32_t tag, void *object)
 {
-    entry->born = ++handles->births;
-    atomic_store_explicit(&entry->object, object, memory_order_release); /* behind the removal's tag 0 */
+    /* Pairs with the first load in gpuvchan_handles_lookup(): who sees the number sees the removal's tag 0, or ours. */
+    atomic_store_explicit(&entry->born, ++handles->births, memory_order_release);
+    atomic_store_explicit(&entry->object, object, memory_order_release);
     atomic_store_explicit(&entry->tag, tag, memory_order_release);
 }
 
@@ -155,13 +157,17 @@ void *
 gpuvchan_handles_lookup(const struct gpuvchan_handles *handles, uint32_t handle, uint16_t kind)
 {
     struct entry *entry = entry_find(handles, handle);
+    uint64_t born;
     void *object;
 
-    if (!entry || atomic_load_explicit(&entry->tag, memory_order_acquire) != tag_of(handle, kind))
+    if (!entry)
         return NULL;
-    /* Pairs with the release in entry_fill(): an object that came later shows the tag that came with it, or none. */
+    born = atomic_load_explicit(&entry->born, memory_order_acquire);
+    if (atomic_load_explicit(&entry->tag, memory_order_acquire) != tag_of(handle, kind))
+        return NULL;
+    /* Pairs with the release in entry_fill(): an object that came later shows its later number. */
     object = atomic_load_explicit(&entry->object, memory_order_acquire);
-    return atomic_load_explicit(&entry->tag, memory_order_relaxed) == tag_of(handle, kind) ? object : NULL;
+    return atomic_load_explicit(&entry->born, memory_order_relaxed) == born ? object : NULL;
 }
 
 void *
@@ -231,7 +237,7 @@ gpuvchan_handles_visit(struct gpuvchan_handles *handles,
                 births = more;
             }
             births[count++] = (struct birth){
-                .born = chunk[j].born,
+                .born = atomic_load_explicit(&chunk[j].born, memory_order_relaxed),
                 .handle = (i * CHUNK_COUNT + j) | ((tag & 0xffff) - 1) << INDEX_BITS,
                 .kind = (uint16_t)(tag >> 16),
                 .object = atomic_load_explicit(&chunk[j].object, memory_order_relaxed),

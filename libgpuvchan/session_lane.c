@@ -251,15 +251,27 @@ lane_execute(struct session_lane *lane, const struct gpuvchan_record *record)
     if (call)
         atomic_store_explicit(&lane->begun, position_behind(lane, record), memory_order_release);
     request->reply_bytes = 0;
+    request->linger_us = 0;
     status = record->slot == 0 ? execute_control(lane, request) : execute_plugin(lane, record->slot, request);
     if (UNLIKELY(status == -EPROTO) && atomic_load(&lane->session->fault) != 0)
         return -EPROTO;
+    /* Before the guest learns of it: it clears the memory, and other lanes must not take that for an empty ring. */
+    if (!call)
+        atomic_store_explicit(&lane->begun, position_behind(lane, record), memory_order_release);
     gpuvchan__reader_advance(&lane->reader, record);
     if (call)
         return gpuvchan__writer_reply(&lane->writer, record, status, request->reply, request->reply_bytes);
     if (status != 0)
         defer_error(lane, status, request->sequence);
     return 0;
+}
+
+static uint64_t
+spin_ns(const struct session_lane *lane)
+{
+    uint64_t usual = lane->session->spin_ns, longer = lane->request.linger_us * 1000ull;
+
+    return usual > 0 && longer > usual ? longer : usual; /* who never spins does not linger either */
 }
 
 void *
@@ -278,11 +290,11 @@ gpuvchan__session_lane_serve(void *argument)
             error = lane_execute(lane, &record);
             call = record.flags & GPUVCHAN_RECORD_CALL;
         } else {
+            /* A skip may have been passed: announced before the wait tells the guest, as above. */
+            atomic_store_explicit(&lane->begun, lane->reader.head, memory_order_release);
             /* After a call the guest is soon back with more; after posts it likes to fill its lines alone. */
-            error = found < 0 ? found : gpuvchan__reader_wait(&lane->reader, session->spin_ns, call);
+            error = found < 0 ? found : gpuvchan__reader_wait(&lane->reader, spin_ns(lane), call);
         }
-        /* All before here is executed, and skips are passed. */
-        atomic_store_explicit(&lane->begun, lane->reader.head, memory_order_release);
     }
     if (error == -EPROTO)
         gpuvchan__session_fault(session, error, gpuvchan_error_text());

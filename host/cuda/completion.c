@@ -154,6 +154,8 @@ cuda_host_mark(struct gpuvchan_request *request, struct cuda_stream *on, uint32_
         result = host->native->cuStreamSynchronize(stream);
         if (result == CUDA_SUCCESS)
             gpuvchan_completion_signal(word, value);
+    } else {
+        gpuvchan_request_linger(request, host->linger_us);
     }
     return cuda_leave(lane, result);
 }

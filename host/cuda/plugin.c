@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct gpuvchan_handles *
 cuda_handles(struct gpuvchan_request *request)
@@ -74,6 +75,14 @@ cuda_close(void *state)
     free(host);
 }
 
+/*
+ * A program that waits for its GPU posts more as soon as it has the result. With processors to spare its lane
+ * polls meanwhile, as a driver in the program's own process would: waking the thread took 16 us of the 310 that
+ * a synchronous copy of 16 MiB takes on an H200.
+ */
+#define LINGER_US 500u
+#define LINGER_PROCESSORS 4
+
 static int
 cuda_open(struct gpuvchan_session *session, void **state)
 {
@@ -89,6 +98,8 @@ cuda_open(struct gpuvchan_session *session, void **state)
     memset(host, 0, sizeof(*host));
     host->native = native;
     host->session = session;
+    if (sysconf(_SC_NPROCESSORS_ONLN) >= LINGER_PROCESSORS)
+        host->linger_us = LINGER_US;
     cuda_ranges_init(&host->ranges);
     pthread_mutex_init(&host->lock, NULL);
     pthread_mutex_init(&host->completions_lock, NULL);

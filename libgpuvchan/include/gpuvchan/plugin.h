@@ -52,6 +52,7 @@ struct gpuvchan_request {
     void *reply;          /**< private to the lane, 64-byte aligned; use gpuvchan_request_reply() */
     uint32_t reply_room;  /**< bytes that a reply may have */
     uint32_t reply_bytes; /**< bytes that it has */
+    uint32_t linger_us;   /**< see gpuvchan_request_linger() */
 };
 
 /** Smallest and largest payload, and the function that checks the rest and calls the handler. */
@@ -147,6 +148,17 @@ gpuvchan_request_trim(struct gpuvchan_request *request, uint32_t bytes)
 {
     if (bytes < request->reply_bytes)
         request->reply_bytes = bytes;
+}
+
+/**
+ * The guest waits for what this record has started and will be back at once when it is done: if the lane
+ * finds nothing more to do, have it poll for so long before it sleeps, where that is longer than usual.
+ * Saves the guest's next record the time that waking a thread takes; costs the host a processor meanwhile.
+ */
+static inline void
+gpuvchan_request_linger(struct gpuvchan_request *request, uint32_t microseconds)
+{
+    request->linger_us = microseconds;
 }
 
 /**
