@@ -199,18 +199,19 @@ run(const struct bench_options *options, const struct bench_host *host, struct b
     error = start(&bench, options);
     for (const struct bench_cuda_test *test = bench_cuda_tests; test->name; test++)
         all += test->quick || !options->quick;
+    snprintf(how, sizeof(how), "%s; medians of %u alternating rounds", bench.forwarded.device,
+             options->quick ? ROUNDS_QUICK : ROUNDS);
     for (const struct bench_cuda_test *test = bench_cuda_tests; test->name && error == 0; test++) {
-        if (options->quick && !test->quick)
-            continue;
-        bench_progress(++done, all, test->name);
-        error = run_test(&bench, test, options->quick, report);
+        if (test->quick || !options->quick) {
+            bench_progress(++done, all, test->name);
+            error = run_test(&bench, test, options->quick, report);
+        }
+        if (error == 0 && (!test[1].name || test->lower_is_better != test[1].lower_is_better)) {
+            bench_progress_clear();
+            bench_report_print(report, test->lower_is_better ? "CUDA: times" : "CUDA: copies", how);
+        }
     }
     bench_progress_clear();
-    if (error == 0) {
-        snprintf(how, sizeof(how), "%s; medians of %u alternating rounds", bench.forwarded.device,
-                 options->quick ? ROUNDS_QUICK : ROUNDS);
-        bench_report_print(report, options->native_too ? "CUDA, forwarded and native" : "CUDA, forwarded", how);
-    }
     stop(&bench);
     return error;
 }

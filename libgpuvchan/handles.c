@@ -3,12 +3,12 @@
  * Handle tables.
  *
  * Design notes: entries live in chunks that are allocated when first needed and never move or go away, so
- * that a look-up is two loads and a comparison without a lock. An entry's tag (generation and kind) is
+ * that a look-up is a few loads of one line and comparisons, without a lock. An entry's tag (generation and kind) is
  * stored after its object (release) and read before it (acquire); removal clears the tag. Each filling of
  * an entry has a number of its own, which a reader finds the same before and after: so what is found always
- * had this handle and kind, also when a hostile guest binds one handle again and again to other kinds. A reader that loses the race against a
- * removal may still get the object: whoever frees objects orders that himself (records of one lane are in
- * order; across lanes the ticket order holds, unless the guest lies).
+ * had this handle and kind, also when a hostile guest binds one handle again and again to other kinds. A
+ * reader that loses the race against a removal may still get the object: whoever frees objects orders that
+ * himself (records of one lane are in order; across lanes the ticket order holds, unless the guest lies).
  */
 #include <errno.h>
 #include <pthread.h>

@@ -100,7 +100,9 @@ cat "$root"/usr/include/gpuvchan/*.h | tr '\n' ' ' | tr ';{' '\n\n' |
     grep -v '^gpuvchan_plugin_entry$' >"$work/declared"
 is "exported and declared are the same" "$(diff "$work/declared" "$work/exported")" ""
 is "cuda.so exports its entry alone" "$(exports "$lib/gpuvchan/plugins/cuda.so")" gpuvchan_plugin_entry
-is "the guest's libcuda.so.1 exports CUDA alone" "$(exports "$lib/gpuvchan/guest/libcuda.so.1" | grep -v '^cu[A-Z]')" ""
+# Its own name tells it from a driver's, for whoever looks for one.
+is "the guest's libcuda.so.1 exports CUDA alone, and its mark" \
+    "$(exports "$lib/gpuvchan/guest/libcuda.so.1" | grep -v '^cu[A-Z]')" gpuvchan_guest_libcuda
 is "the simulated libcuda.so.1 exports CUDA alone" "$(exports "$lib/gpuvchan/sim/libcuda.so.1" | grep -v '^cu[A-Z]')" ""
 for name in guest sim; do
     like "$name: SONAME" "$(readelf -d "$lib/gpuvchan/$name/libcuda.so.1")" 'SONAME.*\[libcuda\.so\.1\]'
