@@ -220,8 +220,6 @@ $(BUILD)/bin/gpuvchan-bench: $(call objects,$(BENCH_SRCS)) $(BUILD)/obj/gen/benc
 
 # ---- Install ---------------------------------------------------------------------------------------
 
-INSTALL_LIST = $(BUILD)/installed
-
 install: all ## install to DESTDIR and PREFIX
 	$(Q)DESTDIR='$(DESTDIR)' BUILD='$(BUILD)' VERSION='$(VERSION)' SONAME='$(SONAME)' PREFIX='$(PREFIX)' \
 	BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DATADIR='$(DATADIR)' \

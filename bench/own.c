@@ -45,10 +45,9 @@
 
 struct window {
     struct gpuvchan_buffer *buffer;
-    size_t slot_bytes;
-    uint32_t slots;
-    uint32_t index;  /* completion word */
-    uint64_t filled; /* slots, ever */
+    size_t slot_bytes; /* largest; smaller messages have smaller slots, and more of them */
+    uint32_t index;    /* completion word */
+    uint64_t filled;   /* slots, ever */
 };
 
 struct own {
@@ -245,7 +244,6 @@ window_create(struct own *own, struct window *window, uint32_t slots, size_t slo
         error = gpuvchan_completion_create(own->channel, &window->index);
     if (error != 0)
         return error;
-    window->slots = slots;
     window->slot_bytes = slot_bytes;
     memset(gpuvchan_buffer_data(window->buffer), 0, slots * slot_bytes);
     return 0;
@@ -351,14 +349,14 @@ post_client(void *state, const struct bench_job *job)
     return error ? error : finish(own, job->count);
 }
 
-/* Where the next slot lies, once the server is done with what was in it. */
+/* Where slot @number of this op lies, once the server is done with what was in it. */
 static unsigned char *
-next_slot(struct own *own, struct window *window, uint64_t *offset)
+next_slot(struct own *own, struct window *window, uint64_t number, size_t bytes, uint64_t *offset)
 {
-    uint64_t at = window->filled % window->slots * window->slot_bytes;
+    uint64_t slots = gpuvchan_buffer_size(window->buffer) / bytes, at = number % slots * bytes;
 
-    if (window->filled >= window->slots &&
-        gpuvchan_completion_spin(own->channel, window->index, window->filled - window->slots + 1, 2000000) != 0)
+    if (number >= slots &&
+        gpuvchan_completion_spin(own->channel, window->index, window->filled - slots + 1, 2000000) != 0)
         return NULL;
     *offset = gpuvchan_buffer_offset(window->buffer) + at;
     return (unsigned char *)gpuvchan_buffer_data(window->buffer) + at;
@@ -375,7 +373,7 @@ bulk_client(struct own *own, const struct bench_job *job, struct window *window)
     for (uint64_t i = 0; i < job->count * pieces && error == 0; i++) {
         unsigned char *from = (unsigned char *)job->buffer + i % pieces * bytes;
         struct gpuvchan_reference data = {.bytes = bytes};
-        unsigned char *slot = next_slot(own, window, &data.offset);
+        unsigned char *slot = next_slot(own, window, i, bytes, &data.offset);
 
         if (!slot)
             return -ETIMEDOUT;

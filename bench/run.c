@@ -38,13 +38,17 @@ plan_of(const struct runner *runner, const struct bench_group *group, unsigned g
 {
     bool quick = runner->options->quick;
     bool idle = group->test[0].op == BENCH_IDLE;
+    /* Ten seconds each are too long where there are many mechanisms. */
+    bool long_idle = !quick && runner->options->command == BENCH_RING;
     uint64_t now = bench_now();
     struct bench_plan plan = {
-        .rounds = idle    ? 3
+        .rounds = idle    ? (long_idle ? 1 : 3)
                   : quick ? 15
                           : 45,
         .burst_ns = quick ? 3000000 : 6000000,
-        .rest_ms = quick ? 100 : 400,
+        .rest_ms = quick       ? 100
+                   : long_idle ? 10000
+                               : 400,
         .deadline = now,
     };
 

@@ -28,7 +28,7 @@ struct gpuvchan_channel {
     struct wire_hello hello;
     unsigned char *base;
     struct wire_region *region;
-    _Atomic int error; /* sticky; 0 while it works */
+    _Atomic int error;    /* sticky; 0 while it works */
     char error_text[512]; /* what it was, for threads that notice later; under the lock */
     _Atomic uint32_t ordered;
     _Atomic uint64_t clock __attribute__((aligned(64)));

@@ -15,7 +15,7 @@
 #include "channel.h"
 #include "error.h"
 
-#define DISTANCE_FAR_NS 280u     /* clock included: within one cache 150 to 230 ns, to another one 390 and more */
+#define DISTANCE_FAR_NS 280u /* clock included: within one cache 150 to 230 ns, to another one 390 and more */
 #define COPY_SLICE 16384u
 #define DISTANCE_KEEP_NS 5000000u /* hypervisors move virtual CPUs several times a second; asking costs 5 us */
 
@@ -36,14 +36,15 @@ lane_rings(struct gpuvchan_lane *lane)
     struct gpuvchan_lane_front *front = &lane->writer.front;
 
     lane->shared = (struct wire_lane *)(void *)base;
-    gpuvchan__writer_init(&lane->writer, &lane->shared->command, lane->shared->slot, command, channel->hello.command_bytes, channel->link,
-                          lane->index, channel->spin_ns);
+    gpuvchan__writer_init(&lane->writer, &lane->shared->command, lane->shared->slot, command,
+                          channel->hello.command_bytes, channel->link, lane->index, channel->spin_ns);
     front->clock = &channel->clock;
     front->ordered = &channel->ordered;
     front->fence = channel->fence;
     front->synchronous = channel->synchronous;
-    gpuvchan__reader_init(&lane->reader, &lane->shared->reply, lane->shared->slot, command + channel->hello.command_bytes,
-                          channel->hello.reply_bytes, channel->link, lane->index, false, channel->fence);
+    gpuvchan__reader_init(&lane->reader, &lane->shared->reply, lane->shared->slot,
+                          command + channel->hello.command_bytes, channel->hello.reply_bytes, channel->link,
+                          lane->index, false, channel->fence);
 }
 
 static struct gpuvchan_lane *

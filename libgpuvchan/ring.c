@@ -17,6 +17,7 @@
 #include "ring.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <time.h>
 
 #include "error.h"
@@ -44,8 +45,8 @@ gpuvchan__ring_record_max(uint64_t bytes)
 /* ---- Writer ---------------------------------------------------------------------------------- */
 
 void
-gpuvchan__writer_init(struct gpuvchan__writer *writer, struct wire_ring *shared, void *slot, void *ring,
-                      uint64_t bytes, struct gpuvchan__link *link, uint32_t lane, uint64_t spin_ns)
+gpuvchan__writer_init(struct gpuvchan__writer *writer, struct wire_ring *shared, void *slot, void *ring, uint64_t bytes,
+                      struct gpuvchan__link *link, uint32_t lane, uint64_t spin_ns)
 {
     memset(writer, 0, sizeof(*writer));
     writer->front.slot = slot;
@@ -207,7 +208,8 @@ gpuvchan__writer_reply(struct gpuvchan__writer *writer, const struct gpuvchan_re
         writer->front.tail += size;
     }
     copy_units(at + sizeof(*call), payload, size - sizeof(*call));
-    writer_publish(at, gpuvchan_record_word(size / GPUVCHAN_RECORD_UNIT, call->opcode, call->slot, flags, call->sequence),
+    writer_publish(at,
+                   gpuvchan_record_word(size / GPUVCHAN_RECORD_UNIT, call->opcode, call->slot, flags, call->sequence),
                    (uint32_t)status | (uint64_t)bytes << 32);
     /* As in gpuvchan_publish_at(). */
     if (writer->front.fence)
@@ -314,6 +316,7 @@ reader_spin(struct gpuvchan__reader *reader, uint64_t spin_ns, bool eager)
             gpuvchan__reader_publish(reader);
         if (give_up == 0)
             give_up = gpuvchan__now_ns() + spin_ns;
+        sched_yield(); /* the peer may be waiting for this very processor */
     } while (gpuvchan__now_ns() < give_up);
     return false;
 }

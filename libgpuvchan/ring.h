@@ -55,18 +55,18 @@ struct gpuvchan__reader {
     uint64_t head;      /* next record of the ring */
     uint64_t published; /* what the writer knows of head */
     uint32_t record_max;
-    uint16_t sequence; /* of the last record taken */
+    uint16_t sequence;  /* of the last record taken */
     uint8_t slot_flags; /* what a new record in the slot has */
-    bool in_order;     /* records are numbered one after the other (commands) */
+    bool in_order;      /* records are numbered one after the other (commands) */
     struct gpuvchan__link *link;
     uint32_t lane;
     uint32_t sleeps; /* odd while asleep */
     uint32_t fence;  /* 1: the writer fences by itself; 0: this side fences it before sleeping */
 };
 
-void gpuvchan__reader_init(struct gpuvchan__reader *reader, struct wire_ring *shared, const void *slot,
-                           const void *ring, uint64_t bytes, struct gpuvchan__link *link, uint32_t lane, bool in_order,
-                           bool fence);
+void
+gpuvchan__reader_init(struct gpuvchan__reader *reader, struct wire_ring *shared, const void *slot, const void *ring,
+                      uint64_t bytes, struct gpuvchan__link *link, uint32_t lane, bool in_order, bool fence);
 
 /** Largest record, header included, that a ring of @p bytes carries. */
 uint32_t gpuvchan__ring_record_max(uint64_t bytes);
@@ -173,7 +173,8 @@ ring_peek(struct gpuvchan__reader *reader, struct gpuvchan_record *record)
         left = reader->bytes - (reader->head & (reader->bytes - 1));
         most = left < reader->record_max ? left : reader->record_max;
         size = (uint64_t)record->units * GPUVCHAN_RECORD_UNIT;
-        if (__builtin_expect(size - 1 < most && record->flags <= GPUVCHAN_RECORD_CALL && in_sequence(reader, record), 1))
+        if (__builtin_expect(size - 1 < most && record->flags <= GPUVCHAN_RECORD_CALL && in_sequence(reader, record),
+                             1))
             return 1;
         /* A skip is smaller than the record that did not fit. Else one of a whole lap would be taken for ever. */
         if (record->flags != GPUVCHAN_RECORD_SKIP || size != left || size > reader->record_max)
@@ -198,7 +199,8 @@ slot_peek(struct gpuvchan__reader *reader, struct gpuvchan_record *record)
     }
     header_take(reader, record, word, reader->slot);
     if (__builtin_expect(record->units - 1u < GPUVCHAN_SLOT_BYTES / GPUVCHAN_RECORD_UNIT &&
-                             record->flags == reader->slot_flags && in_sequence(reader, record), 1))
+                             record->flags == reader->slot_flags && in_sequence(reader, record),
+                         1))
         return 1;
     return gpuvchan__reader_refuse(reader, word, GPUVCHAN_SLOT_BYTES);
 }

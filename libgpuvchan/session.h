@@ -56,7 +56,7 @@ struct gpuvchan_session {
     uint64_t spin_ns;
     _Atomic int fault; /* first error that ends the session */
     _Atomic bool stopping;
-    bool stuck; /* a lane's thread did not end */
+    bool stuck;           /* a lane's thread did not end */
     pthread_mutex_t lock; /* opening protocols, the fault's text */
     const struct gpuvchan_plugin *offers[SESSION_OFFERS];
     uint32_t offer_count;

@@ -40,10 +40,11 @@ gpuvchan__session_lane_create(struct gpuvchan_session *session, uint32_t index)
     lane->session = session;
     lane->index = index;
     lane->shared = (struct wire_lane *)(void *)base;
-    gpuvchan__reader_init(&lane->reader, &lane->shared->command, lane->shared->slot, command, session->hello.command_bytes, session->link,
-                          index, true, session->fence);
-    gpuvchan__writer_init(&lane->writer, &lane->shared->reply, lane->shared->slot, command + session->hello.command_bytes,
-                          session->hello.reply_bytes, session->link, index, session->spin_ns);
+    gpuvchan__reader_init(&lane->reader, &lane->shared->command, lane->shared->slot, command,
+                          session->hello.command_bytes, session->link, index, true, session->fence);
+    gpuvchan__writer_init(&lane->writer, &lane->shared->reply, lane->shared->slot,
+                          command + session->hello.command_bytes, session->hello.reply_bytes, session->link, index,
+                          session->spin_ns);
     lane->writer.front.fence = session->fence;
     lane->record = aligned_alloc(64, (lane->reader.record_max + 63) & ~63u);
     lane->reply = aligned_alloc(64, (gpuvchan__ring_record_max(session->hello.reply_bytes) + 63) & ~63u);

@@ -82,8 +82,8 @@ copy_in(struct cuda_guest_thread *self, const struct copy *copy)
         status = cuda_copy_in_wait_on(client, self->lane, copy->to.device, reference(&copy->from, copy->bytes),
                                       copy->stream == CUDA_GUEST_WIRE_PER_THREAD);
     else
-        status = cuda_copy_in_on(client, self->lane, copy->to.device, reference(&copy->from, copy->bytes),
-                                 copy->stream);
+        status =
+            cuda_copy_in_on(client, self->lane, copy->to.device, reference(&copy->from, copy->bytes), copy->stream);
     return posted(self, copy, status);
 }
 
@@ -96,10 +96,10 @@ copy_out_call(struct cuda_guest_thread *self, const struct copy *copy)
 
     if (result != CUDA_SUCCESS)
         return result;
-    result = cuda_guest_result(cuda_copy_out_wait_on(
-        &cuda_guest.client, self->lane, copy->from.device,
-        (struct gpuvchan_reference){.offset = slot->offset, .bytes = copy->bytes},
-        copy->stream == CUDA_GUEST_WIRE_PER_THREAD));
+    result = cuda_guest_result(
+        cuda_copy_out_wait_on(&cuda_guest.client, self->lane, copy->from.device,
+                              (struct gpuvchan_reference){.offset = slot->offset, .bytes = copy->bytes},
+                              copy->stream == CUDA_GUEST_WIRE_PER_THREAD));
     if (result == CUDA_SUCCESS)
         memcpy(copy->to.host, slot->data, copy->bytes);
     return result;
@@ -120,8 +120,8 @@ copy_out(struct cuda_guest_thread *self, const struct copy *copy)
         status = cuda_copy_out_wait_on(client, self->lane, copy->from.device, reference(&copy->to, copy->bytes),
                                        copy->stream == CUDA_GUEST_WIRE_PER_THREAD);
     else
-        status = cuda_copy_out_on(client, self->lane, copy->from.device, reference(&copy->to, copy->bytes),
-                                  copy->stream);
+        status =
+            cuda_copy_out_on(client, self->lane, copy->from.device, reference(&copy->to, copy->bytes), copy->stream);
     return posted(self, copy, status);
 }
 
@@ -141,8 +141,8 @@ copy_run(struct cuda_guest_thread *self, const struct copy *copy)
     bool to_device = copy->to.kind == CUDA_GUEST_AT_DEVICE, from_device = copy->from.kind == CUDA_GUEST_AT_DEVICE;
 
     if (to_device && from_device)
-        return cuda_guest_result(cuda_copy_across_on(&cuda_guest.client, self->lane, copy->to.device,
-                                                     copy->from.device, copy->bytes, copy->stream));
+        return cuda_guest_result(cuda_copy_across_on(&cuda_guest.client, self->lane, copy->to.device, copy->from.device,
+                                                     copy->bytes, copy->stream));
     if (to_device)
         return copy_in(self, copy);
     return from_device ? copy_out(self, copy) : copy_here(self, copy);
@@ -151,7 +151,11 @@ copy_run(struct cuda_guest_thread *self, const struct copy *copy)
 /* ---- Entry points ---------------------------------------------------------------------------- */
 
 /* Which ends must be memory that the device knows. */
-enum { ANY = 0, TO_KNOWN = 1, FROM_KNOWN = 2 };
+enum {
+    ANY = 0,
+    TO_KNOWN = 1,
+    FROM_KNOWN = 2
+};
 
 static CUresult
 copy_begin(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream, bool wait, unsigned known)

@@ -6,11 +6,11 @@
  */
 #include "guest.h"
 
-#define FIRST(name) \
-    ENTRY name(void) \
-    { \
-        CUresult result = cuda_guest_ready(); \
-\
+#define FIRST(name)                                                          \
+    ENTRY name(void)                                                         \
+    {                                                                        \
+        CUresult result = cuda_guest_ready();                                \
+                                                                             \
         return result != CUDA_SUCCESS ? result : CUDA_ERROR_INVALID_CONTEXT; \
     }
 

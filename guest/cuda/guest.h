@@ -43,8 +43,8 @@
 /** What streams, events, modules, functions and contexts begin with. */
 struct cuda_guest_object {
     uint32_t handle;
-    uint16_t kind;                       /* enum cuda_handle_kind */
-    struct cuda_guest_context *context;  /* that it lives in */
+    uint16_t kind;                           /* enum cuda_handle_kind */
+    struct cuda_guest_context *context;      /* that it lives in */
     struct cuda_guest_object *newer, *older; /* of the same context; with the objects' lock */
 };
 
@@ -116,7 +116,7 @@ struct cuda_guest_device {
 };
 
 enum cuda_guest_state {
-    CUDA_GUEST_NEW,   /* no cuInit yet, or it failed */
+    CUDA_GUEST_NEW, /* no cuInit yet, or it failed */
     CUDA_GUEST_READY,
     CUDA_GUEST_FORKED, /* the child of a fork */
     CUDA_GUEST_LOST,   /* the channel has ended */
@@ -160,7 +160,7 @@ struct cuda_guest_thread {
     struct cuda_guest_context **stack; /* the last one is current; NULL entries do not occur */
     struct cuda_guest_bulk *bulk;
     uint32_t spin_saved; /* how often the time to poll for has been halved */
-    bool known; /* its end will be noticed */
+    bool known;          /* its end will be noticed */
 };
 
 /* context.c */
@@ -245,7 +245,11 @@ void cuda_guest_objects_unlock(void);
 
 /* ---- Streams, events, modules ---------------------------------------------------------------- */
 
-enum { CUDA_GUEST_WIRE_DEFAULT, CUDA_GUEST_WIRE_LEGACY, CUDA_GUEST_WIRE_PER_THREAD };
+enum {
+    CUDA_GUEST_WIRE_DEFAULT,
+    CUDA_GUEST_WIRE_LEGACY,
+    CUDA_GUEST_WIRE_PER_THREAD
+};
 
 static inline CUstream
 cuda_guest_per_thread(CUstream stream)
@@ -334,7 +338,7 @@ CUresult cuda_guest_range_check(uint64_t address, uint64_t bytes);
 
 /** A completion word, in which one mark at a time is under way. */
 struct cuda_guest_word {
-    bool taken;     /* index is valid; else one waits by calls */
+    bool taken; /* index is valid; else one waits by calls */
     uint32_t index;
     uint64_t marked; /* the value of the last mark */
 };
@@ -388,50 +392,50 @@ CUresult cuda_guest_slot_mark(struct cuda_guest_thread *self, struct cuda_guest_
 /** Waits until it is no longer. */
 CUresult cuda_guest_slot_wait(struct cuda_guest_thread *self, struct cuda_guest_slot *slot);
 /** Pageable memory to the device. All is read when it returns. */
-CUresult cuda_guest_stage_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *from, size_t bytes,
-                             uint32_t stream);
+CUresult
+cuda_guest_stage_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *from, size_t bytes, uint32_t stream);
 /** The device to pageable memory. All is there when it returns. */
-CUresult cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes,
-                              uint32_t stream);
+CUresult
+cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes, uint32_t stream);
 
 /* ---- Entry points under their other names, which cuda_api.h does not declare ------------------- */
 
-#define CUDA_GUEST_PER_THREAD_ENTRIES(X) \
-    X(cuLaunchKernel, cuLaunchKernel_ptsz) \
+#define CUDA_GUEST_PER_THREAD_ENTRIES(X)                         \
+    X(cuLaunchKernel, cuLaunchKernel_ptsz)                       \
     X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel_ptsz) \
-    X(cuMemsetD8_v2, cuMemsetD8_v2_ptds) \
-    X(cuMemsetD8Async, cuMemsetD8Async_ptsz) \
-    X(cuMemsetD16_v2, cuMemsetD16_v2_ptds) \
-    X(cuMemsetD16Async, cuMemsetD16Async_ptsz) \
-    X(cuMemsetD32_v2, cuMemsetD32_v2_ptds) \
-    X(cuMemsetD32Async, cuMemsetD32Async_ptsz) \
-    X(cuMemsetD2D8_v2, cuMemsetD2D8_v2_ptds) \
-    X(cuMemsetD2D8Async, cuMemsetD2D8Async_ptsz) \
-    X(cuMemsetD2D16_v2, cuMemsetD2D16_v2_ptds) \
-    X(cuMemsetD2D16Async, cuMemsetD2D16Async_ptsz) \
-    X(cuMemsetD2D32_v2, cuMemsetD2D32_v2_ptds) \
-    X(cuMemsetD2D32Async, cuMemsetD2D32Async_ptsz) \
-    X(cuMemcpyHtoD_v2, cuMemcpyHtoD_v2_ptds) \
-    X(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync_v2_ptsz) \
-    X(cuMemcpyDtoH_v2, cuMemcpyDtoH_v2_ptds) \
-    X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2_ptsz) \
-    X(cuMemcpyDtoD_v2, cuMemcpyDtoD_v2_ptds) \
-    X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz) \
-    X(cuMemcpy, cuMemcpy_ptds) \
-    X(cuMemcpyAsync, cuMemcpyAsync_ptsz) \
-    X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds) \
-    X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds) \
-    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz) \
-    X(cuStreamQuery, cuStreamQuery_ptsz) \
-    X(cuStreamSynchronize, cuStreamSynchronize_ptsz) \
-    X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz) \
-    X(cuStreamWriteValue32_v2, cuStreamWriteValue32_v2_ptsz) \
-    X(cuStreamWriteValue64_v2, cuStreamWriteValue64_v2_ptsz) \
-    X(cuStreamGetFlags, cuStreamGetFlags_ptsz) \
-    X(cuStreamGetPriority, cuStreamGetPriority_ptsz) \
-    X(cuStreamGetCtx, cuStreamGetCtx_ptsz) \
-    X(cuStreamGetId, cuStreamGetId_ptsz) \
-    X(cuEventRecord, cuEventRecord_ptsz) \
+    X(cuMemsetD8_v2, cuMemsetD8_v2_ptds)                         \
+    X(cuMemsetD8Async, cuMemsetD8Async_ptsz)                     \
+    X(cuMemsetD16_v2, cuMemsetD16_v2_ptds)                       \
+    X(cuMemsetD16Async, cuMemsetD16Async_ptsz)                   \
+    X(cuMemsetD32_v2, cuMemsetD32_v2_ptds)                       \
+    X(cuMemsetD32Async, cuMemsetD32Async_ptsz)                   \
+    X(cuMemsetD2D8_v2, cuMemsetD2D8_v2_ptds)                     \
+    X(cuMemsetD2D8Async, cuMemsetD2D8Async_ptsz)                 \
+    X(cuMemsetD2D16_v2, cuMemsetD2D16_v2_ptds)                   \
+    X(cuMemsetD2D16Async, cuMemsetD2D16Async_ptsz)               \
+    X(cuMemsetD2D32_v2, cuMemsetD2D32_v2_ptds)                   \
+    X(cuMemsetD2D32Async, cuMemsetD2D32Async_ptsz)               \
+    X(cuMemcpyHtoD_v2, cuMemcpyHtoD_v2_ptds)                     \
+    X(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync_v2_ptsz)           \
+    X(cuMemcpyDtoH_v2, cuMemcpyDtoH_v2_ptds)                     \
+    X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2_ptsz)           \
+    X(cuMemcpyDtoD_v2, cuMemcpyDtoD_v2_ptds)                     \
+    X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz)           \
+    X(cuMemcpy, cuMemcpy_ptds)                                   \
+    X(cuMemcpyAsync, cuMemcpyAsync_ptsz)                         \
+    X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds)                         \
+    X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds)       \
+    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz)               \
+    X(cuStreamQuery, cuStreamQuery_ptsz)                         \
+    X(cuStreamSynchronize, cuStreamSynchronize_ptsz)             \
+    X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz)                 \
+    X(cuStreamWriteValue32_v2, cuStreamWriteValue32_v2_ptsz)     \
+    X(cuStreamWriteValue64_v2, cuStreamWriteValue64_v2_ptsz)     \
+    X(cuStreamGetFlags, cuStreamGetFlags_ptsz)                   \
+    X(cuStreamGetPriority, cuStreamGetPriority_ptsz)             \
+    X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                       \
+    X(cuStreamGetId, cuStreamGetId_ptsz)                         \
+    X(cuEventRecord, cuEventRecord_ptsz)                         \
     X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)
 
 #define CUDA_GUEST_DECLARE(of, name) __typeof__(of) name;
@@ -456,12 +460,12 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X) \
-    X(cuModuleGetGlobal) X(cuMemAlloc) X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) \
-    X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) \
-    X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) \
-    X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) \
-    X(cuMemcpy2DAsync)
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
+    X(cuModuleGetGlobal)                                                                                               \
+    X(cuMemAlloc) X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer)       \
+        X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16)           \
+            X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) \
+                X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

@@ -74,47 +74,46 @@ fill_rows(CUdeviceptr to, size_t pitch, unsigned element, uint32_t value, size_t
     result = cuda_guest_range_check(to, extent);
     if (result != CUDA_SUCCESS)
         return result;
-    return memset_finish(self,
-                         cuda_memset_2d_on(&cuda_guest.client, self->lane, to, pitch, element, value, width, height,
-                                           wire, wait),
-                         to, wire, wait);
+    return memset_finish(
+        self, cuda_memset_2d_on(&cuda_guest.client, self->lane, to, pitch, element, value, width, height, wire, wait),
+        to, wire, wait);
 }
 
 /* The entry points, four for each of two shapes and three sizes. */
-#define FILLS(bits, type) \
-    ENTRY cuMemsetD##bits##_v2(CUdeviceptr to, type value, size_t count) \
-    { \
-        return fill(to, bits / 8, value, count, NULL, true); \
-    } \
-    ENTRY cuMemsetD##bits##_v2_ptds(CUdeviceptr to, type value, size_t count) \
-    { \
-        return fill(to, bits / 8, value, count, CU_STREAM_PER_THREAD, true); \
-    } \
-    ENTRY cuMemsetD##bits##Async(CUdeviceptr to, type value, size_t count, CUstream stream) \
-    { \
-        return fill(to, bits / 8, value, count, stream, false); \
-    } \
-    ENTRY cuMemsetD##bits##Async_ptsz(CUdeviceptr to, type value, size_t count, CUstream stream) \
-    { \
-        return fill(to, bits / 8, value, count, cuda_guest_per_thread(stream), false); \
-    } \
-    ENTRY cuMemsetD2D##bits##_v2(CUdeviceptr to, size_t pitch, type value, size_t width, size_t height) \
-    { \
-        return fill_rows(to, pitch, bits / 8, value, width, height, NULL, true); \
-    } \
-    ENTRY cuMemsetD2D##bits##_v2_ptds(CUdeviceptr to, size_t pitch, type value, size_t width, size_t height) \
-    { \
-        return fill_rows(to, pitch, bits / 8, value, width, height, CU_STREAM_PER_THREAD, true); \
-    } \
-    ENTRY cuMemsetD2D##bits##Async(CUdeviceptr to, size_t pitch, type value, size_t width, size_t height, \
-                                   CUstream stream) \
-    { \
-        return fill_rows(to, pitch, bits / 8, value, width, height, stream, false); \
-    } \
+#define FILLS(bits, type)                                                                                      \
+    ENTRY cuMemsetD##bits##_v2(CUdeviceptr to, type value, size_t count)                                       \
+    {                                                                                                          \
+        return fill(to, bits / 8, value, count, NULL, true);                                                   \
+    }                                                                                                          \
+    ENTRY cuMemsetD##bits##_v2_ptds(CUdeviceptr to, type value, size_t count)                                  \
+    {                                                                                                          \
+        return fill(to, bits / 8, value, count, CU_STREAM_PER_THREAD, true);                                   \
+    }                                                                                                          \
+    ENTRY cuMemsetD##bits##Async(CUdeviceptr to, type value, size_t count, CUstream stream)                    \
+    {                                                                                                          \
+        return fill(to, bits / 8, value, count, stream, false);                                                \
+    }                                                                                                          \
+    ENTRY cuMemsetD##bits##Async_ptsz(CUdeviceptr to, type value, size_t count, CUstream stream)               \
+    {                                                                                                          \
+        return fill(to, bits / 8, value, count, cuda_guest_per_thread(stream), false);                         \
+    }                                                                                                          \
+    ENTRY cuMemsetD2D##bits##_v2(CUdeviceptr to, size_t pitch, type value, size_t width, size_t height)        \
+    {                                                                                                          \
+        return fill_rows(to, pitch, bits / 8, value, width, height, NULL, true);                               \
+    }                                                                                                          \
+    ENTRY cuMemsetD2D##bits##_v2_ptds(CUdeviceptr to, size_t pitch, type value, size_t width, size_t height)   \
+    {                                                                                                          \
+        return fill_rows(to, pitch, bits / 8, value, width, height, CU_STREAM_PER_THREAD, true);               \
+    }                                                                                                          \
+    ENTRY cuMemsetD2D##bits##Async(CUdeviceptr to, size_t pitch, type value, size_t width, size_t height,      \
+                                   CUstream stream)                                                            \
+    {                                                                                                          \
+        return fill_rows(to, pitch, bits / 8, value, width, height, stream, false);                            \
+    }                                                                                                          \
     ENTRY cuMemsetD2D##bits##Async_ptsz(CUdeviceptr to, size_t pitch, type value, size_t width, size_t height, \
-                                        CUstream stream) \
-    { \
-        return fill_rows(to, pitch, bits / 8, value, width, height, cuda_guest_per_thread(stream), false); \
+                                        CUstream stream)                                                       \
+    {                                                                                                          \
+        return fill_rows(to, pitch, bits / 8, value, width, height, cuda_guest_per_thread(stream), false);     \
     }
 
 FILLS(8, unsigned char)

@@ -75,7 +75,7 @@ struct cuda_host {
     _Atomic uint32_t lanes_known;             /* so many of them have ever been open */
     struct cuda_stream special[2];            /* the legacy and the per-thread default stream */
     _Atomic(struct cuda_range *) completions; /* NULL: the GPU cannot write the completion page */
-    uint32_t linger_us; /* how long a lane polls for what comes after a mark; see plugin.c */
+    uint32_t linger_us;                       /* how long a lane polls for what comes after a mark; see plugin.c */
     _Atomic bool write_value_refused;
     pthread_mutex_t completions_lock;
     pthread_mutex_t lock; /* for what follows, and the tree of objects */

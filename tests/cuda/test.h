@@ -18,8 +18,7 @@
 
 static int test_count, test_failed;
 
-static inline bool __attribute__((format(printf, 2, 3)))
-ok(bool passed, const char *format, ...)
+static inline bool __attribute__((format(printf, 2, 3))) ok(bool passed, const char *format, ...)
 {
     va_list list;
 

@@ -20,37 +20,37 @@
 DEVICE float
 bits_to_float(uint32_t bits)
 {
-	float value;
+    float value;
 
-	memcpy(&value, &bits, 4);
-	return value;
+    memcpy(&value, &bits, 4);
+    return value;
 }
 
 DEVICE uint32_t
 float_to_bits(float value)
 {
-	uint32_t bits;
+    uint32_t bits;
 
-	memcpy(&bits, &value, 4);
-	return value != value ? 0x7fffffffu : bits;
+    memcpy(&bits, &value, 4);
+    return value != value ? 0x7fffffffu : bits;
 }
 
 DEVICE double
 bits_to_double(uint64_t bits)
 {
-	double value;
+    double value;
 
-	memcpy(&value, &bits, 8);
-	return value;
+    memcpy(&value, &bits, 8);
+    return value;
 }
 
 DEVICE uint64_t
 double_to_bits(double value)
 {
-	uint64_t bits;
+    uint64_t bits;
 
-	memcpy(&bits, &value, 8);
-	return value != value ? 0x7ff8000000000000u : bits;
+    memcpy(&bits, &value, 8);
+    return value != value ? 0x7ff8000000000000u : bits;
 }
 
 #endif

@@ -188,7 +188,19 @@ dispatch_host_scalars(struct gpuvchan_request *request, uint8_t a, uint16_t b, i
     (void)request;
     calls++;
     got_scalars = (struct dispatch_scalars_request){
-        .a = a, .b = b, .c = c, .d = d, .e = e, .f = f, .g = g, .h = h, .k = k, .l = l, .m = m, .n = n, .o = o,
+        .a = a,
+        .b = b,
+        .c = c,
+        .d = d,
+        .e = e,
+        .f = f,
+        .g = g,
+        .h = h,
+        .k = k,
+        .l = l,
+        .m = m,
+        .n = n,
+        .o = o,
     };
     return give_back;
 }

@@ -10,7 +10,10 @@
 #include <gpuvchan/plugin.h>
 
 typedef unsigned long long test_pointer;
-typedef enum { TEST_NONE, TEST_SOME = 77 } test_enum;
+typedef enum {
+    TEST_NONE,
+    TEST_SOME = 77
+} test_enum;
 typedef int test_result;
 
 typedef struct {
@@ -49,12 +52,12 @@ test_result testWork(uint32_t n, test_stream on, test_event after);
 #define DISPATCH_ENTER(function)                    \
     struct gpuvchan_client *client = test_client(); \
     if (!client)                                    \
-        return -1
-#define DISPATCH_HANDLE(kind, value, wire)          \
-    do {                                            \
-        *(wire) = test_handle_##kind(value);        \
-        if (*(wire) == 0)                           \
-            return TEST_INVALID_EVENT;              \
+    return -1
+#define DISPATCH_HANDLE(kind, value, wire)   \
+    do {                                     \
+        *(wire) = test_handle_##kind(value); \
+        if (*(wire) == 0)                    \
+            return TEST_INVALID_EVENT;       \
     } while (0)
 #define DISPATCH_RESULT(function, status) ((status) < 0 ? 999 : (status))
 

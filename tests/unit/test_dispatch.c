@@ -32,7 +32,11 @@ setup(void **state)
     memset(&got, 0, sizeof(got));
     memset(ring, 0, sizeof(ring));
     front = (struct gpuvchan_lane_front){
-        .ring = ring, .mask = RING - 1, .limit = RING, .peer_asleep = &asleep, .clock = &ticket_clock,
+        .ring = ring,
+        .mask = RING - 1,
+        .limit = RING,
+        .peer_asleep = &asleep,
+        .clock = &ticket_clock,
         .ordered = &ordered,
     };
     executed = 0;
@@ -56,8 +60,7 @@ run_posted(void)
 }
 
 /* The payload of what @post has just published; for calls set capture_only before. */
-#define CAPTURE(call)                                                                        \
-    (setup(NULL), capture_only = true, (void)(call), capture_only = false, take())
+#define CAPTURE(call) (setup(NULL), capture_only = true, (void)(call), capture_only = false, take())
 
 static const test_box boxes[3] = {{{1}}, {{2}}, {{3, [12] = 4}}};
 static const test_pair pair = {5, 6, 7};
@@ -134,12 +137,12 @@ assert_refused(const struct payload *payload, uint32_t bytes)
 }
 
 /* A good payload of @entry with @member set to @value is refused. */
-#define REFUSED_WITH(entry, opcode, member, value)                            \
-    do {                                                                      \
-        struct payload payload_ = good(opcode);                               \
+#define REFUSED_WITH(entry, opcode, member, value)                                      \
+    do {                                                                                \
+        struct payload payload_ = good(opcode);                                         \
         ((struct dispatch_##entry##_request *)(void *)payload_.data)->member = (value); \
-        assert_refused(&payload_, payload_.bytes);                            \
-        free(payload_.data);                                                  \
+        assert_refused(&payload_, payload_.bytes);                                      \
+        free(payload_.data);                                                            \
     } while (0)
 
 /* ---- Tests: malformed payloads ---------------------------------------------------------------- */
@@ -431,7 +434,8 @@ test_scalars_arrive(void **state)
 {
     (void)state;
     assert_int_equal(testScalars(200, 60000, -100, 4000000000u, true, 1ull << 63, -30000, 1.5f, INT64_MIN, INT32_MIN,
-                                 -2.25, ~0ull, TEST_SOME), 0);
+                                 -2.25, ~0ull, TEST_SOME),
+                     0);
     assert_status(0, 1);
     assert_int_equal(got_scalars.a, 200);
     assert_int_equal(got_scalars.b, 60000);
@@ -493,7 +497,8 @@ test_arrays_arrive(void **state)
             for (size_t p = 0; p <= 2; p++) {
                 memset(&got, 0, sizeof(got));
                 assert_int_equal(dispatch_store(&client, (uint32_t)d, v ? values : NULL, v, d ? "abcdefg" : NULL, d,
-                                                p ? pairs : NULL, p), 0);
+                                                p ? pairs : NULL, p),
+                                 0);
                 assert_status(0, 1);
                 assert_int_equal(got.tag, d);
                 assert_int_equal(got.values_count, v);
@@ -520,7 +525,8 @@ test_arrays_come_back(void **state)
 
                 memset(data, 0, 6);
                 assert_int_equal(dispatch_head(&client, 50, i ? items : NULL, &items_count, d ? data : NULL,
-                                               &data_bytes, s ? small : NULL, &small_count), 0);
+                                               &data_bytes, s ? small : NULL, &small_count),
+                                 0);
                 assert_int_equal(items_count, i < 4 ? i : 4);
                 assert_int_equal(data_bytes, d < 3 ? d : 3);
                 assert_int_equal(small_count, s < 3 ? s : 3);

@@ -11,253 +11,260 @@
 static bool
 is_device(CUdeviceptr address, size_t size)
 {
-	uintptr_t start;
-	size_t range;
+    uintptr_t start;
+    size_t range;
 
-	return sim_memory_find(sim_driver.memory, address, size, &start, &range);
+    return sim_memory_find(sim_driver.memory, address, size, &start, &range);
 }
 
 static bool
 is_host(const void *address, size_t size)
 {
-	return address && (sim_memory_is_foreign(sim_driver.memory, (uintptr_t)address, size) ||
-			   is_device((uintptr_t)address, size));
+    return address &&
+           (sim_memory_is_foreign(sim_driver.memory, (uintptr_t)address, size) || is_device((uintptr_t)address, size));
 }
 
-enum { TO_DEVICE = 1, FROM_DEVICE = 2 };
+enum {
+    TO_DEVICE = 1,
+    FROM_DEVICE = 2
+};
 
 /* Which ends must be device memory is in ends. */
 static CUresult
 copy(uint64_t to, uint64_t from, size_t size, unsigned int ends, CUstream stream)
 {
-	struct sim_context *context;
-	CUresult result = sim_enter(&context);
+    struct sim_context *context;
+    CUresult result = sim_enter(&context);
 
-	if (result)
-		return result;
-	result = sim_stream_check(stream);
-	if (!result && size) {
-		bool ok = (ends & TO_DEVICE ? is_device(to, size)
-					    : is_host((void *)(uintptr_t)to, size)) &&
-			  (ends & FROM_DEVICE ? is_device(from, size)
-					      : is_host((void *)(uintptr_t)from, size));
+    if (result)
+        return result;
+    result = sim_stream_check(stream);
+    if (!result && size) {
+        bool ok = (ends & TO_DEVICE ? is_device(to, size) : is_host((void *)(uintptr_t)to, size)) &&
+                  (ends & FROM_DEVICE ? is_device(from, size) : is_host((void *)(uintptr_t)from, size));
 
-		if (ok)
-			memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size);
-		else
-			result = CUDA_ERROR_INVALID_VALUE;
-	}
-	return sim_end(result);
+        if (ok)
+            memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size);
+        else
+            result = CUDA_ERROR_INVALID_VALUE;
+    }
+    return sim_end(result);
 }
 
 SIM_EXPORT CUresult
 cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t size)
 {
-	return copy(to, from, size, 0, NULL);
+    return copy(to, from, size, 0, NULL);
 }
 SIM_SYNONYM(cuMemcpy_ptds, cuMemcpy);
 
 SIM_EXPORT CUresult
 cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream)
 {
-	return copy(to, from, size, 0, stream);
+    return copy(to, from, size, 0, stream);
 }
 SIM_SYNONYM(cuMemcpyAsync_ptsz, cuMemcpyAsync);
 
 SIM_EXPORT CUresult
-cuMemcpyPeer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context,
-	     size_t size)
+cuMemcpyPeer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t size)
 {
-	(void)to_context;
-	(void)from_context;
-	return copy(to, from, size, TO_DEVICE | FROM_DEVICE, NULL);
+    (void)to_context;
+    (void)from_context;
+    return copy(to, from, size, TO_DEVICE | FROM_DEVICE, NULL);
 }
 SIM_SYNONYM(cuMemcpyPeer_ptds, cuMemcpyPeer);
 
 SIM_EXPORT CUresult
-cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from,
-		  CUcontext from_context, size_t size, CUstream stream)
+cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t size,
+                  CUstream stream)
 {
-	(void)to_context;
-	(void)from_context;
-	return copy(to, from, size, TO_DEVICE | FROM_DEVICE, stream);
+    (void)to_context;
+    (void)from_context;
+    return copy(to, from, size, TO_DEVICE | FROM_DEVICE, stream);
 }
 SIM_SYNONYM(cuMemcpyPeerAsync_ptsz, cuMemcpyPeerAsync);
 
 SIM_EXPORT CUresult
 cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t size)
 {
-	return copy(to, (uintptr_t)from, size, TO_DEVICE, NULL);
+    return copy(to, (uintptr_t)from, size, TO_DEVICE, NULL);
 }
 SIM_SYNONYM(cuMemcpyHtoD_v2_ptds, cuMemcpyHtoD_v2);
 
 SIM_EXPORT CUresult
 cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t size)
 {
-	return copy((uintptr_t)to, from, size, FROM_DEVICE, NULL);
+    return copy((uintptr_t)to, from, size, FROM_DEVICE, NULL);
 }
 SIM_SYNONYM(cuMemcpyDtoH_v2_ptds, cuMemcpyDtoH_v2);
 
 SIM_EXPORT CUresult
 cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t size)
 {
-	return copy(to, from, size, TO_DEVICE | FROM_DEVICE, NULL);
+    return copy(to, from, size, TO_DEVICE | FROM_DEVICE, NULL);
 }
 SIM_SYNONYM(cuMemcpyDtoD_v2_ptds, cuMemcpyDtoD_v2);
 
 SIM_EXPORT CUresult
 cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t size, CUstream stream)
 {
-	return copy(to, (uintptr_t)from, size, TO_DEVICE, stream);
+    return copy(to, (uintptr_t)from, size, TO_DEVICE, stream);
 }
 SIM_SYNONYM(cuMemcpyHtoDAsync_v2_ptsz, cuMemcpyHtoDAsync_v2);
 
 SIM_EXPORT CUresult
 cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t size, CUstream stream)
 {
-	return copy((uintptr_t)to, from, size, FROM_DEVICE, stream);
+    return copy((uintptr_t)to, from, size, FROM_DEVICE, stream);
 }
 SIM_SYNONYM(cuMemcpyDtoHAsync_v2_ptsz, cuMemcpyDtoHAsync_v2);
 
 SIM_EXPORT CUresult
 cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream)
 {
-	return copy(to, from, size, TO_DEVICE | FROM_DEVICE, stream);
+    return copy(to, from, size, TO_DEVICE | FROM_DEVICE, stream);
 }
 SIM_SYNONYM(cuMemcpyDtoDAsync_v2_ptsz, cuMemcpyDtoDAsync_v2);
 
 /* Boxes. */
 
 struct box_end {
-	CUmemorytype type;
-	uint64_t base;
-	size_t x, y, z, pitch, height;
+    CUmemorytype type;
+    uint64_t base;
+    size_t x, y, z, pitch, height;
 };
 
 /* The end's first byte; false when its extent does not fit what is there. */
 static bool
 box_start(const struct box_end *end, size_t width, size_t rows, size_t planes, uint64_t *start)
 {
-	size_t pitch = end->pitch, plane, offset, extent;
+    size_t pitch = end->pitch, plane, offset, extent;
 
-	if (width == 0 || rows == 0 || planes == 0)
-		return true;
-	if (end->x > pitch || width > pitch - end->x)
-		return false;
-	if (__builtin_mul_overflow(pitch, end->height, &plane) ||
-	    __builtin_mul_overflow(plane, end->z, &offset) ||
-	    __builtin_mul_overflow(pitch, end->y, &extent) ||
-	    __builtin_add_overflow(offset, extent, &offset) ||
-	    __builtin_add_overflow(offset, end->x, &offset) ||
-	    __builtin_mul_overflow(plane, planes - 1, &extent) ||
-	    __builtin_mul_overflow(pitch, rows - 1, &plane) ||
-	    __builtin_add_overflow(extent, plane, &extent) ||
-	    __builtin_add_overflow(extent, width, &extent) ||
-	    __builtin_add_overflow(end->base, offset, start))
-		return false;
-	switch (end->type) {
-	case CU_MEMORYTYPE_HOST: return is_host((void *)(uintptr_t)*start, extent);
-	case CU_MEMORYTYPE_DEVICE: return is_device(*start, extent);
-	case CU_MEMORYTYPE_UNIFIED: return is_host((void *)(uintptr_t)*start, extent);
-	default: return false;
-	}
+    if (width == 0 || rows == 0 || planes == 0)
+        return true;
+    if (end->x > pitch || width > pitch - end->x)
+        return false;
+    if (__builtin_mul_overflow(pitch, end->height, &plane) || __builtin_mul_overflow(plane, end->z, &offset) ||
+        __builtin_mul_overflow(pitch, end->y, &extent) || __builtin_add_overflow(offset, extent, &offset) ||
+        __builtin_add_overflow(offset, end->x, &offset) || __builtin_mul_overflow(plane, planes - 1, &extent) ||
+        __builtin_mul_overflow(pitch, rows - 1, &plane) || __builtin_add_overflow(extent, plane, &extent) ||
+        __builtin_add_overflow(extent, width, &extent) || __builtin_add_overflow(end->base, offset, start))
+        return false;
+    switch (end->type) {
+    case CU_MEMORYTYPE_HOST:
+        return is_host((void *)(uintptr_t)*start, extent);
+    case CU_MEMORYTYPE_DEVICE:
+        return is_device(*start, extent);
+    case CU_MEMORYTYPE_UNIFIED:
+        return is_host((void *)(uintptr_t)*start, extent);
+    default:
+        return false;
+    }
 }
 
 static CUresult
-copy_box(const struct box_end *to, const struct box_end *from, size_t width, size_t rows,
-	 size_t planes, CUstream stream)
+copy_box(const struct box_end *to, const struct box_end *from, size_t width, size_t rows, size_t planes,
+         CUstream stream)
 {
-	struct sim_context *context;
-	uint64_t target = 0, source = 0;
-	CUresult result = sim_enter(&context);
-	size_t y, z;
+    struct sim_context *context;
+    uint64_t target = 0, source = 0;
+    CUresult result = sim_enter(&context);
+    size_t y, z;
 
-	if (result)
-		return result;
-	result = sim_stream_check(stream);
-	if (!result && (to->type == CU_MEMORYTYPE_ARRAY || from->type == CU_MEMORYTYPE_ARRAY))
-		result = CUDA_ERROR_NOT_SUPPORTED;
-	if (!result && (!box_start(to, width, rows, planes, &target) ||
-			!box_start(from, width, rows, planes, &source)))
-		result = CUDA_ERROR_INVALID_VALUE;
-	for (z = 0; !result && width && z < planes; z++)
-		for (y = 0; y < rows; y++)
-			memmove((void *)(uintptr_t)(target + (z * to->height + y) * to->pitch),
-				(void *)(uintptr_t)(source + (z * from->height + y) * from->pitch),
-				width);
-	return sim_end(result);
+    if (result)
+        return result;
+    result = sim_stream_check(stream);
+    if (!result && (to->type == CU_MEMORYTYPE_ARRAY || from->type == CU_MEMORYTYPE_ARRAY))
+        result = CUDA_ERROR_NOT_SUPPORTED;
+    if (!result && (!box_start(to, width, rows, planes, &target) || !box_start(from, width, rows, planes, &source)))
+        result = CUDA_ERROR_INVALID_VALUE;
+    for (z = 0; !result && width && z < planes; z++)
+        for (y = 0; y < rows; y++)
+            memmove((void *)(uintptr_t)(target + (z * to->height + y) * to->pitch),
+                    (void *)(uintptr_t)(source + (z * from->height + y) * from->pitch), width);
+    return sim_end(result);
 }
 
 static uint64_t
 base_of(CUmemorytype type, const void *host, CUdeviceptr device)
 {
-	return type == CU_MEMORYTYPE_HOST ? (uintptr_t)host : device;
+    return type == CU_MEMORYTYPE_HOST ? (uintptr_t)host : device;
 }
 
 static CUresult
 copy_2d(const CUDA_MEMCPY2D *c, CUstream stream)
 {
-	struct box_end to, from;
+    struct box_end to, from;
 
-	if (!c)
-		return CUDA_ERROR_INVALID_VALUE;
-	to = (struct box_end){
-		c->dstMemoryType, base_of(c->dstMemoryType, c->dstHost, c->dstDevice),
-		c->dstXInBytes, c->dstY, 0, c->dstPitch ? c->dstPitch : c->WidthInBytes, 0
-	};
-	from = (struct box_end){
-		c->srcMemoryType, base_of(c->srcMemoryType, c->srcHost, c->srcDevice),
-		c->srcXInBytes, c->srcY, 0, c->srcPitch ? c->srcPitch : c->WidthInBytes, 0
-	};
-	return copy_box(&to, &from, c->WidthInBytes, c->Height, 1, stream);
+    if (!c)
+        return CUDA_ERROR_INVALID_VALUE;
+    to = (struct box_end){c->dstMemoryType,
+                          base_of(c->dstMemoryType, c->dstHost, c->dstDevice),
+                          c->dstXInBytes,
+                          c->dstY,
+                          0,
+                          c->dstPitch ? c->dstPitch : c->WidthInBytes,
+                          0};
+    from = (struct box_end){c->srcMemoryType,
+                            base_of(c->srcMemoryType, c->srcHost, c->srcDevice),
+                            c->srcXInBytes,
+                            c->srcY,
+                            0,
+                            c->srcPitch ? c->srcPitch : c->WidthInBytes,
+                            0};
+    return copy_box(&to, &from, c->WidthInBytes, c->Height, 1, stream);
 }
 
 SIM_EXPORT CUresult
 cuMemcpy2D_v2(const CUDA_MEMCPY2D *c)
 {
-	return copy_2d(c, NULL);
+    return copy_2d(c, NULL);
 }
 SIM_SYNONYM(cuMemcpy2D_v2_ptds, cuMemcpy2D_v2);
 
 SIM_EXPORT CUresult
 cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *c)
 {
-	return copy_2d(c, NULL);
+    return copy_2d(c, NULL);
 }
 SIM_SYNONYM(cuMemcpy2DUnaligned_v2_ptds, cuMemcpy2DUnaligned_v2);
 
 SIM_EXPORT CUresult
 cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *c, CUstream stream)
 {
-	return copy_2d(c, stream);
+    return copy_2d(c, stream);
 }
 SIM_SYNONYM(cuMemcpy2DAsync_v2_ptsz, cuMemcpy2DAsync_v2);
 
 SIM_EXPORT CUresult
 cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *c, CUstream stream)
 {
-	struct box_end to, from;
+    struct box_end to, from;
 
-	if (!c || c->srcLOD || c->dstLOD)
-		return CUDA_ERROR_INVALID_VALUE;
-	to = (struct box_end){
-		c->dstMemoryType, base_of(c->dstMemoryType, c->dstHost, c->dstDevice),
-		c->dstXInBytes, c->dstY, c->dstZ, c->dstPitch ? c->dstPitch : c->WidthInBytes,
-		c->dstHeight ? c->dstHeight : c->Height
-	};
-	from = (struct box_end){
-		c->srcMemoryType, base_of(c->srcMemoryType, c->srcHost, c->srcDevice),
-		c->srcXInBytes, c->srcY, c->srcZ, c->srcPitch ? c->srcPitch : c->WidthInBytes,
-		c->srcHeight ? c->srcHeight : c->Height
-	};
-	return copy_box(&to, &from, c->WidthInBytes, c->Height, c->Depth, stream);
+    if (!c || c->srcLOD || c->dstLOD)
+        return CUDA_ERROR_INVALID_VALUE;
+    to = (struct box_end){c->dstMemoryType,
+                          base_of(c->dstMemoryType, c->dstHost, c->dstDevice),
+                          c->dstXInBytes,
+                          c->dstY,
+                          c->dstZ,
+                          c->dstPitch ? c->dstPitch : c->WidthInBytes,
+                          c->dstHeight ? c->dstHeight : c->Height};
+    from = (struct box_end){c->srcMemoryType,
+                            base_of(c->srcMemoryType, c->srcHost, c->srcDevice),
+                            c->srcXInBytes,
+                            c->srcY,
+                            c->srcZ,
+                            c->srcPitch ? c->srcPitch : c->WidthInBytes,
+                            c->srcHeight ? c->srcHeight : c->Height};
+    return copy_box(&to, &from, c->WidthInBytes, c->Height, c->Depth, stream);
 }
 SIM_SYNONYM(cuMemcpy3DAsync_v2_ptsz, cuMemcpy3DAsync_v2);
 
 SIM_EXPORT CUresult
 cuMemcpy3D_v2(const CUDA_MEMCPY3D *c)
 {
-	return cuMemcpy3DAsync_v2(c, NULL);
+    return cuMemcpy3DAsync_v2(c, NULL);
 }
 SIM_SYNONYM(cuMemcpy3D_v2_ptds, cuMemcpy3D_v2);
 
@@ -266,64 +273,58 @@ SIM_SYNONYM(cuMemcpy3D_v2_ptds, cuMemcpy3D_v2);
 static void
 fill_row(unsigned char *to, uint32_t value, unsigned int element, size_t count)
 {
-	size_t i;
+    size_t i;
 
-	if (element == 1)
-		memset(to, (int)(value & 0xff), count);
-	else
-		for (i = 0; i < count; i++)
-			memcpy(to + i * element, &value, element);
+    if (element == 1)
+        memset(to, (int)(value & 0xff), count);
+    else
+        for (i = 0; i < count; i++)
+            memcpy(to + i * element, &value, element);
 }
 
 static CUresult
-fill(CUdeviceptr to, size_t pitch, uint32_t value, unsigned int element, size_t width,
-     size_t height, CUstream stream)
+fill(CUdeviceptr to, size_t pitch, uint32_t value, unsigned int element, size_t width, size_t height, CUstream stream)
 {
-	struct sim_context *context;
-	CUresult result = sim_enter(&context);
-	size_t row, extent, y;
+    struct sim_context *context;
+    CUresult result = sim_enter(&context);
+    size_t row, extent, y;
 
-	if (result)
-		return result;
-	result = sim_stream_check(stream);
-	if (result || !width || !height)
-		return sim_end(result);
-	if (__builtin_mul_overflow(width, element, &row) || to % element ||
-	    (height > 1 && pitch < row) || __builtin_mul_overflow(pitch, height - 1, &extent) ||
-	    __builtin_add_overflow(extent, row, &extent) || !is_device(to, extent))
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	for (y = 0; y < height; y++)
-		fill_row((unsigned char *)(uintptr_t)to + y * pitch, value, element, width);
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    result = sim_stream_check(stream);
+    if (result || !width || !height)
+        return sim_end(result);
+    if (__builtin_mul_overflow(width, element, &row) || to % element || (height > 1 && pitch < row) ||
+        __builtin_mul_overflow(pitch, height - 1, &extent) || __builtin_add_overflow(extent, row, &extent) ||
+        !is_device(to, extent))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    for (y = 0; y < height; y++)
+        fill_row((unsigned char *)(uintptr_t)to + y * pitch, value, element, width);
+    return sim_end(CUDA_SUCCESS);
 }
 
-#define FILLS(bits, type, element)                                            \
-	SIM_EXPORT CUresult                                                   \
-	cuMemsetD##bits##_v2(CUdeviceptr to, type value, size_t count)        \
-	{                                                                     \
-		return fill(to, 0, value, element, count, 1, NULL);           \
-	}                                                                     \
-	SIM_SYNONYM(cuMemsetD##bits##_v2_ptds, cuMemsetD##bits##_v2);         \
-	SIM_EXPORT CUresult                                                   \
-	cuMemsetD##bits##Async(CUdeviceptr to, type value, size_t count, CUstream stream) \
-	{                                                                     \
-		return fill(to, 0, value, element, count, 1, stream);         \
-	}                                                                     \
-	SIM_SYNONYM(cuMemsetD##bits##Async_ptsz, cuMemsetD##bits##Async);     \
-	SIM_EXPORT CUresult                                                   \
-	cuMemsetD2D##bits##_v2(CUdeviceptr to, size_t pitch, type value, size_t width, \
-			       size_t height)                                 \
-	{                                                                     \
-		return fill(to, pitch, value, element, width, height, NULL);  \
-	}                                                                     \
-	SIM_SYNONYM(cuMemsetD2D##bits##_v2_ptds, cuMemsetD2D##bits##_v2);     \
-	SIM_EXPORT CUresult                                                   \
-	cuMemsetD2D##bits##Async(CUdeviceptr to, size_t pitch, type value, size_t width, \
-				 size_t height, CUstream stream)              \
-	{                                                                     \
-		return fill(to, pitch, value, element, width, height, stream); \
-	}                                                                     \
-	SIM_SYNONYM(cuMemsetD2D##bits##Async_ptsz, cuMemsetD2D##bits##Async)
+#define FILLS(bits, type, element)                                                                                    \
+    SIM_EXPORT CUresult cuMemsetD##bits##_v2(CUdeviceptr to, type value, size_t count)                                \
+    {                                                                                                                 \
+        return fill(to, 0, value, element, count, 1, NULL);                                                           \
+    }                                                                                                                 \
+    SIM_SYNONYM(cuMemsetD##bits##_v2_ptds, cuMemsetD##bits##_v2);                                                     \
+    SIM_EXPORT CUresult cuMemsetD##bits##Async(CUdeviceptr to, type value, size_t count, CUstream stream)             \
+    {                                                                                                                 \
+        return fill(to, 0, value, element, count, 1, stream);                                                         \
+    }                                                                                                                 \
+    SIM_SYNONYM(cuMemsetD##bits##Async_ptsz, cuMemsetD##bits##Async);                                                 \
+    SIM_EXPORT CUresult cuMemsetD2D##bits##_v2(CUdeviceptr to, size_t pitch, type value, size_t width, size_t height) \
+    {                                                                                                                 \
+        return fill(to, pitch, value, element, width, height, NULL);                                                  \
+    }                                                                                                                 \
+    SIM_SYNONYM(cuMemsetD2D##bits##_v2_ptds, cuMemsetD2D##bits##_v2);                                                 \
+    SIM_EXPORT CUresult cuMemsetD2D##bits##Async(CUdeviceptr to, size_t pitch, type value, size_t width,              \
+                                                 size_t height, CUstream stream)                                      \
+    {                                                                                                                 \
+        return fill(to, pitch, value, element, width, height, stream);                                                \
+    }                                                                                                                 \
+    SIM_SYNONYM(cuMemsetD2D##bits##Async_ptsz, cuMemsetD2D##bits##Async)
 
 FILLS(8, unsigned char, 1);
 FILLS(16, unsigned short, 2);

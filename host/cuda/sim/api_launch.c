@@ -10,209 +10,220 @@
 #include <string.h>
 
 static CUresult
-enter_function(CUfunction handle, struct sim_context **context,
-	       struct sim_function_handle **function)
+enter_function(CUfunction handle, struct sim_context **context, struct sim_function_handle **function)
 {
-	CUresult result = sim_enter(context);
+    CUresult result = sim_enter(context);
 
-	if (result)
-		return result;
-	*function = sim_object_find(handle, OBJECT_FUNCTION);
-	return *function ? CUDA_SUCCESS : sim_end(CUDA_ERROR_INVALID_HANDLE);
+    if (result)
+        return result;
+    *function = sim_object_find(handle, OBJECT_FUNCTION);
+    return *function ? CUDA_SUCCESS : sim_end(CUDA_ERROR_INVALID_HANDLE);
 }
 
 static uint32_t
 product(const uint32_t n[3])
 {
-	uint64_t threads = (uint64_t)n[0] * n[1] * n[2];
+    uint64_t threads = (uint64_t)n[0] * n[1] * n[2];
 
-	return !n[0] || threads > SIM_MAX_THREADS ? SIM_MAX_THREADS : (uint32_t)threads;
+    return !n[0] || threads > SIM_MAX_THREADS ? SIM_MAX_THREADS : (uint32_t)threads;
 }
 
 /* .reqntid is as strict as it is; .maxntid bounds the product. */
 static uint32_t
 max_threads(const struct sim_function *function)
 {
-	if (function->required_threads[0])
-		return product(function->required_threads);
-	return product(function->max_threads);
+    if (function->required_threads[0])
+        return product(function->required_threads);
+    return product(function->max_threads);
 }
 
 static CUresult
-get_attribute(const struct sim_function_handle *handle, CUfunction_attribute attribute,
-	      int *value)
+get_attribute(const struct sim_function_handle *handle, CUfunction_attribute attribute, int *value)
 {
-	const struct sim_function *function = sim_function_of(handle);
+    const struct sim_function *function = sim_function_of(handle);
 
-	switch (attribute) {
-	case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = (int)max_threads(function); break;
-	case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *value = (int)function->shared_bytes; break;
-	case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *value = (int)function->local_size; break;
-	case CU_FUNC_ATTRIBUTE_NUM_REGS:
-		*value = function->slots < 255 ? (int)function->slots : 255;
-		break;
-	case CU_FUNC_ATTRIBUTE_PTX_VERSION: *value = (int)handle->module->target; break;
-	case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *value = SIM_CAPABILITY; break;
-	case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-		*value = handle->max_dynamic_shared;
-		break;
-	case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = handle->carveout; break;
-	case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES:
-	case CU_FUNC_ATTRIBUTE_CACHE_MODE_CA:
-	case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET:
-	case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
-	case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:
-	case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH:
-	case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
-	case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE: *value = 0; break;
-	default: return CUDA_ERROR_INVALID_VALUE;
-	}
-	return CUDA_SUCCESS;
+    switch (attribute) {
+    case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
+        *value = (int)max_threads(function);
+        break;
+    case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES:
+        *value = (int)function->shared_bytes;
+        break;
+    case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES:
+        *value = (int)function->local_size;
+        break;
+    case CU_FUNC_ATTRIBUTE_NUM_REGS:
+        *value = function->slots < 255 ? (int)function->slots : 255;
+        break;
+    case CU_FUNC_ATTRIBUTE_PTX_VERSION:
+        *value = (int)handle->module->target;
+        break;
+    case CU_FUNC_ATTRIBUTE_BINARY_VERSION:
+        *value = SIM_CAPABILITY;
+        break;
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
+        *value = handle->max_dynamic_shared;
+        break;
+    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+        *value = handle->carveout;
+        break;
+    case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES:
+    case CU_FUNC_ATTRIBUTE_CACHE_MODE_CA:
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET:
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH:
+    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+        *value = 0;
+        break;
+    default:
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    return CUDA_SUCCESS;
 }
 
 SIM_EXPORT CUresult
 cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
 
-	if (result)
-		return result;
-	return sim_end(value ? get_attribute(function, attribute, value)
-			     : CUDA_ERROR_INVALID_VALUE);
+    if (result)
+        return result;
+    return sim_end(value ? get_attribute(function, attribute, value) : CUDA_ERROR_INVALID_VALUE);
 }
 
 SIM_EXPORT CUresult
 cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
-	int most;
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
+    int most;
 
-	if (result)
-		return result;
-	most = (int)SIM_MAX_SHARED - (int)sim_function_of(function)->shared_bytes;
-	switch (attribute) {
-	case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-		if (value < 0 || value > most)
-			return sim_end(CUDA_ERROR_INVALID_VALUE);
-		function->max_dynamic_shared = value;
-		return sim_end(CUDA_SUCCESS);
-	case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-		if (value < -1 || value > 100)
-			return sim_end(CUDA_ERROR_INVALID_VALUE);
-		function->carveout = value;
-		return sim_end(CUDA_SUCCESS);
-	case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
-	case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-		return sim_end(CUDA_SUCCESS);
-	default:
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	}
+    if (result)
+        return result;
+    most = (int)SIM_MAX_SHARED - (int)sim_function_of(function)->shared_bytes;
+    switch (attribute) {
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
+        if (value < 0 || value > most)
+            return sim_end(CUDA_ERROR_INVALID_VALUE);
+        function->max_dynamic_shared = value;
+        return sim_end(CUDA_SUCCESS);
+    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+        if (value < -1 || value > 100)
+            return sim_end(CUDA_ERROR_INVALID_VALUE);
+        function->carveout = value;
+        return sim_end(CUDA_SUCCESS);
+    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+        return sim_end(CUDA_SUCCESS);
+    default:
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    }
 }
 
 SIM_EXPORT CUresult
 cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
 
-	if (result)
-		return result;
-	if (config > CU_FUNC_CACHE_PREFER_EQUAL)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	function->cache_config = config;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (config > CU_FUNC_CACHE_PREFER_EQUAL)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    function->cache_config = config;
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
 cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
 
-	if (result)
-		return result;
-	return sim_end(config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE
-		       ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS);
+    if (result)
+        return result;
+    return sim_end(config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
 cuFuncGetName(const char **name, CUfunction handle)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
 
-	if (result)
-		return result;
-	if (!name)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*name = sim_function_of(function)->name;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!name)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *name = sim_function_of(function)->name;
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
 cuFuncGetModule(CUmodule *module, CUfunction handle)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
 
-	if (result)
-		return result;
-	if (!module)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*module = (CUmodule)function->module;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!module)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *module = (CUmodule)function->module;
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
 cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *size)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	const struct sim_function *kernel;
-	CUresult result = enter_function(handle, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    const struct sim_function *kernel;
+    CUresult result = enter_function(handle, &context, &function);
 
-	if (result)
-		return result;
-	kernel = sim_function_of(function);
-	if (!offset || index >= kernel->param_count)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*offset = kernel->params[index].offset;
-	if (size)
-		*size = kernel->params[index].size;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    kernel = sim_function_of(function);
+    if (!offset || index >= kernel->param_count)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *offset = kernel->params[index].offset;
+    if (size)
+        *size = kernel->params[index].size;
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
 cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
 
-	if (result)
-		return result;
-	if (!state)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*state = CU_FUNCTION_LOADING_STATE_LOADED;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!state)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *state = CU_FUNCTION_LOADING_STATE_LOADED;
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
 cuFuncLoad(CUfunction handle)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
 
-	return result ? result : sim_end(CUDA_SUCCESS);
+    return result ? result : sim_end(CUDA_SUCCESS);
 }
 
 /* Kernels of libraries are the same objects. */
@@ -220,66 +231,64 @@ cuFuncLoad(CUfunction handle)
 SIM_EXPORT CUresult
 cuKernelGetFunction(CUfunction *function, CUkernel kernel)
 {
-	CUresult result = cuFuncLoad((CUfunction)kernel);
+    CUresult result = cuFuncLoad((CUfunction)kernel);
 
-	if (!result && !function)
-		result = CUDA_ERROR_INVALID_VALUE;
-	if (!result)
-		*function = (CUfunction)kernel;
-	return result;
+    if (!result && !function)
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (!result)
+        *function = (CUfunction)kernel;
+    return result;
 }
 
 SIM_EXPORT CUresult
 cuKernelGetLibrary(CUlibrary *library, CUkernel kernel)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function((CUfunction)kernel, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function((CUfunction)kernel, &context, &function);
 
-	if (result)
-		return result;
-	if (!library || !function->module->library)
-		return sim_end(library ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE);
-	*library = (CUlibrary)function->module->library;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!library || !function->module->library)
+        return sim_end(library ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE);
+    *library = (CUlibrary)function->module->library;
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
 cuKernelGetName(const char **name, CUkernel kernel)
 {
-	return cuFuncGetName(name, (CUfunction)kernel);
+    return cuFuncGetName(name, (CUfunction)kernel);
 }
 
 SIM_EXPORT CUresult
 cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *offset, size_t *size)
 {
-	return cuFuncGetParamInfo((CUfunction)kernel, index, offset, size);
+    return cuFuncGetParamInfo((CUfunction)kernel, index, offset, size);
 }
 
 SIM_EXPORT CUresult
-cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel kernel,
-		     CUdevice device)
+cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel kernel, CUdevice device)
 {
-	if (device < 0 || device >= sim_driver.device_count)
-		return CUDA_ERROR_INVALID_DEVICE;
-	return cuFuncGetAttribute(value, attribute, (CUfunction)kernel);
+    if (device < 0 || device >= sim_driver.device_count)
+        return CUDA_ERROR_INVALID_DEVICE;
+    return cuFuncGetAttribute(value, attribute, (CUfunction)kernel);
 }
 
 SIM_EXPORT CUresult
-cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel,
-		     CUdevice device)
+cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel, CUdevice device)
 {
-	if (device < 0 || device >= sim_driver.device_count)
-		return CUDA_ERROR_INVALID_DEVICE;
-	return cuFuncSetAttribute((CUfunction)kernel, attribute, value);
+    if (device < 0 || device >= sim_driver.device_count)
+        return CUDA_ERROR_INVALID_DEVICE;
+    return cuFuncSetAttribute((CUfunction)kernel, attribute, value);
 }
 
 SIM_EXPORT CUresult
 cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice device)
 {
-	if (device < 0 || device >= sim_driver.device_count)
-		return CUDA_ERROR_INVALID_DEVICE;
-	return cuFuncSetCacheConfig((CUfunction)kernel, config);
+    if (device < 0 || device >= sim_driver.device_count)
+        return CUDA_ERROR_INVALID_DEVICE;
+    return cuFuncSetCacheConfig((CUfunction)kernel, config);
 }
 
 /* Occupancy: threads, blocks and shared memory bound it. */
@@ -287,100 +296,92 @@ cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice device)
 static int
 active_blocks(const struct sim_function_handle *handle, int block_size, size_t dynamic)
 {
-	const struct sim_function *function = sim_function_of(handle);
-	size_t shared = function->shared_bytes + dynamic + 1024;
-	size_t threads = ((size_t)block_size + SIM_LANES - 1) / SIM_LANES * SIM_LANES;
-	size_t blocks = 2048 / threads, by_shared = (SIM_MAX_SHARED + 1024) / shared;
+    const struct sim_function *function = sim_function_of(handle);
+    size_t shared = function->shared_bytes + dynamic + 1024;
+    size_t threads = ((size_t)block_size + SIM_LANES - 1) / SIM_LANES * SIM_LANES;
+    size_t blocks = 2048 / threads, by_shared = (SIM_MAX_SHARED + 1024) / shared;
 
-	if ((uint32_t)block_size > max_threads(function) ||
-	    dynamic > (size_t)handle->max_dynamic_shared)
-		return 0;
-	if (blocks > 32)
-		blocks = 32;
-	return (int)(blocks < by_shared ? blocks : by_shared);
+    if ((uint32_t)block_size > max_threads(function) || dynamic > (size_t)handle->max_dynamic_shared)
+        return 0;
+    if (blocks > 32)
+        blocks = 32;
+    return (int)(blocks < by_shared ? blocks : by_shared);
 }
 
 SIM_EXPORT CUresult
-cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction handle,
-						     int block_size, size_t dynamic,
-						     unsigned int flags)
+cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction handle, int block_size, size_t dynamic,
+                                                     unsigned int flags)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
 
-	if (result)
-		return result;
-	if (!blocks || block_size <= 0 ||
-	    flags & ~(unsigned int)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*blocks = active_blocks(function, block_size, dynamic);
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!blocks || block_size <= 0 || flags & ~(unsigned int)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *blocks = active_blocks(function, block_size, dynamic);
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
-cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction handle, int block_size,
-					    size_t dynamic)
+cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction handle, int block_size, size_t dynamic)
 {
-	return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, handle, block_size,
-								    dynamic, 0);
+    return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, handle, block_size, dynamic, 0);
 }
 
 SIM_EXPORT CUresult
-cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction handle,
-					  CUoccupancyB2DSize dynamic_of, size_t dynamic,
-					  int limit, unsigned int flags)
+cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction handle, CUoccupancyB2DSize dynamic_of,
+                                          size_t dynamic, int limit, unsigned int flags)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
-	int size, best = 0, best_blocks = 0, most;
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
+    int size, best = 0, best_blocks = 0, most;
 
-	if (result)
-		return result;
-	if (!grid || !block || flags & ~(unsigned int)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	most = (int)max_threads(sim_function_of(function));
-	if (limit > 0 && limit < most)
-		most = limit;
-	for (size = most; size > 0; size -= size % SIM_LANES ? size % SIM_LANES : SIM_LANES) {
-		int blocks = active_blocks(function, size, dynamic_of ? dynamic_of(size) : dynamic);
+    if (result)
+        return result;
+    if (!grid || !block || flags & ~(unsigned int)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    most = (int)max_threads(sim_function_of(function));
+    if (limit > 0 && limit < most)
+        most = limit;
+    for (size = most; size > 0; size -= size % SIM_LANES ? size % SIM_LANES : SIM_LANES) {
+        int blocks = active_blocks(function, size, dynamic_of ? dynamic_of(size) : dynamic);
 
-		if (blocks * size > best_blocks * best) {
-			best = size;
-			best_blocks = blocks;
-		}
-	}
-	*grid = best_blocks * SIM_MULTIPROCESSORS;
-	*block = best;
-	return sim_end(CUDA_SUCCESS);
+        if (blocks * size > best_blocks * best) {
+            best = size;
+            best_blocks = blocks;
+        }
+    }
+    *grid = best_blocks * SIM_MULTIPROCESSORS;
+    *block = best;
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
-cuOccupancyMaxPotentialBlockSize(int *grid, int *block, CUfunction handle,
-				 CUoccupancyB2DSize dynamic_of, size_t dynamic, int limit)
+cuOccupancyMaxPotentialBlockSize(int *grid, int *block, CUfunction handle, CUoccupancyB2DSize dynamic_of,
+                                 size_t dynamic, int limit)
 {
-	return cuOccupancyMaxPotentialBlockSizeWithFlags(grid, block, handle, dynamic_of, dynamic,
-							 limit, 0);
+    return cuOccupancyMaxPotentialBlockSizeWithFlags(grid, block, handle, dynamic_of, dynamic, limit, 0);
 }
 
 SIM_EXPORT CUresult
-cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction handle, int blocks,
-					int block_size)
+cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction handle, int blocks, int block_size)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	CUresult result = enter_function(handle, &context, &function);
-	size_t room, fixed;
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
+    size_t room, fixed;
 
-	if (result)
-		return result;
-	if (!dynamic || blocks <= 0 || block_size <= 0)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	room = (SIM_MAX_SHARED + 1024) / (size_t)blocks;
-	fixed = sim_function_of(function)->shared_bytes + 1024;
-	*dynamic = room > fixed ? room - fixed : 0;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!dynamic || blocks <= 0 || block_size <= 0)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    room = (SIM_MAX_SHARED + 1024) / (size_t)blocks;
+    fixed = sim_function_of(function)->shared_bytes + 1024;
+    *dynamic = room > fixed ? room - fixed : 0;
+    return sim_end(CUDA_SUCCESS);
 }
 
 /* Launches. */
@@ -388,74 +389,72 @@ cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction handle, int 
 static bool
 is_shape(const CUlaunchConfig *c)
 {
-	return c->gridDimX && c->gridDimX <= 0x7fffffff && c->gridDimY && c->gridDimY <= 65535 &&
-	       c->gridDimZ && c->gridDimZ <= 65535 && c->blockDimX && c->blockDimX <= 1024 &&
-	       c->blockDimY && c->blockDimY <= 1024 && c->blockDimZ && c->blockDimZ <= 64 &&
-	       (uint64_t)c->blockDimX * c->blockDimY * c->blockDimZ <= SIM_MAX_THREADS;
+    return c->gridDimX && c->gridDimX <= 0x7fffffff && c->gridDimY && c->gridDimY <= 65535 && c->gridDimZ &&
+           c->gridDimZ <= 65535 && c->blockDimX && c->blockDimX <= 1024 && c->blockDimY && c->blockDimY <= 1024 &&
+           c->blockDimZ && c->blockDimZ <= 64 &&
+           (uint64_t)c->blockDimX * c->blockDimY * c->blockDimZ <= SIM_MAX_THREADS;
 }
 
 static CUresult
 check_shape(const struct sim_function_handle *handle, const CUlaunchConfig *c)
 {
-	const struct sim_function *kernel = sim_function_of(handle);
-	const uint32_t *required = kernel->required_threads;
+    const struct sim_function *kernel = sim_function_of(handle);
+    const uint32_t *required = kernel->required_threads;
 
-	if (!is_shape(c) || c->sharedMemBytes > (unsigned int)handle->max_dynamic_shared)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (c->blockDimX * c->blockDimY * c->blockDimZ > max_threads(kernel))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (required[0] && (c->blockDimX != required[0] || c->blockDimY != required[1] ||
-			    c->blockDimZ != required[2]))
-		return CUDA_ERROR_INVALID_VALUE;
-	return CUDA_SUCCESS;
+    if (!is_shape(c) || c->sharedMemBytes > (unsigned int)handle->max_dynamic_shared)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (c->blockDimX * c->blockDimY * c->blockDimZ > max_threads(kernel))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (required[0] && (c->blockDimX != required[0] || c->blockDimY != required[1] || c->blockDimZ != required[2]))
+        return CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
 }
 
 /* Ends at CU_LAUNCH_PARAM_END; a list without end is cut after a few. */
 static CUresult
 packed_params(void **extra, const void **buffer, size_t *size)
 {
-	const size_t *size_p = NULL;
-	int i;
+    const size_t *size_p = NULL;
+    int i;
 
-	*buffer = NULL;
-	for (i = 0; i < 16 && extra[i] != CU_LAUNCH_PARAM_END; i += 2)
-		if (extra[i] == CU_LAUNCH_PARAM_BUFFER_POINTER)
-			*buffer = extra[i + 1];
-		else if (extra[i] == CU_LAUNCH_PARAM_BUFFER_SIZE)
-			size_p = extra[i + 1];
-		else
-			return CUDA_ERROR_INVALID_VALUE;
-	if (i >= 16 || (*buffer && !size_p))
-		return CUDA_ERROR_INVALID_VALUE;
-	*size = size_p ? *size_p : 0;
-	return CUDA_SUCCESS;
+    *buffer = NULL;
+    for (i = 0; i < 16 && extra[i] != CU_LAUNCH_PARAM_END; i += 2)
+        if (extra[i] == CU_LAUNCH_PARAM_BUFFER_POINTER)
+            *buffer = extra[i + 1];
+        else if (extra[i] == CU_LAUNCH_PARAM_BUFFER_SIZE)
+            size_p = extra[i + 1];
+        else
+            return CUDA_ERROR_INVALID_VALUE;
+    if (i >= 16 || (*buffer && !size_p))
+        return CUDA_ERROR_INVALID_VALUE;
+    *size = size_p ? *size_p : 0;
+    return CUDA_SUCCESS;
 }
 
 static CUresult
-gather_params(const struct sim_function *kernel, void **params, void **extra,
-	      unsigned char *buffer)
+gather_params(const struct sim_function *kernel, void **params, void **extra, unsigned char *buffer)
 {
-	const void *packed;
-	size_t size;
-	CUresult result;
-	uint32_t i;
+    const void *packed;
+    size_t size;
+    CUresult result;
+    uint32_t i;
 
-	if (params && extra)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (extra) {
-		result = packed_params(extra, &packed, &size);
-		if (result)
-			return result;
-		if (!packed || size < kernel->param_bytes)
-			return kernel->param_bytes ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-		memcpy(buffer, packed, kernel->param_bytes);
-		return CUDA_SUCCESS;
-	}
-	if (!params)
-		return kernel->param_count ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-	for (i = 0; i < kernel->param_count; i++)
-		memcpy(buffer + kernel->params[i].offset, params[i], kernel->params[i].size);
-	return CUDA_SUCCESS;
+    if (params && extra)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (extra) {
+        result = packed_params(extra, &packed, &size);
+        if (result)
+            return result;
+        if (!packed || size < kernel->param_bytes)
+            return kernel->param_bytes ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+        memcpy(buffer, packed, kernel->param_bytes);
+        return CUDA_SUCCESS;
+    }
+    if (!params)
+        return kernel->param_count ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    for (i = 0; i < kernel->param_count; i++)
+        memcpy(buffer + kernel->params[i].offset, params[i], kernel->params[i].size);
+    return CUDA_SUCCESS;
 }
 
 #define WORKSPACE_BYTES 4096
@@ -464,132 +463,126 @@ gather_params(const struct sim_function *kernel, void **params, void **extra,
 static bool
 fits(const struct sim_function_handle *handle, const CUlaunchConfig *c)
 {
-	int block = (int)(c->blockDimX * c->blockDimY * c->blockDimZ);
-	uint64_t room = (uint64_t)active_blocks(handle, block, c->sharedMemBytes) *
-			SIM_MULTIPROCESSORS;
+    int block = (int)(c->blockDimX * c->blockDimY * c->blockDimZ);
+    uint64_t room = (uint64_t)active_blocks(handle, block, c->sharedMemBytes) * SIM_MULTIPROCESSORS;
 
-	return (uint64_t)c->gridDimX * c->gridDimY <= room &&
-	       (uint64_t)c->gridDimX * c->gridDimY * c->gridDimZ <= room;
+    return (uint64_t)c->gridDimX * c->gridDimY <= room && (uint64_t)c->gridDimX * c->gridDimY * c->gridDimZ <= room;
 }
 
 static CUresult
-run(struct sim_context *context, const struct sim_function_handle *handle,
-    const CUlaunchConfig *c, bool cooperative, unsigned char *params)
+run(struct sim_context *context, const struct sim_function_handle *handle, const CUlaunchConfig *c, bool cooperative,
+    unsigned char *params)
 {
-	struct launch launch = {
-		.code = handle->module->code,
-		.kernel = sim_function_of(handle),
-		.grid = { c->gridDimX, c->gridDimY, c->gridDimZ },
-		.block = { c->blockDimX, c->blockDimY, c->blockDimZ },
-		.dynamic_shared = c->sharedMemBytes,
-		.cooperative = cooperative,
-		.params = params,
-		.param_bytes = sim_function_of(handle)->param_bytes,
-		.memory = sim_driver.memory,
-		.ordinal = context->device,
-		.context = context,
-		.grid_id = ++sim_driver.launches,
-	};
-	char message[256];
-	uintptr_t workspace = 0;
-	CUresult result;
+    struct launch launch = {
+        .code = handle->module->code,
+        .kernel = sim_function_of(handle),
+        .grid = {c->gridDimX, c->gridDimY, c->gridDimZ},
+        .block = {c->blockDimX, c->blockDimY, c->blockDimZ},
+        .dynamic_shared = c->sharedMemBytes,
+        .cooperative = cooperative,
+        .params = params,
+        .param_bytes = sim_function_of(handle)->param_bytes,
+        .memory = sim_driver.memory,
+        .ordinal = context->device,
+        .context = context,
+        .grid_id = ++sim_driver.launches,
+    };
+    char message[256];
+    uintptr_t workspace = 0;
+    CUresult result;
 
-	if (cooperative) {
-		result = sim_memory_alloc(sim_driver.memory, RANGE_MODULE, context->device, context,
-					  WORKSPACE_BYTES, 0, &workspace);
-		if (result)
-			return result;
-		launch.workspace = workspace;
-	}
-	context->error = sim_launch_run(&launch, message, sizeof message);
-	if (context->error)
-		fprintf(stderr, "%s\n", message);
-	if (workspace)
-		sim_memory_free(sim_driver.memory, RANGE_MODULE, workspace);
-	return CUDA_SUCCESS;
+    if (cooperative) {
+        result =
+            sim_memory_alloc(sim_driver.memory, RANGE_MODULE, context->device, context, WORKSPACE_BYTES, 0, &workspace);
+        if (result)
+            return result;
+        launch.workspace = workspace;
+    }
+    context->error = sim_launch_run(&launch, message, sizeof message);
+    if (context->error)
+        fprintf(stderr, "%s\n", message);
+    if (workspace)
+        sim_memory_free(sim_driver.memory, RANGE_MODULE, workspace);
+    return CUDA_SUCCESS;
 }
 
 static CUresult
 launch(CUfunction f, const CUlaunchConfig *c, bool cooperative, void **params, void **extra)
 {
-	struct sim_context *context;
-	struct sim_function_handle *function;
-	unsigned char *buffer;
-	CUresult result = enter_function(f, &context, &function);
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    unsigned char *buffer;
+    CUresult result = enter_function(f, &context, &function);
 
-	if (result)
-		return result;
-	if (function->object.context != context)
-		return sim_end(CUDA_ERROR_INVALID_HANDLE);
-	result = sim_stream_check(c->hStream);
-	if (!result)
-		result = check_shape(function, c);
-	if (!result && cooperative && !fits(function, c))
-		result = CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
-	if (result)
-		return sim_end(result);
-	buffer = calloc(1, sim_function_of(function)->param_bytes + 64ul);
-	if (!buffer)
-		return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
-	result = gather_params(sim_function_of(function), params, extra, buffer);
-	if (!result)
-		result = run(context, function, c, cooperative, buffer);
-	free(buffer);
-	return sim_end(result);
+    if (result)
+        return result;
+    if (function->object.context != context)
+        return sim_end(CUDA_ERROR_INVALID_HANDLE);
+    result = sim_stream_check(c->hStream);
+    if (!result)
+        result = check_shape(function, c);
+    if (!result && cooperative && !fits(function, c))
+        result = CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+    if (result)
+        return sim_end(result);
+    buffer = calloc(1, sim_function_of(function)->param_bytes + 64ul);
+    if (!buffer)
+        return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
+    result = gather_params(sim_function_of(function), params, extra, buffer);
+    if (!result)
+        result = run(context, function, c, cooperative, buffer);
+    free(buffer);
+    return sim_end(result);
 }
 
 SIM_EXPORT CUresult
-cuLaunchKernel(CUfunction f, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z,
-	       unsigned int block_x, unsigned int block_y, unsigned int block_z,
-	       unsigned int shared, CUstream stream, void **params, void **extra)
+cuLaunchKernel(CUfunction f, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z, unsigned int block_x,
+               unsigned int block_y, unsigned int block_z, unsigned int shared, CUstream stream, void **params,
+               void **extra)
 {
-	CUlaunchConfig c = {
-		grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream, NULL, 0
-	};
+    CUlaunchConfig c = {grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream, NULL, 0};
 
-	return launch(f, &c, false, params, extra);
+    return launch(f, &c, false, params, extra);
 }
 SIM_SYNONYM(cuLaunchKernel_ptsz, cuLaunchKernel);
 
 SIM_EXPORT CUresult
-cuLaunchCooperativeKernel(CUfunction f, unsigned int grid_x, unsigned int grid_y,
-			  unsigned int grid_z, unsigned int block_x, unsigned int block_y,
-			  unsigned int block_z, unsigned int shared, CUstream stream,
-			  void **params)
+cuLaunchCooperativeKernel(CUfunction f, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z,
+                          unsigned int block_x, unsigned int block_y, unsigned int block_z, unsigned int shared,
+                          CUstream stream, void **params)
 {
-	CUlaunchConfig c = {
-		grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream, NULL, 0
-	};
+    CUlaunchConfig c = {grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream, NULL, 0};
 
-	return launch(f, &c, true, params, NULL);
+    return launch(f, &c, true, params, NULL);
 }
 SIM_SYNONYM(cuLaunchCooperativeKernel_ptsz, cuLaunchCooperativeKernel);
 
 static bool
 is_one_block(const CUlaunchAttributeValue *value)
 {
-	return value->clusterDim.x == 1 && value->clusterDim.y == 1 && value->clusterDim.z == 1;
+    return value->clusterDim.x == 1 && value->clusterDim.y == 1 && value->clusterDim.z == 1;
 }
 
 SIM_EXPORT CUresult
 cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
 {
-	bool cooperative = false;
-	unsigned int i;
+    bool cooperative = false;
+    unsigned int i;
 
-	if (!c || (c->numAttrs && !c->attrs))
-		return CUDA_ERROR_INVALID_VALUE;
-	for (i = 0; i < c->numAttrs; i++)
-		switch (c->attrs[i].id) {
-		case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-			cooperative = c->attrs[i].value.cooperative != 0;
-			break;
-		case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-			if (!is_one_block(&c->attrs[i].value))
-				return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-			break;
-		default: break; /* the others only advise */
-		}
-	return launch(f, c, cooperative, params, extra);
+    if (!c || (c->numAttrs && !c->attrs))
+        return CUDA_ERROR_INVALID_VALUE;
+    for (i = 0; i < c->numAttrs; i++)
+        switch (c->attrs[i].id) {
+        case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+            cooperative = c->attrs[i].value.cooperative != 0;
+            break;
+        case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+            if (!is_one_block(&c->attrs[i].value))
+                return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+            break;
+        default:
+            break; /* the others only advise */
+        }
+    return launch(f, c, cooperative, params, extra);
 }
 SIM_SYNONYM(cuLaunchKernelEx_ptsz, cuLaunchKernelEx);

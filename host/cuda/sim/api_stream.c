@@ -11,217 +11,217 @@
 static CUresult
 enter_stream(CUstream handle, struct sim_context **context)
 {
-	CUresult result = sim_enter(context);
+    CUresult result = sim_enter(context);
 
-	if (result)
-		return result;
-	result = sim_stream_check(handle);
-	return result ? sim_end(result) : CUDA_SUCCESS;
+    if (result)
+        return result;
+    result = sim_stream_check(handle);
+    return result ? sim_end(result) : CUDA_SUCCESS;
 }
 
 /* NULL for the streams that every context has. */
 static struct sim_stream *
 stream_of(CUstream handle)
 {
-	return sim_object_find(handle, OBJECT_STREAM);
+    return sim_object_find(handle, OBJECT_STREAM);
 }
 
 SIM_EXPORT CUresult
 cuStreamCreateWithPriority(CUstream *handle, unsigned int flags, int priority)
 {
-	struct sim_context *context;
-	struct sim_stream *stream;
-	CUresult result = sim_enter(&context);
+    struct sim_context *context;
+    struct sim_stream *stream;
+    CUresult result = sim_enter(&context);
 
-	if (result)
-		return result;
-	if (!handle || flags & ~(unsigned int)CU_STREAM_NON_BLOCKING)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	stream = calloc(1, sizeof *stream);
-	if (!stream || !sim_object_add(&stream->object, OBJECT_STREAM, context)) {
-		free(stream);
-		return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
-	}
-	stream->flags = flags;
-	stream->priority = priority > 0 ? 0 : priority < -5 ? -5 : priority;
-	stream->id = sim_driver.next_id++;
-	*handle = (CUstream)stream;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!handle || flags & ~(unsigned int)CU_STREAM_NON_BLOCKING)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    stream = calloc(1, sizeof *stream);
+    if (!stream || !sim_object_add(&stream->object, OBJECT_STREAM, context)) {
+        free(stream);
+        return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
+    }
+    stream->flags = flags;
+    stream->priority = priority > 0 ? 0 : priority < -5 ? -5 : priority;
+    stream->id = sim_driver.next_id++;
+    *handle = (CUstream)stream;
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
 cuStreamCreate(CUstream *handle, unsigned int flags)
 {
-	return cuStreamCreateWithPriority(handle, flags, 0);
+    return cuStreamCreateWithPriority(handle, flags, 0);
 }
 
 SIM_EXPORT CUresult
 cuStreamDestroy_v2(CUstream handle)
 {
-	struct sim_context *context;
-	struct sim_stream *stream;
-	CUresult result = sim_enter(&context);
+    struct sim_context *context;
+    struct sim_stream *stream;
+    CUresult result = sim_enter(&context);
 
-	if (result)
-		return result;
-	stream = stream_of(handle);
-	if (!stream)
-		return sim_end(CUDA_ERROR_INVALID_HANDLE);
-	sim_object_remove(&stream->object);
-	free(stream);
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    stream = stream_of(handle);
+    if (!stream)
+        return sim_end(CUDA_ERROR_INVALID_HANDLE);
+    sim_object_remove(&stream->object);
+    free(stream);
+    return sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuStreamDestroy, cuStreamDestroy_v2);
 
 SIM_EXPORT CUresult
 cuStreamQuery(CUstream handle)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
 
-	return result ? result : sim_end(CUDA_SUCCESS);
+    return result ? result : sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuStreamQuery_ptsz, cuStreamQuery);
 
 SIM_EXPORT CUresult
 cuStreamSynchronize(CUstream handle)
 {
-	return cuStreamQuery(handle);
+    return cuStreamQuery(handle);
 }
 SIM_SYNONYM(cuStreamSynchronize_ptsz, cuStreamSynchronize);
 
 SIM_EXPORT CUresult
 cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int flags)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
 
-	if (result)
-		return result;
-	if (flags & ~(unsigned int)CU_EVENT_WAIT_EXTERNAL)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	return sim_end(sim_object_find(event, OBJECT_EVENT) ? CUDA_SUCCESS
-							    : CUDA_ERROR_INVALID_HANDLE);
+    if (result)
+        return result;
+    if (flags & ~(unsigned int)CU_EVENT_WAIT_EXTERNAL)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    return sim_end(sim_object_find(event, OBJECT_EVENT) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
 }
 SIM_SYNONYM(cuStreamWaitEvent_ptsz, cuStreamWaitEvent);
 
 SIM_EXPORT CUresult
 cuStreamGetFlags(CUstream handle, unsigned int *flags)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
 
-	if (result)
-		return result;
-	if (!flags)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*flags = stream_of(handle) ? stream_of(handle)->flags : 0;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!flags)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *flags = stream_of(handle) ? stream_of(handle)->flags : 0;
+    return sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuStreamGetFlags_ptsz, cuStreamGetFlags);
 
 SIM_EXPORT CUresult
 cuStreamGetPriority(CUstream handle, int *priority)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
 
-	if (result)
-		return result;
-	if (!priority)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*priority = stream_of(handle) ? stream_of(handle)->priority : 0;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!priority)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *priority = stream_of(handle) ? stream_of(handle)->priority : 0;
+    return sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuStreamGetPriority_ptsz, cuStreamGetPriority);
 
 SIM_EXPORT CUresult
 cuStreamGetCtx(CUstream handle, CUcontext *owner)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
 
-	if (result)
-		return result;
-	if (!owner)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*owner = (CUcontext)(stream_of(handle) ? stream_of(handle)->object.context : context);
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!owner)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *owner = (CUcontext)(stream_of(handle) ? stream_of(handle)->object.context : context);
+    return sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuStreamGetCtx_ptsz, cuStreamGetCtx);
 
 SIM_EXPORT CUresult
 cuStreamGetDevice(CUstream handle, CUdevice *device)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
 
-	if (result)
-		return result;
-	if (!device)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*device = stream_of(handle) ? stream_of(handle)->object.context->device : context->device;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!device)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *device = stream_of(handle) ? stream_of(handle)->object.context->device : context->device;
+    return sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuStreamGetDevice_ptsz, cuStreamGetDevice);
 
 SIM_EXPORT CUresult
 cuStreamGetId(CUstream handle, unsigned long long *id)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
 
-	if (result)
-		return result;
-	if (!id)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	/* the default stream is 1 by either name, the thread's own is 2 */
-	*id = stream_of(handle) ? stream_of(handle)->id + 2 : handle == CU_STREAM_PER_THREAD ? 2 : 1;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!id)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    /* the default stream is 1 by either name, the thread's own is 2 */
+    *id = stream_of(handle) ? stream_of(handle)->id + 2 : handle == CU_STREAM_PER_THREAD ? 2 : 1;
+    return sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuStreamGetId_ptsz, cuStreamGetId);
 
 SIM_EXPORT CUresult
 cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
 
-	if (result)
-		return result;
-	if (!status)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*status = CU_STREAM_CAPTURE_STATUS_NONE;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!status)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *status = CU_STREAM_CAPTURE_STATUS_NONE;
+    return sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuStreamIsCapturing_ptsz, cuStreamIsCapturing);
 
 SIM_EXPORT CUresult
 cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
 {
-	static _Thread_local CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-	CUstreamCaptureMode before = current;
+    static _Thread_local CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
+    CUstreamCaptureMode before = current;
 
-	if (!mode || *mode > CU_STREAM_CAPTURE_MODE_RELAXED)
-		return CUDA_ERROR_INVALID_VALUE;
-	current = *mode;
-	*mode = before;
-	return CUDA_SUCCESS;
+    if (!mode || *mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+        return CUDA_ERROR_INVALID_VALUE;
+    current = *mode;
+    *mode = before;
+    return CUDA_SUCCESS;
 }
 
 SIM_EXPORT CUresult
 cuStreamAttachMemAsync(CUstream handle, CUdeviceptr address, size_t length, unsigned int flags)
 {
-	struct sim_context *context;
-	struct range range;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    struct range range;
+    CUresult result = enter_stream(handle, &context);
 
-	(void)length;
-	(void)flags;
-	if (result)
-		return result;
-	return sim_end(sim_memory_range(sim_driver.memory, address, &range) &&
-		       range.kind == RANGE_MANAGED ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+    (void)length;
+    (void)flags;
+    if (result)
+        return result;
+    return sim_end(sim_memory_range(sim_driver.memory, address, &range) && range.kind == RANGE_MANAGED
+                       ? CUDA_SUCCESS
+                       : CUDA_ERROR_INVALID_VALUE);
 }
 SIM_SYNONYM(cuStreamAttachMemAsync_ptsz, cuStreamAttachMemAsync);
 
@@ -229,32 +229,32 @@ SIM_SYNONYM(cuStreamAttachMemAsync_ptsz, cuStreamAttachMemAsync);
 SIM_EXPORT CUresult
 cuLaunchHostFunc(CUstream handle, CUhostFn fn, void *data)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
 
-	if (result)
-		return result;
-	sim_end(CUDA_SUCCESS);
-	if (!fn)
-		return CUDA_ERROR_INVALID_VALUE;
-	fn(data);
-	return CUDA_SUCCESS;
+    if (result)
+        return result;
+    sim_end(CUDA_SUCCESS);
+    if (!fn)
+        return CUDA_ERROR_INVALID_VALUE;
+    fn(data);
+    return CUDA_SUCCESS;
 }
 SIM_SYNONYM(cuLaunchHostFunc_ptsz, cuLaunchHostFunc);
 
 SIM_EXPORT CUresult
 cuStreamAddCallback(CUstream handle, CUstreamCallback fn, void *data, unsigned int flags)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
 
-	if (result)
-		return result;
-	sim_end(CUDA_SUCCESS);
-	if (!fn || flags)
-		return CUDA_ERROR_INVALID_VALUE;
-	fn(handle, CUDA_SUCCESS, data);
-	return CUDA_SUCCESS;
+    if (result)
+        return result;
+    sim_end(CUDA_SUCCESS);
+    if (!fn || flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    fn(handle, CUDA_SUCCESS, data);
+    return CUDA_SUCCESS;
 }
 SIM_SYNONYM(cuStreamAddCallback_ptsz, cuStreamAddCallback);
 
@@ -263,101 +263,98 @@ SIM_SYNONYM(cuStreamAddCallback_ptsz, cuStreamAddCallback);
 static void *
 word_at(CUdeviceptr address, size_t size)
 {
-	uintptr_t start;
-	size_t range;
+    uintptr_t start;
+    size_t range;
 
-	if (address % size || !sim_memory_find(sim_driver.memory, address, size, &start, &range))
-		return NULL;
-	return (void *)(uintptr_t)address;
+    if (address % size || !sim_memory_find(sim_driver.memory, address, size, &start, &range))
+        return NULL;
+    return (void *)(uintptr_t)address;
 }
 
 static CUresult
-write_value(CUstream handle, CUdeviceptr address, uint64_t value, size_t size,
-	    unsigned int flags)
+write_value(CUstream handle, CUdeviceptr address, uint64_t value, size_t size, unsigned int flags)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
-	void *word;
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
+    void *word;
 
-	if (result)
-		return result;
-	word = word_at(address, size);
-	if (!word || flags & ~(unsigned int)CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	if (size == 4)
-		__atomic_store_n((uint32_t *)word, (uint32_t)value, __ATOMIC_RELEASE);
-	else
-		__atomic_store_n((uint64_t *)word, value, __ATOMIC_RELEASE);
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    word = word_at(address, size);
+    if (!word || flags & ~(unsigned int)CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    if (size == 4)
+        __atomic_store_n((uint32_t *)word, (uint32_t)value, __ATOMIC_RELEASE);
+    else
+        __atomic_store_n((uint64_t *)word, value, __ATOMIC_RELEASE);
+    return sim_end(CUDA_SUCCESS);
 }
 
 static bool
 holds(uint64_t now, uint64_t value, size_t size, unsigned int flags)
 {
-	switch (flags & 3) {
-	case CU_STREAM_WAIT_VALUE_GEQ:
-		return size == 4 ? (int32_t)((uint32_t)now - (uint32_t)value) >= 0
-				 : (int64_t)(now - value) >= 0;
-	case CU_STREAM_WAIT_VALUE_EQ: return now == value;
-	case CU_STREAM_WAIT_VALUE_AND: return (now & value) != 0;
-	default: return size == 4 ? (uint32_t)~(now | value) != 0 : ~(now | value) != 0;
-	}
+    switch (flags & 3) {
+    case CU_STREAM_WAIT_VALUE_GEQ:
+        return size == 4 ? (int32_t)((uint32_t)now - (uint32_t)value) >= 0 : (int64_t)(now - value) >= 0;
+    case CU_STREAM_WAIT_VALUE_EQ:
+        return now == value;
+    case CU_STREAM_WAIT_VALUE_AND:
+        return (now & value) != 0;
+    default:
+        return size == 4 ? (uint32_t) ~(now | value) != 0 : ~(now | value) != 0;
+    }
 }
 
 /* A wait that is not over already would never end: the device has one queue. */
 static CUresult
 wait_value(CUstream handle, CUdeviceptr address, uint64_t value, size_t size, unsigned int flags)
 {
-	struct sim_context *context;
-	CUresult result = enter_stream(handle, &context);
-	uint64_t now;
-	void *word;
+    struct sim_context *context;
+    CUresult result = enter_stream(handle, &context);
+    uint64_t now;
+    void *word;
 
-	if (result)
-		return result;
-	word = word_at(address, size);
-	if (!word || flags & ~(3u | CU_STREAM_WAIT_VALUE_FLUSH))
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	now = size == 4 ? __atomic_load_n((uint32_t *)word, __ATOMIC_ACQUIRE)
-			: __atomic_load_n((uint64_t *)word, __ATOMIC_ACQUIRE);
-	return sim_end(holds(now, value, size, flags) ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED);
+    if (result)
+        return result;
+    word = word_at(address, size);
+    if (!word || flags & ~(3u | CU_STREAM_WAIT_VALUE_FLUSH))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    now = size == 4 ? __atomic_load_n((uint32_t *)word, __ATOMIC_ACQUIRE)
+                    : __atomic_load_n((uint64_t *)word, __ATOMIC_ACQUIRE);
+    return sim_end(holds(now, value, size, flags) ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED);
 }
 
 SIM_EXPORT CUresult
-cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value,
-			unsigned int flags)
+cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value, unsigned int flags)
 {
-	return write_value(stream, address, value, 4, flags);
+    return write_value(stream, address, value, 4, flags);
 }
 SIM_SYNONYM(cuStreamWriteValue32, cuStreamWriteValue32_v2);
 SIM_SYNONYM(cuStreamWriteValue32_ptsz, cuStreamWriteValue32_v2);
 SIM_SYNONYM(cuStreamWriteValue32_v2_ptsz, cuStreamWriteValue32_v2);
 
 SIM_EXPORT CUresult
-cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value,
-			unsigned int flags)
+cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value, unsigned int flags)
 {
-	return write_value(stream, address, value, 8, flags);
+    return write_value(stream, address, value, 8, flags);
 }
 SIM_SYNONYM(cuStreamWriteValue64, cuStreamWriteValue64_v2);
 SIM_SYNONYM(cuStreamWriteValue64_ptsz, cuStreamWriteValue64_v2);
 SIM_SYNONYM(cuStreamWriteValue64_v2_ptsz, cuStreamWriteValue64_v2);
 
 SIM_EXPORT CUresult
-cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value,
-		       unsigned int flags)
+cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value, unsigned int flags)
 {
-	return wait_value(stream, address, value, 4, flags);
+    return wait_value(stream, address, value, 4, flags);
 }
 SIM_SYNONYM(cuStreamWaitValue32, cuStreamWaitValue32_v2);
 SIM_SYNONYM(cuStreamWaitValue32_ptsz, cuStreamWaitValue32_v2);
 SIM_SYNONYM(cuStreamWaitValue32_v2_ptsz, cuStreamWaitValue32_v2);
 
 SIM_EXPORT CUresult
-cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value,
-		       unsigned int flags)
+cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value, unsigned int flags)
 {
-	return wait_value(stream, address, value, 8, flags);
+    return wait_value(stream, address, value, 8, flags);
 }
 SIM_SYNONYM(cuStreamWaitValue64, cuStreamWaitValue64_v2);
 SIM_SYNONYM(cuStreamWaitValue64_ptsz, cuStreamWaitValue64_v2);
@@ -366,37 +363,34 @@ SIM_SYNONYM(cuStreamWaitValue64_v2_ptsz, cuStreamWaitValue64_v2);
 static CUresult
 batch_op(CUstream stream, const CUstreamBatchMemOpParams *op)
 {
-	switch (op->operation) {
-	case CU_STREAM_MEM_OP_WAIT_VALUE_32:
-		return wait_value(stream, op->waitValue.address, op->waitValue.value, 4,
-				  op->waitValue.flags);
-	case CU_STREAM_MEM_OP_WAIT_VALUE_64:
-		return wait_value(stream, op->waitValue.address, op->waitValue.value64, 8,
-				  op->waitValue.flags);
-	case CU_STREAM_MEM_OP_WRITE_VALUE_32:
-		return write_value(stream, op->writeValue.address, op->writeValue.value, 4,
-				   op->writeValue.flags);
-	case CU_STREAM_MEM_OP_WRITE_VALUE_64:
-		return write_value(stream, op->writeValue.address, op->writeValue.value64, 8,
-				   op->writeValue.flags);
-	case CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES:
-	case CU_STREAM_MEM_OP_BARRIER: return cuStreamQuery(stream);
-	default: return CUDA_ERROR_INVALID_VALUE;
-	}
+    switch (op->operation) {
+    case CU_STREAM_MEM_OP_WAIT_VALUE_32:
+        return wait_value(stream, op->waitValue.address, op->waitValue.value, 4, op->waitValue.flags);
+    case CU_STREAM_MEM_OP_WAIT_VALUE_64:
+        return wait_value(stream, op->waitValue.address, op->waitValue.value64, 8, op->waitValue.flags);
+    case CU_STREAM_MEM_OP_WRITE_VALUE_32:
+        return write_value(stream, op->writeValue.address, op->writeValue.value, 4, op->writeValue.flags);
+    case CU_STREAM_MEM_OP_WRITE_VALUE_64:
+        return write_value(stream, op->writeValue.address, op->writeValue.value64, 8, op->writeValue.flags);
+    case CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES:
+    case CU_STREAM_MEM_OP_BARRIER:
+        return cuStreamQuery(stream);
+    default:
+        return CUDA_ERROR_INVALID_VALUE;
+    }
 }
 
 SIM_EXPORT CUresult
-cuStreamBatchMemOp_v2(CUstream stream, unsigned int count, CUstreamBatchMemOpParams *ops,
-		      unsigned int flags)
+cuStreamBatchMemOp_v2(CUstream stream, unsigned int count, CUstreamBatchMemOpParams *ops, unsigned int flags)
 {
-	CUresult result = CUDA_SUCCESS;
-	unsigned int i;
+    CUresult result = CUDA_SUCCESS;
+    unsigned int i;
 
-	if (!ops || flags || count > 256)
-		return CUDA_ERROR_INVALID_VALUE;
-	for (i = 0; i < count && !result; i++)
-		result = batch_op(stream, &ops[i]);
-	return result;
+    if (!ops || flags || count > 256)
+        return CUDA_ERROR_INVALID_VALUE;
+    for (i = 0; i < count && !result; i++)
+        result = batch_op(stream, &ops[i]);
+    return result;
 }
 SIM_SYNONYM(cuStreamBatchMemOp, cuStreamBatchMemOp_v2);
 SIM_SYNONYM(cuStreamBatchMemOp_ptsz, cuStreamBatchMemOp_v2);
@@ -409,106 +403,105 @@ SIM_SYNONYM(cuStreamBatchMemOp_v2_ptsz, cuStreamBatchMemOp_v2);
 SIM_EXPORT CUresult
 cuEventCreate(CUevent *handle, unsigned int flags)
 {
-	struct sim_context *context;
-	struct sim_event *event;
-	CUresult result = sim_enter(&context);
+    struct sim_context *context;
+    struct sim_event *event;
+    CUresult result = sim_enter(&context);
 
-	if (result)
-		return result;
-	if (!handle || flags & ~(unsigned int)EVENT_FLAGS)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	event = calloc(1, sizeof *event);
-	if (!event || !sim_object_add(&event->object, OBJECT_EVENT, context)) {
-		free(event);
-		return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
-	}
-	event->flags = flags;
-	*handle = (CUevent)event;
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    if (!handle || flags & ~(unsigned int)EVENT_FLAGS)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    event = calloc(1, sizeof *event);
+    if (!event || !sim_object_add(&event->object, OBJECT_EVENT, context)) {
+        free(event);
+        return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
+    }
+    event->flags = flags;
+    *handle = (CUevent)event;
+    return sim_end(CUDA_SUCCESS);
 }
 
 static CUresult
 enter_event(CUevent handle, struct sim_event **event)
 {
-	struct sim_context *context;
-	CUresult result = sim_enter(&context);
+    struct sim_context *context;
+    CUresult result = sim_enter(&context);
 
-	if (result)
-		return result;
-	*event = sim_object_find(handle, OBJECT_EVENT);
-	return *event ? CUDA_SUCCESS : sim_end(CUDA_ERROR_INVALID_HANDLE);
+    if (result)
+        return result;
+    *event = sim_object_find(handle, OBJECT_EVENT);
+    return *event ? CUDA_SUCCESS : sim_end(CUDA_ERROR_INVALID_HANDLE);
 }
 
 SIM_EXPORT CUresult
 cuEventRecordWithFlags(CUevent handle, CUstream stream, unsigned int flags)
 {
-	struct sim_event *event;
-	CUresult result = enter_event(handle, &event);
+    struct sim_event *event;
+    CUresult result = enter_event(handle, &event);
 
-	if (result)
-		return result;
-	result = sim_stream_check(stream);
-	if (!result && flags & ~(unsigned int)CU_EVENT_RECORD_EXTERNAL)
-		result = CUDA_ERROR_INVALID_VALUE;
-	if (!result) {
-		event->recorded = true;
-		event->nanoseconds = sim_now();
-	}
-	return sim_end(result);
+    if (result)
+        return result;
+    result = sim_stream_check(stream);
+    if (!result && flags & ~(unsigned int)CU_EVENT_RECORD_EXTERNAL)
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (!result) {
+        event->recorded = true;
+        event->nanoseconds = sim_now();
+    }
+    return sim_end(result);
 }
 SIM_SYNONYM(cuEventRecordWithFlags_ptsz, cuEventRecordWithFlags);
 
 SIM_EXPORT CUresult
 cuEventRecord(CUevent handle, CUstream stream)
 {
-	return cuEventRecordWithFlags(handle, stream, 0);
+    return cuEventRecordWithFlags(handle, stream, 0);
 }
 SIM_SYNONYM(cuEventRecord_ptsz, cuEventRecord);
 
 SIM_EXPORT CUresult
 cuEventQuery(CUevent handle)
 {
-	struct sim_event *event;
-	CUresult result = enter_event(handle, &event);
+    struct sim_event *event;
+    CUresult result = enter_event(handle, &event);
 
-	return result ? result : sim_end(CUDA_SUCCESS);
+    return result ? result : sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
 cuEventSynchronize(CUevent handle)
 {
-	return cuEventQuery(handle);
+    return cuEventQuery(handle);
 }
 
 SIM_EXPORT CUresult
 cuEventDestroy_v2(CUevent handle)
 {
-	struct sim_event *event;
-	CUresult result = enter_event(handle, &event);
+    struct sim_event *event;
+    CUresult result = enter_event(handle, &event);
 
-	if (result)
-		return result;
-	sim_object_remove(&event->object);
-	free(event);
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    sim_object_remove(&event->object);
+    free(event);
+    return sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuEventDestroy, cuEventDestroy_v2);
 
 SIM_EXPORT CUresult
 cuEventElapsedTime_v2(float *milliseconds, CUevent from, CUevent to)
 {
-	struct sim_event *start, *end;
-	CUresult result = enter_event(from, &start);
+    struct sim_event *start, *end;
+    CUresult result = enter_event(from, &start);
 
-	if (result)
-		return result;
-	end = sim_object_find(to, OBJECT_EVENT);
-	if (!end || !start->recorded || !end->recorded ||
-	    (start->flags | end->flags) & CU_EVENT_DISABLE_TIMING)
-		return sim_end(CUDA_ERROR_INVALID_HANDLE);
-	if (!milliseconds)
-		return sim_end(CUDA_ERROR_INVALID_VALUE);
-	*milliseconds = (float)((double)(int64_t)(end->nanoseconds - start->nanoseconds) / 1e6);
-	return sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    end = sim_object_find(to, OBJECT_EVENT);
+    if (!end || !start->recorded || !end->recorded || (start->flags | end->flags) & CU_EVENT_DISABLE_TIMING)
+        return sim_end(CUDA_ERROR_INVALID_HANDLE);
+    if (!milliseconds)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *milliseconds = (float)((double)(int64_t)(end->nanoseconds - start->nanoseconds) / 1e6);
+    return sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuEventElapsedTime, cuEventElapsedTime_v2);

@@ -15,26 +15,53 @@
 
 #define MODS_MAX 16
 
-enum mod_op { MOD_OP_NONE, MOD_ADD, MOD_MIN, MOD_MAX, MOD_INC, MOD_DEC, MOD_CAS, MOD_EXCH,
-	      MOD_AND, MOD_OR, MOD_XOR, MOD_POPC };
+enum mod_op {
+    MOD_OP_NONE,
+    MOD_ADD,
+    MOD_MIN,
+    MOD_MAX,
+    MOD_INC,
+    MOD_DEC,
+    MOD_CAS,
+    MOD_EXCH,
+    MOD_AND,
+    MOD_OR,
+    MOD_XOR,
+    MOD_POPC
+};
 
-enum mod_cmp { CMP_NONE, CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_EQU, CMP_NEU,
-	       CMP_LTU, CMP_LEU, CMP_GTU, CMP_GEU, CMP_NUM, CMP_NAN };
+enum mod_cmp {
+    CMP_NONE,
+    CMP_EQ,
+    CMP_NE,
+    CMP_LT,
+    CMP_LE,
+    CMP_GT,
+    CMP_GE,
+    CMP_EQU,
+    CMP_NEU,
+    CMP_LTU,
+    CMP_LEU,
+    CMP_GTU,
+    CMP_GEU,
+    CMP_NUM,
+    CMP_NAN
+};
 
 struct mods {
-	char key[48];
-	const char *words[MODS_MAX];
-	uint8_t lengths[MODS_MAX];
-	unsigned int count;
-	enum ptx_type types[4];
-	unsigned int type_count;
-	enum sim_round round;
-	bool integral;           /* rni, rzi, ...: to an integral value */
-	bool ftz, sat, relu;
-	enum mod_op op;
-	enum mod_cmp cmp;
-	enum ptx_space space;
-	unsigned int vector;
+    char key[48];
+    const char *words[MODS_MAX];
+    uint8_t lengths[MODS_MAX];
+    unsigned int count;
+    enum ptx_type types[4];
+    unsigned int type_count;
+    enum sim_round round;
+    bool integral; /* rni, rzi, ...: to an integral value */
+    bool ftz, sat, relu;
+    enum mod_op op;
+    enum mod_cmp cmp;
+    enum ptx_space space;
+    unsigned int vector;
 };
 
 struct decoder;
@@ -42,31 +69,31 @@ struct decoder;
 #define TYPE_BIT(t) (1u << PTX_##t)
 
 struct op_row {
-	const char *key;
-	uint32_t types;  /* TYPE_BIT of those it is for, of the first type named */
-	op_fn fn;
-	uint8_t sources;
+    const char *key;
+    uint32_t types; /* TYPE_BIT of those it is for, of the first type named */
+    op_fn fn;
+    uint8_t sources;
 };
 
 struct op_family {
-	const char *mnemonic;
-	bool (*decode)(struct decoder *d);
+    const char *mnemonic;
+    bool (*decode)(struct decoder *d);
 };
 
 struct op_set {
-	const struct op_row *rows;       /* ends with key NULL */
-	const struct op_family *families; /* ends with mnemonic NULL */
+    const struct op_row *rows;        /* ends with key NULL */
+    const struct op_family *families; /* ends with mnemonic NULL */
 };
 
-extern const struct op_set ops_int, ops_compare, ops_float, ops_half, ops_cvt, ops_memory,
-	ops_atomic, ops_warp, ops_control;
+extern const struct op_set ops_int, ops_compare, ops_float, ops_half, ops_cvt, ops_memory, ops_atomic, ops_warp,
+    ops_control;
 
 struct decoder {
-	struct resolver *resolver;
-	const struct ptx_instruction *in;
-	struct mods mods;
-	struct op op;
-	uint32_t next; /* operand to take next */
+    struct resolver *resolver;
+    const struct ptx_instruction *in;
+    struct mods mods;
+    struct op op;
+    uint32_t next; /* operand to take next */
 };
 
 bool mods_parse(struct mods *mods, const char *opcode);

@@ -22,90 +22,95 @@
 #define SIM_EXPORT __attribute__((visibility("default")))
 #define SIM_MAX_DEVICES 4
 #define SIM_DRIVER_VERSION 13000
-#define SIM_CAPABILITY 90       /* what the device claims, and the highest target it takes */
-#define SIM_PTX_VERSION 90      /* the newest .version it reads */
+#define SIM_CAPABILITY 90  /* what the device claims, and the highest target it takes */
+#define SIM_PTX_VERSION 90 /* the newest .version it reads */
 #define SIM_MULTIPROCESSORS 2
 
 enum object_kind {
-	OBJECT_CONTEXT = 1, OBJECT_MODULE, OBJECT_FUNCTION, OBJECT_STREAM, OBJECT_EVENT,
-	OBJECT_LIBRARY, OBJECT_LINK
+    OBJECT_CONTEXT = 1,
+    OBJECT_MODULE,
+    OBJECT_FUNCTION,
+    OBJECT_STREAM,
+    OBJECT_EVENT,
+    OBJECT_LIBRARY,
+    OBJECT_LINK
 };
 
 struct object {
-	enum object_kind kind;
-	struct sim_context *context;
-	struct object *next, **link; /* among the objects of the context */
-	void *payload;               /* freed with the object */
+    enum object_kind kind;
+    struct sim_context *context;
+    struct object *next, **link; /* among the objects of the context */
+    void *payload;               /* freed with the object */
 };
 
 struct sim_context {
-	struct object object;
-	unsigned long long id;
-	int device;
-	bool primary;
-	unsigned int references;     /* of a primary context */
-	unsigned int flags;
-	unsigned int api_version;
-	CUresult error;              /* a fault, for all calls from then on */
-	CUfunc_cache cache_config;
-	size_t limits[CU_LIMIT_MAX];
-	struct object *objects;
+    struct object object;
+    unsigned long long id;
+    int device;
+    bool primary;
+    unsigned int references; /* of a primary context */
+    unsigned int flags;
+    unsigned int api_version;
+    CUresult error; /* a fault, for all calls from then on */
+    CUfunc_cache cache_config;
+    size_t limits[CU_LIMIT_MAX];
+    struct object *objects;
 };
 
 struct sim_module {
-	struct object object;
-	struct sim_code *code;
-	uintptr_t globals;           /* one range for all variables */
-	struct module_variable {
-		char *name;
-		uintptr_t address;
-		size_t size;
-	} *variables;
-	uint32_t variable_count;
-	struct sim_function_handle **functions; /* made when asked for */
-	unsigned int target;         /* of its PTX */
-	struct sim_library *library; /* goes with it, not by itself */
+    struct object object;
+    struct sim_code *code;
+    uintptr_t globals; /* one range for all variables */
+    struct module_variable {
+        char *name;
+        uintptr_t address;
+        size_t size;
+    } * variables;
+    uint32_t variable_count;
+    struct sim_function_handle **functions; /* made when asked for */
+    unsigned int target;                    /* of its PTX */
+    struct sim_library *library;            /* goes with it, not by itself */
 };
 
 struct sim_function_handle {
-	struct object object;
-	struct sim_module *module;
-	uint32_t index;
-	int max_dynamic_shared;
-	int carveout;
-	CUfunc_cache cache_config;
+    struct object object;
+    struct sim_module *module;
+    uint32_t index;
+    int max_dynamic_shared;
+    int carveout;
+    CUfunc_cache cache_config;
 };
 
 struct sim_stream {
-	struct object object;
-	unsigned int flags;
-	int priority;
-	unsigned long long id;
+    struct object object;
+    unsigned int flags;
+    int priority;
+    unsigned long long id;
 };
 
 struct sim_event {
-	struct object object;
-	unsigned int flags;
-	bool recorded;
-	uint64_t nanoseconds;
+    struct object object;
+    unsigned int flags;
+    bool recorded;
+    uint64_t nanoseconds;
 };
 
 struct sim_library {
-	struct object object;
-	struct sim_module *module;
+    struct object object;
+    struct sim_module *module;
 };
 
 struct sim_device {
-	struct sim_context *primary;
-	unsigned int primary_flags;
+    struct sim_context *primary;
+    unsigned int primary_flags;
 };
 
 struct sim_driver {
-	struct sim_memory *memory;
-	int device_count;
-	struct sim_device devices[SIM_MAX_DEVICES];
-	unsigned long long next_id;
-	uint64_t launches;
+    struct sim_memory *memory;
+    int device_count;
+    struct sim_device devices[SIM_MAX_DEVICES];
+    unsigned long long next_id;
+    uint64_t launches;
 };
 
 extern struct sim_driver sim_driver;
@@ -139,23 +144,19 @@ CUresult sim_stream_check(CUstream stream);
  * Loads an image of at most size bytes: PTX text, or a fat binary. The log
  * receives what a compiler would say.
  */
-CUresult sim_module_load(struct sim_context *context, const void *image, size_t size,
-			 struct ptx_log *log, struct sim_module **module);
+CUresult sim_module_load(struct sim_context *context, const void *image, size_t size, struct ptx_log *log,
+                         struct sim_module **module);
 void sim_module_destroy(struct sim_module *module);
-CUresult sim_module_function(struct sim_module *module, const char *name,
-			     struct sim_function_handle **handle);
-CUresult sim_function_at(struct sim_module *module, uint32_t index,
-			 struct sim_function_handle **handle);
+CUresult sim_module_function(struct sim_module *module, const char *name, struct sim_function_handle **handle);
+CUresult sim_function_at(struct sim_module *module, uint32_t index, struct sim_function_handle **handle);
 const struct sim_function *sim_function_of(const struct sim_function_handle *handle);
 
 /* The PTX inside an image; CUDA_SUCCESS with text and length set. */
-CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *length,
-			    struct ptx_log *log);
+CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *length, struct ptx_log *log);
 
 uint64_t sim_now(void);
 
 /* Another name for a function of the same file. */
-#define SIM_SYNONYM(name, function)                                           \
-	extern __typeof__(function) name SIM_EXPORT __attribute__((alias(#function)))
+#define SIM_SYNONYM(name, function) extern __typeof__(function) name SIM_EXPORT __attribute__((alias(#function)))
 
 #endif

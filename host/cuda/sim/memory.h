@@ -18,36 +18,40 @@
 struct sim_context;
 struct sim_memory;
 
-enum range_kind { RANGE_DEVICE, RANGE_HOST, RANGE_REGISTERED, RANGE_MANAGED, RANGE_MODULE,
-		  RANGE_HEAP /* malloc of device code */ };
+enum range_kind {
+    RANGE_DEVICE,
+    RANGE_HOST,
+    RANGE_REGISTERED,
+    RANGE_MANAGED,
+    RANGE_MODULE,
+    RANGE_HEAP /* malloc of device code */
+};
 
 struct range {
-	uintptr_t start;
-	size_t size;      /* as asked for */
-	size_t mapped;    /* in whole pages, 0 for registered memory */
-	enum range_kind kind;
-	int device;
-	struct sim_context *context;
-	unsigned int flags;
-	unsigned long long id;
+    uintptr_t start;
+    size_t size;   /* as asked for */
+    size_t mapped; /* in whole pages, 0 for registered memory */
+    enum range_kind kind;
+    int device;
+    struct sim_context *context;
+    unsigned int flags;
+    unsigned long long id;
 };
 
 struct sim_memory *sim_memory_create(size_t bytes_per_device);
 void sim_memory_destroy(struct sim_memory *memory);
 
 /* Allocates; the memory is zero. CUDA_ERROR_OUT_OF_MEMORY when it is spent. */
-CUresult sim_memory_alloc(struct sim_memory *memory, enum range_kind kind, int device,
-			  struct sim_context *context, size_t size, unsigned int flags,
-			  uintptr_t *start);
-CUresult sim_memory_register(struct sim_memory *memory, int device, struct sim_context *context,
-			     void *start, size_t size, unsigned int flags);
+CUresult sim_memory_alloc(struct sim_memory *memory, enum range_kind kind, int device, struct sim_context *context,
+                          size_t size, unsigned int flags, uintptr_t *start);
+CUresult sim_memory_register(struct sim_memory *memory, int device, struct sim_context *context, void *start,
+                             size_t size, unsigned int flags);
 /* Frees the range that starts there, when it is of the kind. */
 CUresult sim_memory_free(struct sim_memory *memory, enum range_kind kind, uintptr_t start);
 void sim_memory_free_context(struct sim_memory *memory, const struct sim_context *context);
 
 /* The range that holds size bytes at the address. */
-bool sim_memory_find(struct sim_memory *memory, uint64_t address, uint64_t size,
-		     uintptr_t *start, size_t *range_size);
+bool sim_memory_find(struct sim_memory *memory, uint64_t address, uint64_t size, uintptr_t *start, size_t *range_size);
 bool sim_memory_range(struct sim_memory *memory, uint64_t address, struct range *range);
 /* Whether a whole piece lies outside the devices' address space. */
 bool sim_memory_is_foreign(const struct sim_memory *memory, uint64_t address, uint64_t size);

@@ -15,301 +15,291 @@
 static size_t
 round_up(size_t value, size_t align)
 {
-	return (value + align - 1) & ~(align - 1);
+    return (value + align - 1) & ~(align - 1);
 }
 
 static bool
 takes_memory(const struct ptx_variable *variable)
 {
-	return variable->space == PTX_GLOBAL || variable->space == PTX_CONST;
+    return variable->space == PTX_GLOBAL || variable->space == PTX_CONST;
 }
 
 static bool
 is_same_definition(const struct ptx_variable *a, const struct ptx_variable *b)
 {
-	return takes_memory(b) && a->name == b->name && b->linkage != PTX_EXTERN;
+    return takes_memory(b) && a->name == b->name && b->linkage != PTX_EXTERN;
 }
 
 /* An extern variable is the definition of the same name, if there is one. */
 static bool
-resolve_extern(const struct ptx_module *tree, uint32_t index, uint64_t *addresses,
-	       struct ptx_log *log)
+resolve_extern(const struct ptx_module *tree, uint32_t index, uint64_t *addresses, struct ptx_log *log)
 {
-	const struct ptx_variable *variables = tree->variables.data;
-	uint32_t i;
+    const struct ptx_variable *variables = tree->variables.data;
+    uint32_t i;
 
-	for (i = 0; i < tree->variables.count; i++)
-		if (is_same_definition(&variables[index], &variables[i])) {
-			addresses[index] = addresses[i];
-			return true;
-		}
-	ptx_log_set(log, false, variables[index].line, "unresolved extern variable '%s'",
-		    ptx_names_text(&tree->names, variables[index].name));
-	return false;
+    for (i = 0; i < tree->variables.count; i++)
+        if (is_same_definition(&variables[index], &variables[i])) {
+            addresses[index] = addresses[i];
+            return true;
+        }
+    ptx_log_set(log, false, variables[index].line, "unresolved extern variable '%s'",
+                ptx_names_text(&tree->names, variables[index].name));
+    return false;
 }
 
 /* Offsets of all variables, and the bytes they take together. */
 static CUresult
-place_variables(const struct ptx_module *tree, uint64_t *addresses, size_t *total,
-		struct ptx_log *log)
+place_variables(const struct ptx_module *tree, uint64_t *addresses, size_t *total, struct ptx_log *log)
 {
-	const struct ptx_variable *variables = tree->variables.data;
-	size_t end = 0;
-	uint32_t i;
+    const struct ptx_variable *variables = tree->variables.data;
+    size_t end = 0;
+    uint32_t i;
 
-	for (i = 0; i < tree->variables.count; i++) {
-		size_t align = variables[i].align;
+    for (i = 0; i < tree->variables.count; i++) {
+        size_t align = variables[i].align;
 
-		if (!takes_memory(&variables[i]) || variables[i].linkage == PTX_EXTERN)
-			continue;
-		if (align & (align - 1))
-			align = 16;
-		end = round_up(end, align < 16 ? 16 : align);
-		addresses[i] = end;
-		end += variables[i].size;
-		if (end > PTX_MAX_VARIABLE)
-			return CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	for (i = 0; i < tree->variables.count; i++)
-		if (takes_memory(&variables[i]) && variables[i].linkage == PTX_EXTERN &&
-		    !resolve_extern(tree, i, addresses, log))
-			return CUDA_ERROR_INVALID_PTX;
-	*total = end;
-	return CUDA_SUCCESS;
+        if (!takes_memory(&variables[i]) || variables[i].linkage == PTX_EXTERN)
+            continue;
+        if (align & (align - 1))
+            align = 16;
+        end = round_up(end, align < 16 ? 16 : align);
+        addresses[i] = end;
+        end += variables[i].size;
+        if (end > PTX_MAX_VARIABLE)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    for (i = 0; i < tree->variables.count; i++)
+        if (takes_memory(&variables[i]) && variables[i].linkage == PTX_EXTERN &&
+            !resolve_extern(tree, i, addresses, log))
+            return CUDA_ERROR_INVALID_PTX;
+    *total = end;
+    return CUDA_SUCCESS;
 }
 
 static bool
-symbol_address(const struct ptx_module *tree, const struct sim_code *code,
-	       const uint64_t *addresses, uint32_t name, uint64_t *address)
+symbol_address(const struct ptx_module *tree, const struct sim_code *code, const uint64_t *addresses, uint32_t name,
+               uint64_t *address)
 {
-	const struct ptx_variable *variables = tree->variables.data;
-	const char *text = ptx_names_text(&tree->names, name);
-	uint32_t i;
+    const struct ptx_variable *variables = tree->variables.data;
+    const char *text = ptx_names_text(&tree->names, name);
+    uint32_t i;
 
-	for (i = 0; i < tree->variables.count; i++)
-		if (variables[i].name == name && takes_memory(&variables[i])) {
-			*address = addresses[i];
-			return true;
-		}
-	for (i = 0; i < code->function_count; i++)
-		if (strcmp(code->functions[i].name, text) == 0) {
-			*address = SIM_WINDOW_CODE | (uint64_t)i << 4;
-			return true;
-		}
-	return false;
+    for (i = 0; i < tree->variables.count; i++)
+        if (variables[i].name == name && takes_memory(&variables[i])) {
+            *address = addresses[i];
+            return true;
+        }
+    for (i = 0; i < code->function_count; i++)
+        if (strcmp(code->functions[i].name, text) == 0) {
+            *address = SIM_WINDOW_CODE | (uint64_t)i << 4;
+            return true;
+        }
+    return false;
 }
 
 static bool
 initialise(const struct ptx_module *tree, const struct sim_code *code, const uint64_t *addresses,
-	   const struct ptx_variable *variable, uint64_t address, struct ptx_log *log)
+           const struct ptx_variable *variable, uint64_t address, struct ptx_log *log)
 {
-	uint32_t i;
+    uint32_t i;
 
-	for (i = 0; i < variable->init_count; i++) {
-		const struct ptx_initializer *item = &variable->init[i];
-		uint64_t value = item->bits, symbol;
+    for (i = 0; i < variable->init_count; i++) {
+        const struct ptx_initializer *item = &variable->init[i];
+        uint64_t value = item->bits, symbol;
 
-		if (item->symbol != PTX_NONE) {
-			if (!symbol_address(tree, code, addresses, item->symbol, &symbol)) {
-				ptx_log_set(log, false, variable->line, "unknown symbol '%s'",
-					    ptx_names_text(&tree->names, item->symbol));
-				return false;
-			}
-			value = (value + symbol) >> item->shift;
-		}
-		if (item->offset + item->size > variable->size || item->size > 8)
-			continue;
-		memcpy((void *)(uintptr_t)(address + item->offset), &value, item->size);
-	}
-	return true;
+        if (item->symbol != PTX_NONE) {
+            if (!symbol_address(tree, code, addresses, item->symbol, &symbol)) {
+                ptx_log_set(log, false, variable->line, "unknown symbol '%s'",
+                            ptx_names_text(&tree->names, item->symbol));
+                return false;
+            }
+            value = (value + symbol) >> item->shift;
+        }
+        if (item->offset + item->size > variable->size || item->size > 8)
+            continue;
+        memcpy((void *)(uintptr_t)(address + item->offset), &value, item->size);
+    }
+    return true;
 }
 
 static bool
-remember_variables(struct sim_module *module, const struct ptx_module *tree,
-		   const uint64_t *addresses)
+remember_variables(struct sim_module *module, const struct ptx_module *tree, const uint64_t *addresses)
 {
-	const struct ptx_variable *variables = tree->variables.data;
-	uint32_t i;
+    const struct ptx_variable *variables = tree->variables.data;
+    uint32_t i;
 
-	module->variables = calloc((size_t)tree->variables.count + 1, sizeof *module->variables);
-	if (!module->variables)
-		return false;
-	for (i = 0; i < tree->variables.count; i++) {
-		struct module_variable *place = &module->variables[module->variable_count];
+    module->variables = calloc((size_t)tree->variables.count + 1, sizeof *module->variables);
+    if (!module->variables)
+        return false;
+    for (i = 0; i < tree->variables.count; i++) {
+        struct module_variable *place = &module->variables[module->variable_count];
 
-		if (!takes_memory(&variables[i]) || variables[i].linkage == PTX_EXTERN)
-			continue;
-		place->name = strdup(ptx_names_text(&tree->names, variables[i].name));
-		if (!place->name)
-			return false;
-		place->address = addresses[i];
-		place->size = variables[i].size;
-		module->variable_count++;
-	}
-	return true;
+        if (!takes_memory(&variables[i]) || variables[i].linkage == PTX_EXTERN)
+            continue;
+        place->name = strdup(ptx_names_text(&tree->names, variables[i].name));
+        if (!place->name)
+            return false;
+        place->address = addresses[i];
+        place->size = variables[i].size;
+        module->variable_count++;
+    }
+    return true;
 }
 
 /* The tree's variables and code into the module. */
 static CUresult
-build(struct sim_module *module, struct sim_context *context, struct ptx_module *tree,
-      struct ptx_log *log)
+build(struct sim_module *module, struct sim_context *context, struct ptx_module *tree, struct ptx_log *log)
 {
-	struct sim_addresses names;
-	uint64_t *addresses = calloc((size_t)tree->variables.count + 1, sizeof *addresses);
-	size_t total = 0;
-	CUresult result;
-	uint32_t i;
+    struct sim_addresses names;
+    uint64_t *addresses = calloc((size_t)tree->variables.count + 1, sizeof *addresses);
+    size_t total = 0;
+    CUresult result;
+    uint32_t i;
 
-	if (!addresses)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	result = place_variables(tree, addresses, &total, log);
-	if (!result && total)
-		result = sim_memory_alloc(sim_driver.memory, RANGE_MODULE, context->device, context,
-					  total, 0, &module->globals);
-	if (result)
-		goto free_addresses;
-	for (i = 0; i < tree->variables.count; i++)
-		addresses[i] += module->globals;
-	names.variables = addresses;
-	result = CUDA_ERROR_INVALID_PTX;
-	module->code = sim_code_create(tree, &names, log);
-	if (!module->code)
-		goto free_addresses;
-	for (i = 0; i < tree->variables.count; i++) {
-		const struct ptx_variable *variable =
-			PTX_AT(tree->variables, struct ptx_variable, i);
+    if (!addresses)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    result = place_variables(tree, addresses, &total, log);
+    if (!result && total)
+        result =
+            sim_memory_alloc(sim_driver.memory, RANGE_MODULE, context->device, context, total, 0, &module->globals);
+    if (result)
+        goto free_addresses;
+    for (i = 0; i < tree->variables.count; i++)
+        addresses[i] += module->globals;
+    names.variables = addresses;
+    result = CUDA_ERROR_INVALID_PTX;
+    module->code = sim_code_create(tree, &names, log);
+    if (!module->code)
+        goto free_addresses;
+    for (i = 0; i < tree->variables.count; i++) {
+        const struct ptx_variable *variable = PTX_AT(tree->variables, struct ptx_variable, i);
 
-		if (takes_memory(variable) &&
-		    !initialise(tree, module->code, addresses, variable, addresses[i], log))
-			goto free_addresses;
-	}
-	module->functions = calloc((size_t)module->code->function_count + 1,
-				   sizeof *module->functions);
-	result = module->functions && remember_variables(module, tree, addresses)
-		 ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+        if (takes_memory(variable) && !initialise(tree, module->code, addresses, variable, addresses[i], log))
+            goto free_addresses;
+    }
+    module->functions = calloc((size_t)module->code->function_count + 1, sizeof *module->functions);
+    result = module->functions && remember_variables(module, tree, addresses) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 
 free_addresses:
-	free(addresses);
-	return result;
+    free(addresses);
+    return result;
 }
 
 static CUresult
 judge(const struct ptx_log *log)
 {
-	if (log->version > SIM_PTX_VERSION)
-		return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
-	if (log->version == 0)
-		return CUDA_ERROR_INVALID_IMAGE; /* no PTX at all */
-	if (log->target > SIM_CAPABILITY)
-		return CUDA_ERROR_INVALID_PTX;
-	return log->unsupported ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_PTX;
+    if (log->version > SIM_PTX_VERSION)
+        return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
+    if (log->version == 0)
+        return CUDA_ERROR_INVALID_IMAGE; /* no PTX at all */
+    if (log->target > SIM_CAPABILITY)
+        return CUDA_ERROR_INVALID_PTX;
+    return log->unsupported ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_PTX;
 }
 
 CUresult
 sim_module_load(struct sim_context *context, const void *image, size_t size, struct ptx_log *log,
-		struct sim_module **module_p)
+                struct sim_module **module_p)
 {
-	struct sim_module *module;
-	struct ptx_module *tree;
-	const char *text;
-	size_t length;
-	CUresult result = sim_image_find_ptx(image, size, &text, &length, log);
+    struct sim_module *module;
+    struct ptx_module *tree;
+    const char *text;
+    size_t length;
+    CUresult result = sim_image_find_ptx(image, size, &text, &length, log);
 
-	if (result)
-		return result;
-	tree = ptx_module_parse(text, length, log);
-	if (!tree)
-		return judge(log);
-	if (log->version > SIM_PTX_VERSION || log->target > SIM_CAPABILITY) {
-		ptx_log_set(log, false, 1, "PTX %u.%u for sm_%u is newer than the device",
-			    log->version / 10, log->version % 10, log->target);
-		ptx_module_destroy(tree);
-		return judge(log);
-	}
-	module = calloc(1, sizeof *module);
-	result = CUDA_ERROR_OUT_OF_MEMORY;
-	if (!module)
-		goto destroy_tree;
-	module->target = tree->target;
-	result = build(module, context, tree, log);
-	if (result == CUDA_ERROR_INVALID_PTX)
-		result = judge(log);
-	if (!result && !sim_object_add(&module->object, OBJECT_MODULE, context))
-		result = CUDA_ERROR_OUT_OF_MEMORY;
-	if (result)
-		sim_module_destroy(module);
-	else
-		*module_p = module;
+    if (result)
+        return result;
+    tree = ptx_module_parse(text, length, log);
+    if (!tree)
+        return judge(log);
+    if (log->version > SIM_PTX_VERSION || log->target > SIM_CAPABILITY) {
+        ptx_log_set(log, false, 1, "PTX %u.%u for sm_%u is newer than the device", log->version / 10, log->version % 10,
+                    log->target);
+        ptx_module_destroy(tree);
+        return judge(log);
+    }
+    module = calloc(1, sizeof *module);
+    result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (!module)
+        goto destroy_tree;
+    module->target = tree->target;
+    result = build(module, context, tree, log);
+    if (result == CUDA_ERROR_INVALID_PTX)
+        result = judge(log);
+    if (!result && !sim_object_add(&module->object, OBJECT_MODULE, context))
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (result)
+        sim_module_destroy(module);
+    else
+        *module_p = module;
 
 destroy_tree:
-	ptx_module_destroy(tree);
-	return result;
+    ptx_module_destroy(tree);
+    return result;
 }
 
 void
 sim_module_destroy(struct sim_module *module)
 {
-	uint32_t i;
+    uint32_t i;
 
-	if (!module)
-		return;
-	sim_object_remove(&module->object);
-	for (i = 0; module->functions && i < module->code->function_count; i++)
-		if (module->functions[i]) {
-			sim_object_remove(&module->functions[i]->object);
-			free(module->functions[i]);
-		}
-	free(module->functions);
-	for (i = 0; i < module->variable_count; i++)
-		free(module->variables[i].name);
-	free(module->variables);
-	if (module->globals)
-		sim_memory_free(sim_driver.memory, RANGE_MODULE, module->globals);
-	sim_code_destroy(module->code);
-	free(module);
+    if (!module)
+        return;
+    sim_object_remove(&module->object);
+    for (i = 0; module->functions && i < module->code->function_count; i++)
+        if (module->functions[i]) {
+            sim_object_remove(&module->functions[i]->object);
+            free(module->functions[i]);
+        }
+    free(module->functions);
+    for (i = 0; i < module->variable_count; i++)
+        free(module->variables[i].name);
+    free(module->variables);
+    if (module->globals)
+        sim_memory_free(sim_driver.memory, RANGE_MODULE, module->globals);
+    sim_code_destroy(module->code);
+    free(module);
 }
 
 const struct sim_function *
 sim_function_of(const struct sim_function_handle *handle)
 {
-	return &handle->module->code->functions[handle->index];
+    return &handle->module->code->functions[handle->index];
 }
 
 CUresult
 sim_function_at(struct sim_module *module, uint32_t index, struct sim_function_handle **handle)
 {
-	struct sim_function_handle *made = module->functions[index];
-	int room;
+    struct sim_function_handle *made = module->functions[index];
+    int room;
 
-	if (!made) {
-		made = calloc(1, sizeof *made);
-		if (!made || !sim_object_add(&made->object, OBJECT_FUNCTION,
-					     module->object.context)) {
-			free(made);
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		}
-		made->module = module;
-		made->index = index;
-		made->carveout = -1;
-		room = (int)SIM_STATIC_SHARED - (int)sim_function_of(made)->shared_bytes;
-		made->max_dynamic_shared = room > 0 ? room : 0;
-		module->functions[index] = made;
-	}
-	*handle = made;
-	return CUDA_SUCCESS;
+    if (!made) {
+        made = calloc(1, sizeof *made);
+        if (!made || !sim_object_add(&made->object, OBJECT_FUNCTION, module->object.context)) {
+            free(made);
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        }
+        made->module = module;
+        made->index = index;
+        made->carveout = -1;
+        room = (int)SIM_STATIC_SHARED - (int)sim_function_of(made)->shared_bytes;
+        made->max_dynamic_shared = room > 0 ? room : 0;
+        module->functions[index] = made;
+    }
+    *handle = made;
+    return CUDA_SUCCESS;
 }
 
 CUresult
-sim_module_function(struct sim_module *module, const char *name,
-		    struct sim_function_handle **handle)
+sim_module_function(struct sim_module *module, const char *name, struct sim_function_handle **handle)
 {
-	uint32_t i;
+    uint32_t i;
 
-	for (i = 0; i < module->code->function_count; i++) {
-		const struct sim_function *function = &module->code->functions[i];
+    for (i = 0; i < module->code->function_count; i++) {
+        const struct sim_function *function = &module->code->functions[i];
 
-		if (function->entry && function->defined && strcmp(function->name, name) == 0)
-			return sim_function_at(module, i, handle);
-	}
-	return CUDA_ERROR_NOT_FOUND;
+        if (function->entry && function->defined && strcmp(function->name, name) == 0)
+            return sim_function_at(module, i, handle);
+    }
+    return CUDA_ERROR_NOT_FOUND;
 }

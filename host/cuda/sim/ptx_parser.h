@@ -10,13 +10,13 @@
 #include "ptx.h"
 
 struct parser {
-	struct ptx_lexer lexer;
-	struct ptx_token token; /* the one to look at next */
-	struct ptx_module *module;
-	struct ptx_log *log;
-	struct ptx_function *function; /* NULL at module scope */
-	uint32_t scope;
-	unsigned int depth;
+    struct ptx_lexer lexer;
+    struct ptx_token token; /* the one to look at next */
+    struct ptx_module *module;
+    struct ptx_log *log;
+    struct ptx_function *function; /* NULL at module scope */
+    uint32_t scope;
+    unsigned int depth;
 };
 
 bool parser_fail(struct parser *p, const char *what);
@@ -34,8 +34,7 @@ void parser_skip_line(struct parser *p);
 bool parser_skip_braces(struct parser *p);
 bool parser_skip_parentheses(struct parser *p);
 bool parser_sees_space(const struct parser *p, enum ptx_space *space);
-bool parser_variables(struct parser *p, enum ptx_space space, enum ptx_linkage linkage,
-		struct ptx_array *list);
+bool parser_variables(struct parser *p, enum ptx_space space, enum ptx_linkage linkage, struct ptx_array *list);
 bool parser_parameters(struct parser *p, struct ptx_array *list);
 
 #endif

@@ -41,14 +41,14 @@ struct gpuvchan_snapshot;
 /** A record that is being executed; the payload is private to the lane and stays until the handler returns. */
 struct gpuvchan_request {
     struct gpuvchan_session *session;
-    void *state;      /**< what open returned */
-    void *lane_state; /**< what lane_open returned, or NULL */
+    void *state;         /**< what open returned */
+    void *lane_state;    /**< what lane_open returned, or NULL */
     const void *payload; /**< 64-byte aligned */
     uint32_t bytes;      /**< of payload, rounded up to 16 */
     uint16_t opcode;
     uint16_t flags;
-    uint32_t lane;     /**< its number */
-    uint64_t sequence; /**< number of this record on its lane, from 1 */
+    uint32_t lane;        /**< its number */
+    uint64_t sequence;    /**< number of this record on its lane, from 1 */
     void *reply;          /**< private to the lane, 64-byte aligned; use gpuvchan_request_reply() */
     uint32_t reply_room;  /**< bytes that a reply may have */
     uint32_t reply_bytes; /**< bytes that it has */
