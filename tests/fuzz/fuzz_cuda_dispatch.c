@@ -9,9 +9,9 @@
  * the contexts, as a fault of a kernel does; 254 makes the next call of a function fail.
  *
  * seeds: tests/fuzz/corpus/cuda
- * prepare: mkdir -p OUT/fake && cc -D_GNU_SOURCE -shared -fPIC -g -Ilibgpuvchan/protocol/cuda tests/fake/libcuda.c -o
- * OUT/fake/libcuda.so.1 build: ALL:host/cuda GEN/cuda-host.c ALL:libgpuvchan -Ihost/cuda -Ilibgpuvchan/protocol/cuda
- * -Itests/fake build: -lpthread
+ * prepare: mkdir -p OUT/fake && cc -D_GNU_SOURCE -shared -fPIC -g -Ilibgpuvchan/protocol/cuda tests/fake/libcuda.c -o OUT/fake/libcuda.so.1
+ * build: ALL:host/cuda GEN/cuda-host.c ALL:libgpuvchan -Ihost/cuda -Ilibgpuvchan/protocol/cuda -Itests/fake
+ * build: -lpthread
  */
 #include "cuda_session.h"
 
