@@ -141,7 +141,7 @@ bench_host_bulk_copy(struct gpuvchan_request *request, void *data, size_t data_b
 {
     if (data_bytes < 16 || data_bytes > SLOT_BYTES)
         return -EINVAL;
-    memcpy(server.private, data, data_bytes);
+    gpuvchan_arena_read(server.private, data, data_bytes);
     return consumed(request, bench_stamped(server.private, data_bytes, number), number, index);
 }
 

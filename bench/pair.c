@@ -271,9 +271,9 @@ stop_pair(struct bench_pair *pair, uint64_t grace_ns)
 
 /* Both answers, or the error of whichever side told one first. */
 static int
-read_answers(struct bench_pair *pair, struct bench_sample *sample)
+read_answers(struct bench_pair *pair, uint32_t rest_ms, struct bench_sample *sample)
 {
-    uint64_t deadline = bench_now() + JOB_TIMEOUT_NS;
+    uint64_t deadline = bench_now() + JOB_TIMEOUT_NS + (uint64_t)rest_ms * 1000000u;
     struct answer answer[2] = {{0}};
     int err[2];
 
@@ -307,7 +307,7 @@ start_pair(struct bench_pair *pair, const struct bench_mechanism *mechanism, con
         err = fork_side(pair, mechanism, state, host, side);
     if (mechanism->close)
         mechanism->close(state);
-    return err < 0 ? err : read_answers(pair, &none);
+    return err < 0 ? err : read_answers(pair, 0, &none);
 }
 
 int
@@ -350,7 +350,7 @@ bench_pair_run(struct bench_pair *pair, const struct bench_job *job, struct benc
         if (send(pair->fd[side], job, sizeof(*job), MSG_NOSIGNAL) < 0)
             pair->error = -ECHILD;
     if (!pair->error) {
-        pair->error = read_answers(pair, &sample);
+        pair->error = read_answers(pair, job->rest_ms, &sample);
         if (pair->error)
             stop_pair(pair, 0);
     }

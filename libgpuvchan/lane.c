@@ -8,15 +8,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 #include "channel.h"
+#include "copy.h"
 #include "error.h"
 
 #define DISTANCE_FAR_NS 280u /* clock included: within one cache 150 to 230 ns, to another one 390 and more */
-#define COPY_SLICE 16384u
+#define STREAM_BYTES 4096u
 #define DISTANCE_KEEP_NS 5000000u /* hypervisors move virtual CPUs several times a second; asking costs 5 us */
 
 /* The lane that this thread used last; ids of channels are never used again, addresses are. */
@@ -299,51 +297,11 @@ gpuvchan_lane_distance(struct gpuvchan_lane *lane, uint32_t *nanoseconds)
     return 0;
 }
 
-#if defined(__SSE2__)
-/* Stores that leave this core's cache at once, so that a reader under another cache finds them in memory. */
-static void
-copy_streaming(unsigned char *to, const unsigned char *from, size_t bytes)
-{
-    size_t head = (16 - ((uintptr_t)to & 15)) & 15;
-
-    head = head < bytes ? head : bytes;
-    memcpy(to, from, head);
-    to += head, from += head, bytes -= head;
-    for (; bytes >= 64; to += 64, from += 64, bytes -= 64) {
-        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)from);
-        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from + 16));
-        __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(from + 32));
-        __m128i d = _mm_loadu_si128((const __m128i *)(const void *)(from + 48));
-
-        _mm_stream_si128((__m128i *)(void *)to, a);
-        _mm_stream_si128((__m128i *)(void *)(to + 16), b);
-        _mm_stream_si128((__m128i *)(void *)(to + 32), c);
-        _mm_stream_si128((__m128i *)(void *)(to + 48), d);
-    }
-    memcpy(to, from, bytes);
-    _mm_sfence(); /* streamed stores are weakly ordered: before the record that refers to them */
-}
-#else
-static void
-copy_streaming(unsigned char *to, const unsigned char *from, size_t bytes)
-{
-    memcpy(to, from, bytes);
-}
-#endif
-
 void
 gpuvchan_arena_write(struct gpuvchan_lane *lane, void *to, const void *from, size_t bytes)
 {
-    unsigned char *at = to;
-    const unsigned char *source = from;
-
-    if (bytes >= 4096 && lane->distance_ns > DISTANCE_FAR_NS) {
-        copy_streaming(at, source, bytes);
-        return;
-    }
-    /* In slices: for large sizes some C libraries stream by themselves, past the cache that both sides share. */
-    for (size_t n; bytes > 0; at += n, source += n, bytes -= n) {
-        n = bytes < COPY_SLICE ? bytes : COPY_SLICE;
-        memcpy(at, source, n);
-    }
+    if (bytes >= STREAM_BYTES && lane->distance_ns > DISTANCE_FAR_NS)
+        gpuvchan__copy_streaming(to, from, bytes);
+    else
+        gpuvchan__copy_plain(to, from, bytes);
 }

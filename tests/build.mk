@@ -29,3 +29,15 @@ $(BUILD)/tests/plugins/subject.so: tests/support/subject.c $(BUILD)/lib/$(SONAME
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OWN_CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS) -DSUBJECT_PLUGIN -shared -o $@ $< $(OWN_LDFLAGS)
+
+# The scanner's output alone: the test brings the functions of the library that generated code calls.
+DISPATCH_GEN := $(GEN)/dispatch-guest.h $(GEN)/dispatch-host.h $(GEN)/dispatch-host.c $(GEN)/dispatch-exports.c
+$(DISPATCH_GEN): $(GEN)/dispatch-%: tests/unit/dispatch.gpv $(SCANNER_SRCS)
+	@mkdir -p $(@D)
+	$(Q)$(SCANNER) $(patsubst %.h,%,$(patsubst %.c,%,$(subst host.h,host-header,$*))) $< -o $@
+$(BUILD)/obj/tests/unit/test_dispatch.o: CPPFLAGS += -Itests/unit
+$(BUILD)/obj/tests/unit/test_dispatch.o: $(DISPATCH_GEN)
+$(BUILD)/tests/unit/test_dispatch: $(BUILD)/obj/tests/unit/test_dispatch.o
+	$(call link,$@,$<,-lcmocka)
+
+tests-build: $(BUILD)/tests/unit/test_dispatch

@@ -87,25 +87,6 @@ gpuvchan_session_resolve(const struct gpuvchan_session *session, struct gpuvchan
     return arena + reference.offset;
 }
 
-void *
-gpuvchan_request_reply(struct gpuvchan_request *request, uint32_t bytes)
-{
-    (void)request;
-    if (bytes > reply_limit)
-        return NULL;
-    memset(reply, 0, bytes);
-    reply_bytes = bytes;
-    return reply;
-}
-
-void
-gpuvchan_request_trim(struct gpuvchan_request *request, uint32_t bytes)
-{
-    (void)request;
-    assert_true(bytes <= reply_bytes);
-    reply_bytes = bytes;
-}
-
 int
 gpuvchan_request_corrupt(struct gpuvchan_request *request, const char *format, ...)
 {
@@ -382,6 +363,7 @@ test_direct_out(struct gpuvchan_request *request, uint32_t n, test_stream *made,
 /* ---- Fake lane: a ring whose records are executed by the one who waits for them ----------------- */
 
 static _Alignas(64) unsigned char ring[RING];
+static _Alignas(64) unsigned char slot[GPUVCHAN_SLOT_BYTES]; /* where calls go that fit */
 static struct gpuvchan_lane_front front;
 static _Atomic uint32_t asleep, ordered;
 static _Atomic uint64_t ticket_clock;
@@ -404,13 +386,18 @@ static int
 execute(uint16_t opcode, const void *data, uint32_t bytes)
 {
     void *copy = malloc(bytes + !bytes);
-    struct gpuvchan_request request = {.payload = copy, .bytes = bytes, .opcode = opcode, .session = (void *)arena};
+    struct gpuvchan_request request = {.payload = copy,
+                                       .bytes = bytes,
+                                       .opcode = opcode,
+                                       .session = (void *)arena,
+                                       .reply = reply,
+                                       .reply_room = reply_limit};
     int result;
 
     assert_non_null(copy);
     memcpy(copy, data, bytes);
-    reply_bytes = 0;
     result = dispatch_dispatch.entries[opcode].execute(&request);
+    reply_bytes = request.reply_bytes;
     free(copy);
     return result;
 }
@@ -419,17 +406,20 @@ execute(uint16_t opcode, const void *data, uint32_t bytes)
 static struct payload
 take(void)
 {
+    bool in_slot = executed == front.tail;
+    const unsigned char *at = in_slot ? slot : ring + (executed & front.mask);
     struct gpuvchan_record record;
     struct payload payload;
 
-    memcpy(&record, ring + (executed & front.mask), sizeof(record));
+    memcpy(&record, at, sizeof(record));
     assert_int_equal(record.slot, client.slot);
     assert_int_not_equal(record.units, 0);
     payload.opcode = record.opcode;
     payload.bytes = record.units * GPUVCHAN_RECORD_UNIT - (uint32_t)sizeof(record);
     payload.data = malloc(payload.bytes + 1);
-    memcpy(payload.data, ring + (executed & front.mask) + sizeof(record), payload.bytes);
-    executed += record.units * GPUVCHAN_RECORD_UNIT;
+    memcpy(payload.data, at + sizeof(record), payload.bytes);
+    if (!in_slot)
+        executed += record.units * GPUVCHAN_RECORD_UNIT;
     assert_true(executed == front.tail);
     return payload;
 }

@@ -31,8 +31,10 @@ setup(void **state)
     gpuvchan_handles_insert(&handles, OTHER_EVENT, DISPATCH_HANDLE_EVENT, &other_event_object);
     memset(&got, 0, sizeof(got));
     memset(ring, 0, sizeof(ring));
+    memset(slot, 0, sizeof(slot));
     front = (struct gpuvchan_lane_front){
         .ring = ring,
+        .slot = slot,
         .mask = RING - 1,
         .limit = RING,
         .peer_asleep = &asleep,

@@ -221,6 +221,12 @@ gpuvchan_arena_locate(const struct gpuvchan_channel *channel, const void *pointe
  */
 GPUVCHAN_EXPORT void gpuvchan_arena_write(struct gpuvchan_lane *lane, void *to, const void *from, size_t bytes);
 
+/**
+ * Copies @p bytes out of the arena, on either side: faster and more steadily than memcpy() for memory that the
+ * peer's core has just written.
+ */
+GPUVCHAN_EXPORT void gpuvchan_arena_read(void *to, const void *from, size_t bytes);
+
 /* ---- Guest: completion numbers --------------------------------------------------------------- */
 
 /**
