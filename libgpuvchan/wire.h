@@ -85,7 +85,7 @@ struct wire_lane {
     uint32_t reserved1;
     _Atomic uint64_t error;     /* host: count << 32 | status of a failed post; first one until seen */
     _Atomic uint64_t error_seq; /* host: which record that was */
-    _Atomic uint64_t executed;  /* host: records executed, for the session's account */
+    uint64_t reserved2;
     uint8_t pad1[32];
     uint8_t pad2[128];
     struct wire_ring command;

@@ -52,7 +52,7 @@ rings(void **state)
     AT(wire_lane, host_state, 64, 4);
     AT(wire_lane, error, 72, 8);
     AT(wire_lane, error_seq, 80, 8);
-    AT(wire_lane, executed, 88, 8);
+    AT(wire_lane, reserved2, 88, 8);
     AT(wire_lane, command, 256, 256);
     AT(wire_lane, reply, 512, 256);
 }
