@@ -26,7 +26,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
 # ---- What is built from what -----------------------------------------------------------------------
 
 LIB_SRCS := $(wildcard libgpuvchan/*.c)
--include host/build.mk bench/build.mk host/cuda/build.mk host/cuda/sim/build.mk guest/cuda/build.mk
+-include host/build.mk bench/build.mk host/cuda/build.mk host/cuda/sim/build.mk guest/cuda/build.mk libgpuvchan/xen/build.mk
 HOST_SRCS ?= $(wildcard host/*.c)
 SCANNER := libgpuvchan/protocol/scanner/gpuvchan-scanner
 SCANNER_SRCS := $(wildcard libgpuvchan/protocol/scanner/*.py) $(SCANNER)
@@ -36,7 +36,7 @@ BINARIES := gpuvchan-host gpuvchan-run gpuvchan-bench hello-client sharpen-clien
 PLUGINS := cuda hello sharpen
 TARGETS := $(BUILD)/lib/$(SONAME) $(BINARIES:%=$(BUILD)/bin/%) $(BUILD)/bin/gpuvchan-scanner \
 	$(PLUGINS:%=$(BUILD)/lib/gpuvchan/plugins/%.so) $(BUILD)/lib/gpuvchan/sim/libcuda.so.1 \
-	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1
+	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1 $(XEN_MODULE)
 
 # ---- Flags -----------------------------------------------------------------------------------------
 
@@ -66,6 +66,7 @@ folder_flags = $(or $(flags_$(patsubst %/,%,$(dir $(1)))),$(flags_$(firstword $(
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
+.DEFAULT_GOAL := all
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .PHONY: all demo check check-more fuzz deps deps-check install uninstall clean help lib format
@@ -233,5 +234,6 @@ uninstall: ## remove what install has put there
 # ---- Tests -----------------------------------------------------------------------------------------
 
 -include tests/build.mk tests/fake/build.mk
+-include libgpuvchan/manual.mk
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

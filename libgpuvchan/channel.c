@@ -20,13 +20,13 @@
 #include <gpuvchan/plugin.h>
 
 #include "error.h"
+#include "transport.h"
 
-#define DEFAULT_ARENA (256ull << 20)
+#define SYSTEM_SOCKET "/run/gpuvchan/host.sock"
 #define DEFAULT_LANES 16u
-#define DEFAULT_COMMAND (1u << 20)
-#define DEFAULT_REPLY (64u << 10)
 #define DEFAULT_TIMEOUT_MS 10000u
 #define DEFAULT_SPIN_US 50
+#define ARENA_MIN (256ull << 10) /* a smaller one serves nobody */
 
 static pthread_mutex_t channels_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct gpuvchan_channel *channels; /* of this process */
@@ -138,7 +138,8 @@ power_of_two(const char *what, uint32_t bytes)
 }
 
 static int
-options_settle(const struct gpuvchan_channel_options *given, struct gpuvchan_channel_options *options)
+options_settle(const struct gpuvchan_channel_options *given, const struct gpuvchan__transport *transport,
+               struct gpuvchan_channel_options *options)
 {
     const char *arena = getenv("GPUVCHAN_ARENA");
     int error;
@@ -155,7 +156,7 @@ options_settle(const struct gpuvchan_channel_options *given, struct gpuvchan_cha
             return gpuvchan__error(error, "GPUVCHAN_ARENA: '%s' is not a size (64M, 1G, ...)", arena);
     }
     if (options->arena_bytes == 0)
-        options->arena_bytes = DEFAULT_ARENA;
+        options->arena_bytes = transport->arena_bytes;
     if (options->arena_bytes > WIRE_ARENA_MAX)
         return gpuvchan__error(-EINVAL, "an arena of %llu bytes is too large",
                                (unsigned long long)options->arena_bytes);
@@ -163,23 +164,12 @@ options_settle(const struct gpuvchan_channel_options *given, struct gpuvchan_cha
     options->lanes = options->lanes ? options->lanes : DEFAULT_LANES;
     if (options->lanes > WIRE_LANES_MAX)
         return gpuvchan__error(-EINVAL, "%u lanes: at most %u", options->lanes, WIRE_LANES_MAX);
-    options->command_bytes = options->command_bytes ? options->command_bytes : DEFAULT_COMMAND;
-    options->reply_bytes = options->reply_bytes ? options->reply_bytes : DEFAULT_REPLY;
+    options->command_bytes = options->command_bytes ? options->command_bytes : transport->command_bytes;
+    options->reply_bytes = options->reply_bytes ? options->reply_bytes : transport->reply_bytes;
     options->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
     options->spin_us = options->spin_us ? options->spin_us : DEFAULT_SPIN_US;
     error = power_of_two("command ring", options->command_bytes);
     return error ? error : power_of_two("reply ring", options->reply_bytes);
-}
-
-static const struct gpuvchan__transport *
-transport_of(const char *address, const char **place)
-{
-    if (strncmp(address, "local:", 6) == 0) {
-        *place = address + 6;
-        return &gpuvchan__transport_local;
-    }
-    *place = address;
-    return strchr(address, '/') ? &gpuvchan__transport_local : NULL;
 }
 
 static const char *
@@ -196,11 +186,11 @@ default_address(char *room, size_t bytes)
         if (stat(room, &info) == 0)
             return room;
     }
-    return "/run/gpuvchan/host.sock";
+    return stat(SYSTEM_SOCKET, &info) != 0 && gpuvchan__xen_here() ? "xen:" : SYSTEM_SOCKET;
 }
 
 static int
-hello_fill(struct wire_hello *hello, const struct gpuvchan_channel_options *options)
+hello_fill(struct wire_hello *hello, const struct gpuvchan_channel_options *options, uint32_t grain)
 {
     memset(hello, 0, sizeof(*hello));
     hello->magic = WIRE_MAGIC;
@@ -209,7 +199,7 @@ hello_fill(struct wire_hello *hello, const struct gpuvchan_channel_options *opti
     hello->lanes = options->lanes;
     hello->command_bytes = options->command_bytes;
     hello->reply_bytes = options->reply_bytes;
-    hello->arena_offset = (wire_lane_offset(hello, hello->lanes) + (2u << 20) - 1) & ~((2ull << 20) - 1);
+    hello->arena_offset = (wire_lane_offset(hello, hello->lanes) + grain - 1) & ~(uint64_t)(grain - 1);
     hello->arena_bytes = options->arena_bytes;
     hello->region_bytes = hello->arena_offset + hello->arena_bytes;
     hello->pid = (uint32_t)getpid();
@@ -218,6 +208,49 @@ hello_fill(struct wire_hello *hello, const struct gpuvchan_channel_options *opti
         getrandom(hello->secret, sizeof(hello->secret), 0) != (ssize_t)sizeof(hello->secret))
         return gpuvchan__error(-errno, "no random numbers: %s", strerror(errno));
     return 0;
+}
+
+/* The arena gets what is left of @p room; false when that is too little to be of use. */
+static bool
+arena_fit(struct wire_hello *hello, uint64_t room)
+{
+    uint64_t least = hello->arena_bytes < ARENA_MIN ? hello->arena_bytes : ARENA_MIN;
+    uint64_t left = room > hello->arena_offset ? (room - hello->arena_offset) & ~(uint64_t)(ARENA_GRAIN - 1) : 0;
+
+    if (left < least || hello->arena_bytes == least)
+        return false;
+    hello->arena_bytes = left < hello->arena_bytes ? left : hello->arena_bytes;
+    hello->region_bytes = hello->arena_offset + hello->arena_bytes;
+    return true;
+}
+
+/* The region, with a smaller arena than asked for where the transport's limits leave less. */
+static int
+region_allocate(struct gpuvchan_channel *channel)
+{
+    const struct gpuvchan__transport *transport = channel->link->transport;
+    struct wire_hello *hello = &channel->hello;
+    uint64_t asked = hello->arena_bytes, room;
+    char why[400] = "";
+    void *base;
+    int error;
+
+    room = transport->shareable(channel->link, hello->region_bytes, why, sizeof(why));
+    if (room < hello->region_bytes && !arena_fit(hello, room))
+        return gpuvchan__error(-ENOSPC, "%llu bytes are needed at least to share: %s",
+                               (unsigned long long)(hello->arena_offset + ARENA_MIN), why);
+    while ((error = transport->allocate(channel->link, hello->region_bytes, &base)) == -ENOSPC) {
+        snprintf(why, sizeof(why), "%s", gpuvchan_error_text());
+        if (!arena_fit(hello, hello->arena_offset + hello->arena_bytes / 2))
+            return gpuvchan__error(error, "%s", why);
+    }
+    if (error != 0)
+        return error;
+    if (hello->arena_bytes < asked)
+        gpuvchan_log(GPUVCHAN_LOG_WARNING, "the arena has %llu KiB instead of %llu: %s",
+                     (unsigned long long)hello->arena_bytes >> 10, (unsigned long long)asked >> 10, why);
+    channel->base = base;
+    return gpuvchan__arena_init(&channel->arena, hello->arena_bytes);
 }
 
 static int
@@ -246,17 +279,15 @@ channel_greet(struct gpuvchan_channel *channel, uint32_t timeout_ms)
 {
     struct wire_welcome welcome;
     struct wire_hello *hello = &channel->hello;
-    void *base;
-    int error = channel->link->transport->allocate(channel->link, hello->region_bytes, &base);
+    int error = region_allocate(channel);
 
     if (error != 0)
         return error;
-    channel->base = base;
-    channel->region = base;
+    channel->region = (struct wire_region *)(void *)channel->base;
     channel->region->magic = WIRE_MAGIC;
     channel->region->major = WIRE_MAJOR;
     channel->region->minor = WIRE_MINOR;
-    hello->base = (uintptr_t)base;
+    hello->base = (uintptr_t)channel->base;
     hello->features = channel->link->transport->features(channel->link);
     error = channel->link->transport->greet(channel->link, hello, &welcome, timeout_ms);
     if (error == 0)
@@ -291,15 +322,15 @@ gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_opti
     struct gpuvchan_channel *channel;
     const char *place, *sync = getenv("GPUVCHAN_SYNC");
     char room[256];
-    int error = options_settle(given, &options);
+    int error;
 
-    if (error != 0)
-        return error;
     if (!address)
         address = default_address(room, sizeof(room));
-    transport = transport_of(address, &place);
-    if (!transport)
-        return gpuvchan__error(-EINVAL, "'%s' is no address: write local:/path/of/socket", address);
+    error = gpuvchan__transport_find(address, &transport, &place);
+    if (error == 0)
+        error = options_settle(given, transport, &options);
+    if (error != 0)
+        return error;
     channel = aligned_alloc(64, (sizeof(*channel) + 63) & ~(size_t)63);
     if (!channel)
         return gpuvchan__error(-ENOMEM, "out of memory");
@@ -308,10 +339,8 @@ gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_opti
     atomic_store(&channel->clock, 1);
     channel->id = atomic_fetch_add(&ids, 1) + 1;
     channel->synchronous = sync && sync[0] && strcmp(sync, "0") != 0;
-    channel->spin_ns = options.spin_us < 0 || sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : (uint64_t)options.spin_us * 1000;
-    error = hello_fill(&channel->hello, &options);
-    if (error == 0)
-        error = gpuvchan__arena_init(&channel->arena, options.arena_bytes);
+    channel->spin_ns = gpuvchan__spin_ns(options.spin_us, transport);
+    error = hello_fill(&channel->hello, &options, transport->arena_grain);
     if (error == 0)
         error = transport->connect(place, options.timeout_ms, &channel->link);
     if (error == 0)
@@ -466,6 +495,12 @@ uint64_t
 gpuvchan_buffer_offset(const struct gpuvchan_buffer *buffer)
 {
     return buffer->offset;
+}
+
+uint64_t
+gpuvchan_arena_size(const struct gpuvchan_channel *channel)
+{
+    return channel->hello.arena_bytes;
 }
 
 bool

@@ -92,18 +92,6 @@ gpuvchan_log(enum gpuvchan_log_level level, const char *format, ...)
     log_func(level, text);
 }
 
-void
-gpuvchan__text_from_peer(char *to, size_t to_bytes, const char *from, size_t bytes)
-{
-    size_t n = 0;
-
-    while (n < bytes && n + 1 < to_bytes && from[n] != '\0') {
-        to[n] = from[n] >= ' ' && from[n] <= '~' ? from[n] : '?';
-        n++;
-    }
-    to[n] = '\0';
-}
-
 const char *
 gpuvchan_version(void)
 {

@@ -37,6 +37,7 @@ each() {
     file 755 "$BUILD/lib/gpuvchan/plugins/cuda.so" "$LIBDIR/gpuvchan/plugins/cuda.so"
     file 755 "$BUILD/lib/gpuvchan/guest/libcuda.so.1" "$LIBDIR/gpuvchan/guest/libcuda.so.1"
     file 755 "$BUILD/lib/gpuvchan/sim/libcuda.so.1" "$LIBDIR/gpuvchan/sim/libcuda.so.1"
+    file 755 "$BUILD/lib/gpuvchan/transport_xen.so" "$LIBDIR/gpuvchan/transport_xen.so"
 
     for source in libgpuvchan/protocol/scanner/*.py; do
         file 644 "$source" "$DATADIR/gpuvchan/scanner/${source##*/}"
@@ -53,6 +54,10 @@ each() {
     for source in $(find libgpuvchan host guest bench -name '*.scd' | sort); do
         name=$(basename "$source" .scd)
         page "$source" "$DATADIR/man/man${name##*.}/$name"
+    done
+    names=$(libgpuvchan/manual.py --list libgpuvchan/include/gpuvchan/*.h)
+    for name in $names; do
+        file 644 "$BUILD/man/man3/$name" "$DATADIR/man/man3/$name"
     done
     file 644 host/completion.bash "$DATADIR/bash-completion/completions/gpuvchan-host"
     link gpuvchan-host "$DATADIR/bash-completion/completions/gpuvchan-run"

@@ -93,6 +93,7 @@ static struct gpuvchan_lane *
 lane_take(struct gpuvchan_channel *channel, bool *reset)
 {
     struct gpuvchan_lane *lane = channel->idle;
+    uint32_t doorbell;
 
     *reset = lane != NULL;
     if (lane) {
@@ -109,6 +110,11 @@ lane_take(struct gpuvchan_channel *channel, bool *reset)
         gpuvchan__error(-ENOMEM, "out of memory");
         return NULL;
     }
+    if (channel->link->transport->lane_open(channel->link, lane->index, &doorbell) != 0) {
+        gpuvchan__lane_destroy(lane);
+        return NULL;
+    }
+    atomic_store_explicit(&lane->shared->doorbell, doorbell, memory_order_relaxed);
     channel->lanes[channel->lanes_open++] = lane;
     if (channel->lanes_open > 1)
         atomic_store_explicit(&channel->ordered, 1, memory_order_release);

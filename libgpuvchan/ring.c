@@ -18,21 +18,11 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <time.h>
 
 #include "error.h"
 
 /* Between two polite polls, about 0.6 us. */
 #define POLITE_PAUSES 23
-
-uint64_t
-gpuvchan__now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 uint32_t
 gpuvchan__ring_record_max(uint64_t bytes)

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "transport_local.h"
+#include "transport.h"
 
 #define DEFAULT_ARENA_MAX (64ull << 30)
 #define DEFAULT_TIMEOUT_MS 5000u
@@ -79,10 +79,14 @@ welcome_fill(struct wire_welcome *welcome, int status, const char *text)
 void
 gpuvchan_session_refuse(int fd, int error, const char *reason)
 {
+    const struct gpuvchan__transport *transport = gpuvchan__transport_of(fd);
     struct wire_welcome welcome;
 
     welcome_fill(&welcome, error < 0 ? error : -EACCES, reason);
-    gpuvchan__local_refuse(fd, &welcome);
+    if (transport)
+        transport->refuse(fd, &welcome);
+    else
+        close(fd);
 }
 
 static void
@@ -122,19 +126,19 @@ session_map(struct gpuvchan_session *session)
 int
 gpuvchan_session_accept(int fd, const struct gpuvchan_session_limits *given, struct gpuvchan_session **out)
 {
-    const struct gpuvchan__transport *transport = &gpuvchan__transport_local;
-    struct gpuvchan_session *session = calloc(1, sizeof(*session));
+    const struct gpuvchan__transport *transport = gpuvchan__transport_of(fd);
+    struct gpuvchan_session *session = transport ? calloc(1, sizeof(*session)) : NULL;
     struct wire_welcome welcome;
     int error;
 
     if (!session) {
         close(fd);
-        return gpuvchan__error(-ENOMEM, "out of memory");
+        return transport ? gpuvchan__error(-ENOMEM, "out of memory")
+                         : gpuvchan__error(-EINVAL, "descriptor %d is no connection of a guest", fd);
     }
     pthread_mutex_init(&session->lock, NULL);
     limits_settle(&session->limits, given);
-    session->spin_ns =
-        session->limits.spin_us < 0 || sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : (uint64_t)session->limits.spin_us * 1000;
+    session->spin_ns = gpuvchan__spin_ns(session->limits.spin_us, transport);
     error = transport->receive(fd, &session->hello, session->limits.timeout_ms, &session->link);
     if (error != 0)
         goto destroy;
@@ -164,6 +168,12 @@ gpuvchan_session_accept(int fd, const struct gpuvchan_session_limits *given, str
 destroy:
     gpuvchan_session_destroy(session);
     return error;
+}
+
+int
+gpuvchan_session_restrict(struct gpuvchan_session *session)
+{
+    return session->link->transport->restrict_self(session->link);
 }
 
 const char *
@@ -288,9 +298,13 @@ start_lanes(struct gpuvchan_session *session)
 {
     for (uint32_t i = 0; i < session->hello.lanes; i++) {
         struct session_lane *lane = session->lanes[i];
+        uint32_t doorbell;
 
         if (lane->running || atomic_load_explicit(&lane->shared->guest_state, memory_order_acquire) != WIRE_LANE_OPEN)
             continue;
+        doorbell = atomic_load_explicit(&lane->shared->doorbell, memory_order_relaxed);
+        if (session->link->transport->lane_join(session->link, i, doorbell) != 0)
+            return gpuvchan__session_fault(session, -EPROTO, gpuvchan_error_text());
         if (pthread_create(&lane->thread, NULL, gpuvchan__session_lane_serve, lane) != 0)
             return gpuvchan__session_fault(session, -EAGAIN, "the host cannot start another thread");
         lane->running = true;

@@ -11,8 +11,6 @@
  * O_NONBLOCK, draining an eventfd) can block the host's main thread: it only uses the socket, with
  * MSG_DONTWAIT. A lane's thread that it blocks is the guest's own.
  */
-#include "transport_local.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
@@ -22,7 +20,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,21 +28,8 @@
 
 #include "error.h"
 #include "ring.h"
-
-/* Regions lie in this window, so that guest and worker find the same place free. */
-#define WINDOW_START 0x600000000000ull
-#define WINDOW_BYTES 0x0f0000000000ull
-#define WINDOW_STEP 0x40000000ull
-#ifdef __has_feature
-#define TSAN_CLANG __has_feature(thread_sanitizer)
-#else
-#define TSAN_CLANG 0
-#endif
-#if defined(__SANITIZE_THREAD__) || TSAN_CLANG
-#define WINDOW_USABLE false /* ThreadSanitizer has its own memory there */
-#else
-#define WINDOW_USABLE true
-#endif
+#include "transport.h"
+#include "window.h"
 
 struct local_link {
     struct gpuvchan__link link;
@@ -285,17 +269,17 @@ local_connect(const char *path, uint32_t timeout_ms, struct gpuvchan__link **out
     return error;
 }
 
+/* Over the reserved place; gives it back when that fails. */
 static void *
-map_at(uint64_t base, uint64_t bytes, int memfd)
+map_over(void *at, uint64_t bytes, int memfd)
 {
-    void *at;
+    if (!at || mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memfd, 0) != at) {
+        int error = at ? errno : ENOMEM;
 
-    if (!WINDOW_USABLE)
-        return MAP_FAILED;
-    at = mmap((void *)(uintptr_t)base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, memfd, 0);
-    if (at != MAP_FAILED && (uintptr_t)at != base) { /* a kernel before 4.17 takes it as a hint */
-        munmap(at, bytes);
-        at = MAP_FAILED;
+        if (at)
+            munmap(at, bytes);
+        errno = error;
+        return NULL;
     }
     return at;
 }
@@ -304,23 +288,15 @@ static int
 local_allocate(struct gpuvchan__link *link, uint64_t bytes, void **base)
 {
     struct local_link *l = local(link);
-    void *at = MAP_FAILED;
+    void *at;
 
     l->memfd = memfd_create("gpuvchan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (l->memfd < 0 || ftruncate(l->memfd, (off_t)bytes) != 0 ||
         fcntl(l->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         return gpuvchan__error(-errno, "cannot create %llu bytes of shared memory: %s", (unsigned long long)bytes,
                                strerror(errno));
-    for (int tries = 0; tries < 16 && at == MAP_FAILED; tries++) {
-        uint64_t random;
-
-        if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
-            break;
-        at = map_at(WINDOW_START + random % (WINDOW_BYTES / WINDOW_STEP) * WINDOW_STEP, bytes, l->memfd);
-    }
-    if (at == MAP_FAILED)
-        at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, l->memfd, 0);
-    if (at == MAP_FAILED)
+    at = map_over(gpuvchan__window_reserve(0, bytes), bytes, l->memfd);
+    if (!at)
         return gpuvchan__error(-ENOMEM, "cannot map %llu bytes of shared memory: %s", (unsigned long long)bytes,
                                strerror(errno));
     l->base = at;
@@ -329,9 +305,17 @@ local_allocate(struct gpuvchan__link *link, uint64_t bytes, void **base)
     return 0;
 }
 
+static uint64_t
+local_shareable(struct gpuvchan__link *link, uint64_t wanted, char *why, size_t bytes)
+{
+    (void)link;
+    (void)why;
+    (void)bytes;
+    return wanted;
+}
+
 static int
-local_greet(struct gpuvchan__link *link, const struct wire_hello *hello, struct wire_welcome *welcome,
-            uint32_t timeout_ms)
+local_greet(struct gpuvchan__link *link, struct wire_hello *hello, struct wire_welcome *welcome, uint32_t timeout_ms)
 {
     struct local_link *l = local(link);
     int fds[FDS_MAX];
@@ -358,43 +342,28 @@ local_greet(struct gpuvchan__link *link, const struct wire_hello *hello, struct 
     return 0;
 }
 
-/* ---- Host ------------------------------------------------------------------------------------ */
-
-int
-gpuvchan__local_listen(const char *path)
+/* The host has made the doorbells of all lanes. */
+static int
+local_lane_open(struct gpuvchan__link *link, uint32_t lane, uint32_t *doorbell)
 {
-    struct sockaddr_un address;
-    struct stat info;
-    int error = address_of(path, &address);
-    int fd, probe;
-
-    if (error != 0)
-        return error;
-    probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe < 0)
-        return gpuvchan__error(-errno, "cannot create a socket: %s", strerror(errno));
-    if (connect(probe, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN) {
-        close(probe);
-        return gpuvchan__error(-EADDRINUSE, "another gpuvchan-host listens at %s: stop it, or choose another --address",
-                               path);
-    }
-    /* A socket whose host has died. Files that are no sockets refuse in the same words, and stay. */
-    if (errno == ECONNREFUSED && lstat(path, &info) == 0 && S_ISSOCK(info.st_mode))
-        unlink(path);
-    close(probe);
-    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return gpuvchan__error(-errno, "cannot create a socket: %s", strerror(errno));
-    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 64) != 0) {
-        error = errno;
-        close(fd);
-        return gpuvchan__error(-error, "cannot listen at %s: %s", path, strerror(error));
-    }
-    return fd;
+    (void)link;
+    (void)lane;
+    *doorbell = 0;
+    return 0;
 }
 
-void
-gpuvchan__local_refuse(int fd, const struct wire_welcome *welcome)
+/* ---- Host ------------------------------------------------------------------------------------ */
+
+static bool
+local_is_mine(int fd)
+{
+    struct stat info;
+
+    return fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode);
+}
+
+static void
+local_refuse(int fd, const struct wire_welcome *welcome)
 {
     struct pollfd waiting = {.fd = fd, .events = POLLIN};
     char nothing;
@@ -457,18 +426,13 @@ static int
 local_map(struct gpuvchan__link *link, const struct wire_hello *hello, void **base)
 {
     struct local_link *l = local(link);
-    void *at = MAP_FAILED;
+    void *at;
     int error = check_memfd(l->memfd, hello->region_bytes);
 
     if (error != 0)
         return error;
-    /* The guest chooses the place, within the window only, and never over something of ours. */
-    if (hello->base % WIRE_PAGE == 0 && hello->base >= WINDOW_START && hello->region_bytes <= WINDOW_STEP * 1024 &&
-        hello->base < WINDOW_START + WINDOW_BYTES)
-        at = map_at(hello->base, hello->region_bytes, l->memfd);
-    if (at == MAP_FAILED)
-        at = mmap(NULL, hello->region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, l->memfd, 0);
-    if (at == MAP_FAILED)
+    at = map_over(gpuvchan__window_reserve(hello->base, hello->region_bytes), hello->region_bytes, l->memfd);
+    if (!at)
         return gpuvchan__error(-errno, "cannot map the guest's region of %llu bytes: %s",
                                (unsigned long long)hello->region_bytes, strerror(errno));
     l->base = at;
@@ -507,6 +471,199 @@ local_welcome(struct gpuvchan__link *link, const struct wire_hello *hello, const
         return gpuvchan__error(error, "cannot welcome the guest: %s", strerror(-error));
     return 0;
 }
+
+static int
+local_restrict_self(struct gpuvchan__link *link)
+{
+    (void)link;
+    return 0;
+}
+
+static int
+local_lane_join(struct gpuvchan__link *link, uint32_t lane, uint32_t doorbell)
+{
+    (void)link;
+    (void)lane;
+    (void)doorbell;
+    return 0;
+}
+
+/* ---- Door ------------------------------------------------------------------------------------ */
+
+struct local_door {
+    struct gpuvchan__door door;
+    int fd;
+    char *path; /* to unlink; NULL: adopted */
+    dev_t device;
+    ino_t inode;
+};
+
+static const struct gpuvchan__door_ops door_ops;
+
+static struct local_door *
+door_of(const struct gpuvchan__door *door)
+{
+    return (struct local_door *)(uintptr_t)door;
+}
+
+static int
+door_make(int fd, const char *path, struct gpuvchan__door **out)
+{
+    struct local_door *door = calloc(1, sizeof(*door));
+    struct stat info;
+
+    if (!door || (path && !(door->path = strdup(path)))) {
+        free(door);
+        return gpuvchan__error(-ENOMEM, "out of memory");
+    }
+    door->door.ops = &door_ops;
+    door->fd = fd;
+    if (path && stat(path, &info) == 0) {
+        door->device = info.st_dev;
+        door->inode = info.st_ino;
+    }
+    *out = &door->door;
+    return 0;
+}
+
+/* A bound socket at @p path; replaces one that nobody listens on. */
+static int
+listen_at(const char *path)
+{
+    struct sockaddr_un address;
+    struct stat info;
+    int error = address_of(path, &address);
+    int fd, probe;
+
+    if (error != 0)
+        return error;
+    probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0)
+        return gpuvchan__error(-errno, "cannot create a socket: %s", strerror(errno));
+    if (connect(probe, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN) {
+        close(probe);
+        return gpuvchan__error(-EADDRINUSE, "another gpuvchan-host listens at %s: stop it, or choose another --address",
+                               path);
+    }
+    /* A socket whose host has died. Files that are no sockets refuse in the same words, and stay. */
+    if (errno == ECONNREFUSED && lstat(path, &info) == 0 && S_ISSOCK(info.st_mode))
+        unlink(path);
+    close(probe);
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return gpuvchan__error(-errno, "cannot create a socket: %s", strerror(errno));
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 64) != 0) {
+        error = errno;
+        close(fd);
+        return gpuvchan__error(-error, "cannot listen at %s: %s", path, strerror(error));
+    }
+    return fd;
+}
+
+static int
+local_listen(const char *path, struct gpuvchan__door **out)
+{
+    int error, fd;
+
+    if (!strchr(path, '/'))
+        return gpuvchan__error(-EINVAL, "'%s' is no address: write local:/path/of/socket", path);
+    fd = listen_at(path);
+    if (fd < 0)
+        return fd;
+    error = door_make(fd, path, out);
+    if (error != 0) {
+        unlink(path);
+        close(fd);
+    }
+    return error;
+}
+
+int
+gpuvchan__local_adopt(int fd, struct gpuvchan__door **out)
+{
+    int type = 0, listening = 0;
+    socklen_t size = sizeof(type);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || type != SOCK_SEQPACKET || !listening)
+        return gpuvchan__error(
+            -EINVAL, "descriptor %d is not a listening seqpacket socket (ListenSequentialPacket= in systemd)", fd);
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+        return gpuvchan__error(-errno, "descriptor %d cannot be made non-blocking: %s", fd, strerror(errno));
+    return door_make(fd, NULL, out);
+}
+
+static int
+door_fd(const struct gpuvchan__door *door)
+{
+    return door_of(door)->fd;
+}
+
+static int
+door_accept(struct gpuvchan__door *door, int *fd, struct gpuvchan_peer *peer)
+{
+    struct ucred credentials = {.pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1};
+    socklen_t size = sizeof(credentials);
+    int accepted = accept4(door_of(door)->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (accepted < 0)
+        return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED
+                   ? -EAGAIN
+                   : gpuvchan__error(-errno, "cannot accept a guest: %s", strerror(errno));
+    if (getsockopt(accepted, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+        int error = -errno;
+
+        close(accepted);
+        return gpuvchan__error(error, "cannot tell who connects: %s", strerror(-error));
+    }
+    *fd = accepted;
+    *peer = (struct gpuvchan_peer){
+        .domain = -1,
+        .uid = credentials.uid,
+        .gid = credentials.gid,
+        .pid = credentials.pid,
+    };
+    return 0;
+}
+
+/* The worker sees its guest's socket close. */
+static bool
+door_alive(struct gpuvchan__door *door, const struct gpuvchan_peer *peer)
+{
+    (void)door;
+    (void)peer;
+    return true;
+}
+
+static void
+door_nothing(struct gpuvchan__door *door, const struct gpuvchan_peer *peer)
+{
+    (void)door;
+    (void)peer;
+}
+
+static void
+door_close(struct gpuvchan__door *door)
+{
+    struct local_door *local = door_of(door);
+    struct stat info;
+
+    /* Only if it is still ours: another host may have taken the place over. */
+    if (local->path && stat(local->path, &info) == 0 && info.st_dev == local->device && info.st_ino == local->inode)
+        unlink(local->path);
+    close(local->fd);
+    free(local->path);
+    free(local);
+}
+
+static const struct gpuvchan__door_ops door_ops = {
+    .fd = door_fd,
+    .accept = door_accept,
+    .alive = door_alive,
+    .claim = door_nothing,
+    .release = door_nothing,
+    .close = door_close,
+};
 
 /* ---- Both ------------------------------------------------------------------------------------ */
 
@@ -607,12 +764,23 @@ local_fence_peer(struct gpuvchan__link *link)
 
 const struct gpuvchan__transport gpuvchan__transport_local = {
     .name = "local",
+    .arena_bytes = 256ull << 20,
+    .command_bytes = 1u << 20,
+    .reply_bytes = 64u << 10,
+    .arena_grain = 2u << 20, /* a huge page, should the kernel back a memfd with such */
     .connect = local_connect,
+    .shareable = local_shareable,
     .allocate = local_allocate,
     .greet = local_greet,
+    .lane_open = local_lane_open,
+    .listen = local_listen,
+    .is_mine = local_is_mine,
+    .refuse = local_refuse,
     .receive = local_receive,
     .map = local_map,
     .welcome = local_welcome,
+    .restrict_self = local_restrict_self,
+    .lane_join = local_lane_join,
     .features = local_features,
     .ring = local_ring,
     .wait = local_wait,

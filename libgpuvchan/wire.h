@@ -78,7 +78,7 @@ enum wire_lane_state {
 
 struct wire_lane {
     _Atomic uint32_t guest_state; /* guest */
-    uint32_t reserved0;
+    _Atomic uint32_t doorbell;    /* guest, before guest_state: what the transport has to tell; Xen: its event channel */
     _Atomic uint64_t error_seen; /* guest: the count of the last deferred error that it took */
     uint8_t pad0[48];
     _Atomic uint32_t host_state; /* host */
@@ -128,13 +128,15 @@ struct wire_hello {
     uint32_t command_bytes, reply_bytes;
     uint32_t pid;
     char program[64];
-    uint8_t reserved[256 - 168];
+    uint32_t directory; /* Xen: grant of the page that names the region's directory pages */
+    uint8_t reserved[256 - 172];
 };
 static_assert(sizeof(struct wire_hello) == 256, "fixed size");
 static_assert(offsetof(struct wire_hello, session) == 24, "layout");
 static_assert(offsetof(struct wire_hello, region_bytes) == 56, "layout");
 static_assert(offsetof(struct wire_hello, lanes) == 88, "layout");
 static_assert(offsetof(struct wire_hello, program) == 104, "layout");
+static_assert(offsetof(struct wire_hello, directory) == 168, "layout");
 
 #define WIRE_WELCOME_SAME_ADDRESS 1u
 

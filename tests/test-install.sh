@@ -42,7 +42,8 @@ for file in usr/bin/gpuvchan-host usr/bin/gpuvchan-run usr/bin/gpuvchan-bench us
     "$libdir/gpuvchan/plugins/cuda.so" "$libdir/gpuvchan/guest/libcuda.so.1" "$libdir/gpuvchan/sim/libcuda.so.1" \
     "$libdir/pkgconfig/gpuvchan.pc" usr/include/gpuvchan/gpuvchan.h usr/include/gpuvchan/plugin.h \
     usr/include/gpuvchan/protocol.h usr/share/gpuvchan/protocol/cuda.gpv usr/share/man/man7/gpuvchan.7 \
-    usr/share/man/man8/gpuvchan-host.8 usr/share/man/man1/gpuvchan-run.1 \
+    usr/share/man/man8/gpuvchan-host.8 usr/share/man/man5/gpuvchan-host.conf.5 usr/share/man/man1/gpuvchan-run.1 \
+    usr/share/man/man3/gpuvchan_channel.3 usr/share/man/man3/gpuvchan_channel_connect.3 \
     usr/share/doc/gpuvchan/examples/gpuvchan-host.conf usr/lib/systemd/system/gpuvchan-host.service; do
     ok "installed: $file" test -s "$root/$file"
 done
@@ -54,7 +55,7 @@ is "installed: no path of the build" "$(grep -rl -F "$top" "$root")" ""
 like "unit: the path of the program" "$(cat "$root/usr/lib/systemd/system/gpuvchan-host.service")" \
     '^ExecStart=/usr/bin/gpuvchan-host '
 ok "manual pages are manual pages" \
-    sh -c 'for page in "$1"/usr/share/man/man*/*; do grep -q "^\.TH " "$page" || exit 1; done' sh "$root"
+    sh -c 'for page in "$1"/usr/share/man/man*/*; do grep -q "^\.TH \|^\.so " "$page" || exit 1; done' sh "$root"
 make_it install DESTDIR="$root"
 is "install again: status" "$status" 0
 is "install again: the same" "$(listing)" "$first"

@@ -107,10 +107,11 @@ GPUVCHAN_EXPORT void gpuvchan_log(enum gpuvchan_log_level level, const char *for
 /** Sizes and limits of a channel; zero means the default. Set size to sizeof(struct gpuvchan_channel_options). */
 struct gpuvchan_channel_options {
     size_t size;
-    uint64_t arena_bytes;   /**< shared memory for bulk data; default 256 MiB, or GPUVCHAN_ARENA (accepts K, M, G) */
+    uint64_t arena_bytes;   /**< shared memory for bulk data; default 256 MiB, on Xen 64 MiB, or GPUVCHAN_ARENA
+                               (accepts K, M, G); Xen may have room for less: see gpuvchan_arena_size() */
     uint32_t lanes;         /**< guest threads that may be active at once; default 16, at most 64 */
-    uint32_t command_bytes; /**< command ring of a lane, a power of two; default 1 MiB */
-    uint32_t reply_bytes;   /**< reply ring of a lane, a power of two; default 64 KiB */
+    uint32_t command_bytes; /**< command ring of a lane, a power of two; default 1 MiB, on Xen 64 KiB */
+    uint32_t reply_bytes;   /**< reply ring of a lane, a power of two; default 64 KiB, on Xen 16 KiB */
     uint32_t timeout_ms;    /**< longest wait for the handshake; default 10000 */
     int32_t spin_us;        /**< how long a wait spins before it sleeps; default 50, -1: never spin */
 };
@@ -118,8 +119,11 @@ struct gpuvchan_channel_options {
 /**
  * Connects to a host and shares a region with the worker that it starts for this process.
  *
- * @p address is "local:/path/of/socket" or a path; NULL takes the environment's GPUVCHAN_ADDRESS, else
- * the first socket that exists of $XDG_RUNTIME_DIR/gpuvchan/host.sock and /run/gpuvchan/host.sock.
+ * @p address is "local:/path/of/socket" or a path, or "xen:", "xen:DOMAIN" or "xen:DOMAIN/SERVICE" for a
+ * host in another domain of this Xen system (DOMAIN: its number; else what its administrator wrote to
+ * data/gpuvchan/host of this domain in xenstore, else 0). NULL takes the environment's GPUVCHAN_ADDRESS,
+ * else the first socket that exists of $XDG_RUNTIME_DIR/gpuvchan/host.sock and /run/gpuvchan/host.sock,
+ * else "xen:" in a domain of Xen.
  * The caller owns *@p out and gives it to gpuvchan_channel_close(). Blocks for the handshake, at most
  * options->timeout_ms; fails at once when no host listens.
  *
@@ -208,6 +212,9 @@ GPUVCHAN_EXPORT size_t gpuvchan_buffer_size(const struct gpuvchan_buffer *buffer
 /** Offset in the arena, as records carry it. */
 GPUVCHAN_EXPORT uint64_t gpuvchan_buffer_offset(const struct gpuvchan_buffer *buffer);
 
+/** Bytes of the arena, which is smaller than was asked for where Xen's limits leave less (a warning is logged). */
+GPUVCHAN_EXPORT uint64_t gpuvchan_arena_size(const struct gpuvchan_channel *channel);
+
 /** True if the worker maps the arena at the guest's addresses, so that pointers into it mean the same on both sides. */
 GPUVCHAN_EXPORT bool gpuvchan_arena_same_address(const struct gpuvchan_channel *channel);
 
@@ -252,31 +259,50 @@ struct gpuvchan_session;
 struct gpuvchan_plugin;
 
 /**
- * Binds the rendezvous point @p address ("local:/path" or a path; the folder must exist). A stale socket
- * of a host that died is replaced; a living host's is not. @return 0, -EADDRINUSE, -EACCES, -ENOENT, ...
+ * Begins to wait for guests at @p address: "local:/path" or a path (the folder must exist; a stale socket
+ * of a host that died is replaced, a living host's is not), or "xen:" or "xen:/SERVICE": guests in other
+ * domains of this Xen system that look for a host of that name here ("default" unless given).
+ * @return 0, -EADDRINUSE, -EACCES, -ENOENT, ...
  */
 GPUVCHAN_EXPORT int gpuvchan_listener_create(const char *address, struct gpuvchan_listener **out);
 /** Takes over a listening socket that somebody else has bound (systemd's LISTEN_FDS). Owns @p fd on success. */
 GPUVCHAN_EXPORT int gpuvchan_listener_adopt(int fd, struct gpuvchan_listener **out);
-/** Readable when a guest waits to be accepted. */
+/** Readable when a guest waits to be accepted, or when it is time to ask gpuvchan_listener_alive() again. */
 GPUVCHAN_EXPORT int gpuvchan_listener_fd(const struct gpuvchan_listener *listener);
 /** Stops listening; removes the socket if gpuvchan_listener_create() made it. NULL is allowed. */
 GPUVCHAN_EXPORT void gpuvchan_listener_destroy(struct gpuvchan_listener *listener);
 
-/** Who connects, as the transport vouches for it. */
+/** Who connects, as the kernel or Xen vouches for it. Nothing here was said by the guest. Plain data, may be copied. */
 struct gpuvchan_peer {
     int32_t domain;    /**< Xen domain, -1 on the local transport */
-    uint32_t uid, gid; /**< local: of the guest process */
-    int32_t pid;
+    uint32_t uid, gid; /**< local: of the guest process; (uint32_t)-1 on Xen */
+    int32_t pid;       /**< local: of the guest process; 0 on Xen */
+    char name[64];     /**< Xen: the domain's name in the toolstack; "" where a driver domain may not read it */
+    char uuid[40];     /**< Xen: the domain's UUID, as the name */
+    char node[128];    /**< Xen: where in xenstore it waits; names the connection to the functions below */
 };
 
 /**
  * Accepts one waiting guest: *@p fd is its connection, which the caller owns and may hand to a worker
- * process. Nothing has been read from it. Does not block: -EAGAIN when nobody waits.
+ * process. Nothing that the guest sent has been read. Does not block: -EAGAIN when nobody waits.
  */
 GPUVCHAN_EXPORT int gpuvchan_listener_accept(struct gpuvchan_listener *listener, int *fd, struct gpuvchan_peer *peer);
 
-/** Sends a refusal with its reason over an accepted connection and closes @p fd. Blocks at most 100 ms. */
+/**
+ * False when the domain of an accepted guest is no more, or has crashed: end its worker, since Xen tells
+ * nobody else and keeps the domain's memory until the worker unmaps it. Always true on the local
+ * transport, where the worker sees its guest die. Does not block. Ask whenever the listener's descriptor
+ * was readable.
+ */
+GPUVCHAN_EXPORT bool gpuvchan_listener_alive(struct gpuvchan_listener *listener, const struct gpuvchan_peer *peer);
+
+/** A worker from before this process serves @p peer: it is not to be accepted again. Before the first accept. */
+GPUVCHAN_EXPORT void gpuvchan_listener_claim(struct gpuvchan_listener *listener, const struct gpuvchan_peer *peer);
+
+/** The worker of an accepted guest has ended, or it was refused: clears away what it may have left in xenstore. */
+GPUVCHAN_EXPORT void gpuvchan_listener_release(struct gpuvchan_listener *listener, const struct gpuvchan_peer *peer);
+
+/** Tells an accepted guest why it cannot be served, and closes @p fd. Blocks at most 100 ms. */
 GPUVCHAN_EXPORT void gpuvchan_session_refuse(int fd, int error, const char *reason);
 
 /** What a host allows one guest process. Set size to sizeof(struct gpuvchan_session_limits); zero means the default. */
@@ -296,6 +322,13 @@ struct gpuvchan_session_limits {
  */
 GPUVCHAN_EXPORT int
 gpuvchan_session_accept(int fd, const struct gpuvchan_session_limits *limits, struct gpuvchan_session **out);
+
+/**
+ * Gives up, for the whole process and for good, what serving this session needs no more: on Xen, all
+ * access to other domains (xentoolcore_restrict_all). Call it before the process drops its privileges
+ * and before gpuvchan_session_run(). @return 0, or -errno where Xen does not allow it.
+ */
+GPUVCHAN_EXPORT int gpuvchan_session_restrict(struct gpuvchan_session *session);
 
 /** Offers a plugin to this session; before gpuvchan_session_run(). It is opened when the guest asks for its protocol.
  */

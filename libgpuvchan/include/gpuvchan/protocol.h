@@ -100,9 +100,14 @@ struct gpuvchan_lane_front {
     uint8_t in_slot; /* the record being filled is in the slot */
 };
 
-/* Slow paths, in the library. */
+/**
+ * Slow path of gpuvchan_reserve(): waits until the ring has room for a record of @p bytes, header included.
+ * Returns where its payload goes, or NULL as there.
+ */
 GPUVCHAN_EXPORT unsigned char *gpuvchan_lane_make_room(struct gpuvchan_lane *lane, uint32_t bytes);
+/** Slow path of publishing: wakes the worker's thread of this lane if it sleeps. Does not wait for it. */
 GPUVCHAN_EXPORT void gpuvchan_lane_ring_doorbell(struct gpuvchan_lane *lane);
+/** Second half of gpuvchan_call(): waits for the reply to the call that was published last. @return as gpuvchan_call(). */
 GPUVCHAN_EXPORT int gpuvchan_lane_wait_reply(struct gpuvchan_lane *lane, const void **reply, uint32_t *bytes);
 
 /** Bytes of ring that a record with @p payload bytes takes. */
@@ -249,9 +254,12 @@ GPUVCHAN_EXPORT int gpuvchan_stub_corrupt(struct gpuvchan_channel *channel, cons
  */
 struct gpuvchan_handles;
 
+/** The first index that gpuvchan_handles_assign() gives. */
 #define GPUVCHAN_HANDLES_RESERVED 16u
 
+/** An empty table, owned by the caller. @return 0, -ENOMEM. */
 GPUVCHAN_EXPORT int gpuvchan_handles_create(struct gpuvchan_handles **out);
+/** Frees the table, and none of the objects. No other thread may use it any more. NULL is allowed. */
 GPUVCHAN_EXPORT void gpuvchan_handles_destroy(struct gpuvchan_handles *handles);
 /** Guest: gives @p object (not NULL), of @p kind (nonzero), a handle. @return 0, -ENOMEM, -ENOSPC, -EINVAL. */
 GPUVCHAN_EXPORT int

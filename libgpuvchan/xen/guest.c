@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest's end: finding the host, granting the region, and the greeting. */
+#include "xen_transport.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "limits.h"
+#include "ring.h"
+#include "window.h"
+
+#define IN_PAGE_SMALL 1024 /* with rings of these sizes libxenvchan needs one page in all */
+#define IN_PAGE_LARGE 2048
+#define GREET_POLL_MS 20 /* a refusal comes through xenstore, which is asked so often */
+
+/* ---- Finding the host ------------------------------------------------------------------------ */
+
+/* A node of this channel alone, which the host's domain may read and clear away. */
+static int
+node_create(struct xs_handle *store, struct xen_link *l, uint32_t own, const char *service)
+{
+    char parent[XEN_NODE];
+    uint64_t random;
+
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        return gpuvchan__error(-errno, "no random numbers: %s", strerror(errno));
+    snprintf(parent, sizeof(parent), "/local/domain/%u/data/gpuvchan/%u", own, l->domain);
+    if (!xen_store_share(store, parent, own, l->domain, false))
+        goto refused;
+    snprintf(parent, sizeof(parent), "/local/domain/%u/data/gpuvchan/%u/%.31s", own, l->domain, service);
+    if (!xen_store_share(store, parent, own, l->domain, false))
+        goto refused;
+    snprintf(l->node, sizeof(l->node), "/local/domain/%u/data/gpuvchan/%u/%.31s/%016llx", own, l->domain, service,
+             (unsigned long long)random);
+    if (xen_store_share(store, l->node, own, l->domain, true))
+        return 0;
+refused:
+    return gpuvchan__error(-errno, "cannot write to this domain's data/gpuvchan in xenstore: %s%s", strerror(errno),
+                           errno == ENOSPC || errno == E2BIG ? " (xenstored's quota of nodes is used up)" : "");
+}
+
+/*
+ * libxenvchan 4.17 may crash instead of failing when the kernel grants it no page: so one is asked for
+ * first. Between the two another process may take the last one; only a raised limit helps then.
+ */
+static int
+probe_grant(uint32_t domain)
+{
+    xengntshr_handle *shares = xengntshr_open(NULL, 0);
+    char why[XEN_LIMITS_WHY];
+    uint32_t reference;
+    void *page;
+    int error;
+
+    if (!shares)
+        return gpuvchan__error(-errno,
+                               "cannot open /dev/xen/gntalloc: %s (modprobe xen-gntalloc; for users that are not root "
+                               "see the group gpuvchan in gpuvchan(7))",
+                               strerror(errno));
+    page = xengntshr_share_pages(shares, domain, 1, &reference, 1);
+    error = errno;
+    if (page)
+        xengntshr_unshare(shares, page, 1);
+    xengntshr_close(shares);
+    if (page)
+        return 0;
+    gpuvchan__xen_grantable("", UINT64_MAX >> 16, why, sizeof(why));
+    return gpuvchan__error(-error,
+                           "the kernel grants not even one page: %s. Other programs of this domain have taken all: %s",
+                           strerror(error), why);
+}
+
+static int
+server_create(struct xen_link *l)
+{
+    int error = probe_grant(l->domain);
+    int fd;
+
+    if (error != 0)
+        return error;
+    errno = 0;
+    l->vchan = libxenvchan_server_init(NULL, (int)l->domain, l->node, IN_PAGE_SMALL, IN_PAGE_LARGE);
+    if (!l->vchan)
+        return gpuvchan__error(errno ? -errno : -EIO,
+                               "cannot create a vchan to domain %u: %s (one grant, one event channel; event_channels= "
+                               "in this domain's xl.cfg limits those, 1023 by default)",
+                               l->domain, strerror(errno ? errno : EIO));
+    l->vchan->blocking = 0;
+    l->vchan->server_persist = 0;
+    /* The mapping keeps the page; the handle would keep it, too, in a child of a fork. */
+    xengntshr_close(l->vchan->gntshr);
+    l->vchan->gntshr = NULL;
+    madvise(l->vchan->ring, XEN_PAGE, MADV_DONTFORK);
+    fd = libxenvchan_fd_for_select(l->vchan);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    return 0;
+}
+
+/* The link, with its node in xenstore, from which the host learns of it. */
+static int
+knock(struct xs_handle *store, uint32_t own, uint32_t host, const char *service, struct xen_link **out)
+{
+    struct xen_link *l;
+    char node[XEN_NODE], text[8];
+    int error;
+
+    if (host == own)
+        return gpuvchan__error(-EINVAL,
+                               "domain %u is this one: within a domain use the local transport, a socket's path", own);
+    xen_host_node(node, host, service);
+    if (!xen_store_read(store, node, text, sizeof(text)))
+        return gpuvchan__error(errno == ENOENT ? -ENOENT : -errno,
+                               "no gpuvchan-host serves '%s' in domain %u (there is no %s in xenstore): start it there "
+                               "with --address=xen:, or name another domain with GPUVCHAN_ADDRESS=xen:DOMAIN",
+                               service, host, node);
+    error = xen_link_create(host, true, &l);
+    if (error != 0)
+        return error;
+    memcpy(l->host_node, node, sizeof(node));
+    error = node_create(store, l, own, service);
+    if (error == 0)
+        error = server_create(l);
+    if (error != 0) {
+        if (l->node[0])
+            xs_rm(store, XBT_NULL, l->node);
+        xen_close(&l->link);
+        return error;
+    }
+    *out = l;
+    return 0;
+}
+
+int
+xen_connect(const char *place, uint32_t timeout_ms, struct gpuvchan__link **out)
+{
+    char service[XEN_SERVICE];
+    struct xs_handle *store;
+    struct xen_link *l = NULL;
+    uint32_t own, host = 0;
+    bool named;
+    int error = xen_place_parse(place, &host, &named, service);
+
+    (void)timeout_ms; /* nothing here waits */
+    if (error != 0)
+        return error;
+    store = xen_store_open();
+    if (!store)
+        return -errno;
+    if (!xen_store_number(store, "domid", &own))
+        error = gpuvchan__error(-errno, "xenstore does not tell this domain's number (domid): %s", strerror(errno));
+    if (error == 0 && !named)
+        xen_store_number(store, "data/gpuvchan/host", &host);
+    if (error == 0)
+        error = knock(store, own, host, service, &l);
+    xs_close(store);
+    if (error == 0)
+        *out = &l->link;
+    return error;
+}
+
+/* ---- The region ------------------------------------------------------------------------------ */
+
+static uint64_t
+directory_pages(uint64_t pages)
+{
+    return 1 + (pages + XEN_REFS - 1) / XEN_REFS;
+}
+
+uint64_t
+xen_shareable(struct gpuvchan__link *link, uint64_t wanted, char *why, size_t bytes)
+{
+    const uint64_t most = (uint64_t)XEN_REFS * XEN_REFS * XEN_PAGE; /* what one root page can name */
+    uint64_t pages = wanted / XEN_PAGE;
+    uint64_t granted = gpuvchan__xen_grantable("", pages, why, bytes);
+
+    (void)link;
+    if (granted >= pages && wanted > most) {
+        snprintf(why, bytes, "a channel on Xen shares at most 4 GiB");
+        return most;
+    }
+    return granted >= pages ? wanted : granted * XEN_PAGE;
+}
+
+/* One extent of the region: granted anywhere, then moved to its place. */
+static int
+share_at(xengntshr_handle *shares, uint32_t domain, unsigned char *at, uint32_t pages, uint32_t *references)
+{
+    size_t bytes = (size_t)pages * XEN_PAGE;
+    void *extent = xengntshr_share_pages(shares, domain, (int)pages, references, 1);
+
+    if (!extent)
+        return -errno;
+    if (mremap(extent, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) != at) {
+        int error = -errno;
+
+        munmap(extent, bytes);
+        return error;
+    }
+    return 0;
+}
+
+static int
+share_region(struct xen_link *l, xengntshr_handle *shares)
+{
+    uint64_t pages = l->bytes / XEN_PAGE;
+    uint32_t *references = l->directory + XEN_REFS; /* behind the root page */
+    int error = 0;
+
+    for (uint64_t at = 0; at < pages && error == 0; at += XEN_REFS) {
+        uint32_t count = pages - at < XEN_REFS ? (uint32_t)(pages - at) : XEN_REFS;
+
+        error = share_at(shares, l->domain, l->base + at * XEN_PAGE, count, references + at);
+    }
+    return error;
+}
+
+static int
+share_directory(struct xen_link *l, xengntshr_handle *shares)
+{
+    uint32_t count = l->directory_pages;
+    uint32_t *references = calloc(count, sizeof(*references));
+
+    if (!references)
+        return -ENOMEM;
+    l->directory = xengntshr_share_pages(shares, l->domain, (int)count, references, 0);
+    if (!l->directory) {
+        int error = -errno;
+
+        free(references);
+        return error;
+    }
+    l->directory_ref = references[0];
+    memcpy(l->directory, references + 1, (count - 1) * sizeof(*references));
+    free(references);
+    return 0;
+}
+
+static void
+unshare(struct xen_link *l)
+{
+    if (l->directory)
+        munmap(l->directory, (size_t)l->directory_pages * XEN_PAGE);
+    if (l->base)
+        munmap(l->base, l->bytes);
+    l->directory = NULL;
+    l->base = NULL;
+}
+
+int
+xen_allocate(struct gpuvchan__link *link, uint64_t bytes, void **base)
+{
+    struct xen_link *l = xen_link(link);
+    xengntshr_handle *shares = xengntshr_open(NULL, 0);
+    char why[XEN_LIMITS_WHY];
+    int error;
+
+    if (!shares)
+        return gpuvchan__error(-errno, "cannot open /dev/xen/gntalloc: %s", strerror(errno));
+    l->bytes = bytes;
+    l->directory_pages = (uint32_t)directory_pages(bytes / XEN_PAGE);
+    l->base = gpuvchan__window_reserve(0, bytes);
+    error = l->base ? share_directory(l, shares) : -ENOMEM;
+    if (error == 0)
+        error = share_region(l, shares);
+    xengntshr_close(shares); /* the mappings keep the pages, and no child of a fork does */
+    if (error == 0) {
+        *base = l->base;
+        return 0;
+    }
+    unshare(l);
+    gpuvchan__xen_grantable("", UINT64_MAX >> 16, why, sizeof(why));
+    return gpuvchan__error(
+        error, "cannot grant %llu pages to domain %u: %s. Other programs of this domain may hold the rest. %s",
+        (unsigned long long)bytes / XEN_PAGE, l->domain, strerror(-error), why);
+}
+
+/* ---- Greeting -------------------------------------------------------------------------------- */
+
+/* The host's supervisor cannot answer by the vchan, which it leaves to workers. */
+static bool
+refused(struct xs_handle *store, const struct xen_link *l, struct wire_welcome *welcome)
+{
+    char node[XEN_NODE + 16], text[sizeof(welcome->text) + 16], *words;
+    long error;
+
+    snprintf(node, sizeof(node), "%s/refused", l->node);
+    if (!xen_store_read(store, node, text, sizeof(text)))
+        return false;
+    error = strtol(text, &words, 10);
+    memset(welcome, 0, sizeof(*welcome));
+    welcome->magic = WIRE_MAGIC;
+    welcome->major = WIRE_MAJOR;
+    welcome->status = error < 0 && error > -4096 ? (int32_t)error : -EACCES;
+    snprintf(welcome->text, sizeof(welcome->text), "%s", words + (*words == ' '));
+    return true;
+}
+
+static int
+await_welcome(struct xen_link *l, struct xs_handle *store, struct wire_welcome *welcome, uint32_t timeout_ms)
+{
+    uint64_t give_up = gpuvchan__now_ns() + timeout_ms * 1000000ull;
+    struct pollfd waiting = {.fd = libxenvchan_fd_for_select(l->vchan), .events = POLLIN};
+
+    for (;;) {
+        bool closed = libxenvchan_is_open(l->vchan) == 0; /* asked first: what it said before is still there */
+        int got = libxenvchan_recv(l->vchan, welcome, sizeof(*welcome));
+
+        if (got == (int)sizeof(*welcome) || refused(store, l, welcome))
+            return 0;
+        if (got < 0 || closed)
+            return gpuvchan__error(-ECONNRESET, "the host closed the connection without an answer: see its log");
+        if (gpuvchan__now_ns() >= give_up)
+            return gpuvchan__error(
+                -ETIMEDOUT, "the host in domain %u does not answer within %u ms: is gpuvchan-host at work there?",
+                l->domain, timeout_ms);
+        if (poll(&waiting, 1, GREET_POLL_MS) > 0)
+            libxenvchan_wait(l->vchan);
+    }
+}
+
+int
+xen_greet(struct gpuvchan__link *link, struct wire_hello *hello, struct wire_welcome *welcome, uint32_t timeout_ms)
+{
+    struct xen_link *l = xen_link(link);
+    struct xs_handle *store = xen_store_open();
+    int error;
+
+    if (!store)
+        return -errno;
+    hello->directory = l->directory_ref;
+    if (libxenvchan_send(l->vchan, hello, sizeof(*hello)) != (int)sizeof(*hello))
+        error = gpuvchan__error(-EIO, "cannot greet the host in domain %u", l->domain);
+    else
+        error = await_welcome(l, store, welcome, timeout_ms);
+    xs_close(store);
+    /* The host has its own copy. */
+    munmap(l->directory, (size_t)l->directory_pages * XEN_PAGE);
+    l->directory = NULL;
+    return error;
+}
+
+/* ---- Lanes ----------------------------------------------------------------------------------- */
+
+int
+xen_lane_open(struct gpuvchan__link *link, uint32_t lane, uint32_t *doorbell)
+{
+    struct xen_link *l = xen_link(link);
+    struct xen_bell *bell = &l->bells[lane];
+    xenevtchn_port_or_error_t port;
+    int error = xen_bell_open(bell);
+
+    if (error != 0)
+        return error;
+    port = xenevtchn_bind_unbound_port(bell->handle, l->domain);
+    if (port < 0) {
+        error = errno;
+        xenevtchn_close(bell->handle);
+        bell->handle = NULL;
+        return gpuvchan__error(-error,
+                               "no event channel for another thread: %s (each thread that calls has one; "
+                               "event_channels= in this domain's xl.cfg limits them, 1023 by default)",
+                               strerror(error));
+    }
+    bell->port = (evtchn_port_t)port;
+    *doorbell = (uint32_t)port;
+    return 0;
+}
