@@ -26,17 +26,17 @@ say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
 # ---- What is built from what -----------------------------------------------------------------------
 
 LIB_SRCS := $(wildcard libgpuvchan/*.c)
--include host/build.mk bench/build.mk host/cuda/build.mk host/cuda/sim/build.mk guest/cuda/build.mk libgpuvchan/xen/build.mk
+-include host/build.mk host/ctl/build.mk bench/build.mk host/cuda/build.mk host/cuda/sim/build.mk guest/cuda/build.mk libgpuvchan/xen/build.mk
 HOST_SRCS ?= $(wildcard host/*.c)
 SCANNER := libgpuvchan/protocol/scanner/gpuvchan-scanner
 SCANNER_SRCS := $(wildcard libgpuvchan/protocol/scanner/*.py) $(SCANNER)
 GEN := $(BUILD)/gen
 
-BINARIES := gpuvchan-host gpuvchan-run gpuvchan-bench hello-client sharpen-client vectoradd matmul
+BINARIES := gpuvchan-host gpuvchanctl gpuvchan-run gpuvchan-bench hello-client sharpen-client vectoradd matmul
 PLUGINS := cuda hello sharpen
 TARGETS := $(BUILD)/lib/$(SONAME) $(BINARIES:%=$(BUILD)/bin/%) $(BUILD)/bin/gpuvchan-scanner \
 	$(PLUGINS:%=$(BUILD)/lib/gpuvchan/plugins/%.so) $(BUILD)/lib/gpuvchan/sim/libcuda.so.1 \
-	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1 $(XEN_MODULE)
+	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1 $(XEN_MODULE) $(XEN_KEEPER) $(BENCH_XEN_MODULE)
 
 # ---- Flags -----------------------------------------------------------------------------------------
 
@@ -234,6 +234,7 @@ uninstall: ## remove what install has put there
 # ---- Tests -----------------------------------------------------------------------------------------
 
 -include tests/build.mk tests/fake/build.mk
+-include tests/xen/build.mk
 -include libgpuvchan/manual.mk
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -17,6 +17,8 @@
 #include "own.h"
 #include "report.h"
 #include "run.h"
+#include "serve.h"
+#include "xen_peer.h"
 
 /* Opened before anything is measured, emptied when there is something to write. */
 static FILE *
@@ -54,7 +56,7 @@ write_json(const struct bench_report *report, const char *path, FILE *file)
 static int
 write_plot(const struct bench_report *report, const struct bench_options *options, const char *host)
 {
-    char heading[160];
+    char heading[224];
     int err;
 
     snprintf(heading, sizeof(heading), "gpuvchan-bench %s%s: %s", options->command_name,
@@ -66,12 +68,23 @@ write_plot(const struct bench_report *report, const struct bench_options *option
 }
 
 static int
-measure(const struct bench_options *options, const struct bench_host *host, struct bench_report *report)
+measure_here(const struct bench_options *options, struct bench_report *report, char *description, size_t size)
 {
+    struct bench_host host;
+    int err = bench_host_init(&host);
+
+    if (err < 0) {
+        fprintf(stderr, "gpuvchan-bench: no CPU to measure on: %s\n", strerror(-err));
+        return err;
+    }
+    bench_host_describe(&host, description, size);
+    fprintf(report->out, "gpuvchan-bench %s%s: %s\n", options->command_name, options->quick ? " --quick" : "",
+            description);
+    fflush(report->out);
     if (options->command != BENCH_CUDA)
-        return bench_run(options, host, report);
+        return bench_run(options, &host, report);
     if (bench_own_cuda)
-        return bench_own_cuda(options, host, report);
+        return bench_own_cuda(options, &host, report);
     fprintf(stderr, "gpuvchan-bench: this build has no CUDA measurements\n");
     return -ENOSYS;
 }
@@ -101,29 +114,23 @@ main(int argc, char **argv)
 {
     struct bench_options options;
     struct bench_report report;
-    struct bench_host host;
-    char description[128];
+    char description[160];
     FILE *json = NULL;
     int err;
 
     bench_mechanisms_collect();
     bench_options_parse(&options, argc, argv);
+    if (options.command == BENCH_SERVE)
+        return bench_serve(&options);
     if (options.json)
         json = open_json(options.json);
     if (options.plot)
         check_plot(options.plot);
-    err = bench_host_init(&host);
-    if (err < 0) {
-        fprintf(stderr, "gpuvchan-bench: no CPU to measure on: %s\n", strerror(-err));
-        return BENCH_EXIT_FAILED;
-    }
-
     bench_report_init(&report, json == stdout ? stderr : stdout);
-    bench_host_describe(&host, description, sizeof(description));
-    fprintf(report.out, "gpuvchan-bench %s%s: %s\n", options.command_name, options.quick ? " --quick" : "",
-            description);
-    fflush(report.out);
-    err = measure(&options, &host, &report);
+    if (options.has_peer)
+        err = bench_peer_run(&options, &report, description, sizeof(description));
+    else
+        err = measure_here(&options, &report, description, sizeof(description));
     if (err == 0 && json)
         err = write_json(&report, options.json, json);
     if (err == 0 && options.plot)

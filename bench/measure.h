@@ -47,6 +47,7 @@ enum bench_command {
     BENCH_BULK = 2,
     BENCH_COMPARE = 4,
     BENCH_CUDA = 8,
+    BENCH_SERVE = 16,
 };
 
 /* Ends with one whose first test has no name. */

@@ -57,6 +57,8 @@ enum bench_op {
     BENCH_BULK_COPY,     /* one way, copied in from a buffer and out into one */
     BENCH_BULK_ZEROCOPY, /* one way, filled in place and read in place */
     BENCH_DOORBELL,      /* as BENCH_CALL, but both sides sleep when they wait */
+    BENCH_BULK_PAGES,    /* one way, a word of each page written and read (bulk.h) */
+    BENCH_BULK_TOUCHED,  /* one way, every byte written and read */
     BENCH_OP_COUNT,
 
     /* One BENCH_DOORBELL call after a long silence, for the CPU time that the

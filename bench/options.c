@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,10 @@
 #include <gpuvchan/gpuvchan.h>
 
 #include "report.h"
+#include "xen_tests.h"
 
 #define MECHANISMS_MAX 32
+#define DOMAIN_MAX 0x7fefu /* Xen's */
 
 const struct bench_mechanism *bench_mechanisms[MECHANISMS_MAX];
 
@@ -23,6 +26,7 @@ static const struct {
     {"bulk", BENCH_BULK, "libgpuvchan's bulk data, copied and in place"},
     {"compare", BENCH_COMPARE, "both, and the same work by other mechanisms"},
     {"cuda", BENCH_CUDA, "CUDA through libgpuvchan beside native CUDA"},
+    {"serve", BENCH_SERVE, "the other side of --peer, until SIGTERM"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -48,7 +52,9 @@ static void
 print_usage(FILE *out)
 {
     fprintf(out, "Usage: gpuvchan-bench ring|bulk|compare|cuda [--quick] [--json FILE]\n"
-                 "                      [--plot FILE.svg|FILE.png] [--only NAME]...\n");
+                 "                      [--plot FILE.svg|FILE.png] [--only NAME]...\n"
+                 "       gpuvchan-bench ring|bulk --peer DOMAIN [the same]\n"
+                 "       gpuvchan-bench serve [--once]\n");
 }
 
 /* Modes of one mechanism stand together and share a name. */
@@ -65,6 +71,9 @@ print_names(FILE *out)
     for (const struct bench_group *group = bench_groups; group->test[0].name; group++)
         for (unsigned i = 0; i < BENCH_TESTS_MAX && group->test[i].name; i++)
             fprintf(out, "  %-18s %s\n", group->test[i].name, group->test[i].summary);
+    fprintf(out, "Tests with --peer, beside libxenvchan between the same domains:\n");
+    for (unsigned i = 0; bench_peer_test(i)->name; i++)
+        fprintf(out, "  %-18s %s\n", bench_peer_test(i)->name, bench_peer_test(i)->summary);
     fprintf(out, "Mechanisms:\n");
     for (const struct bench_mechanism **m = bench_mechanisms; *m; m++)
         if (begins_mechanism(m))
@@ -87,6 +96,9 @@ print_help(void)
            "  -o, --only NAME  measure only this test or mechanism, or the one with the\n"
            "                   other as MECHANISM/TEST; may stand several times\n"
            "  -n, --native-too cuda: the machine's own CUDA as well, alternating\n"
+           "  -P, --peer DOMAIN ring, bulk: on Xen, between this domain and the one of this\n"
+           "                   number, where 'gpuvchan-bench serve' runs, beside libxenvchan\n"
+           "  -1, --once       serve: end after one client\n"
            "  -V, --version    print the version\n"
            "  -h, --help       print this\n\n");
     print_names(stdout);
@@ -109,6 +121,9 @@ find_test(const char *name)
         for (unsigned i = 0; i < BENCH_TESTS_MAX && group->test[i].name; i++)
             if (strcmp(group->test[i].name, name) == 0)
                 return group->test[i].name;
+    for (unsigned i = 0; bench_peer_test(i)->name; i++)
+        if (strcmp(bench_peer_test(i)->name, name) == 0)
+            return bench_peer_test(i)->name;
     return NULL;
 }
 
@@ -171,6 +186,18 @@ print_version(void)
 }
 
 static void
+parse_peer(struct bench_options *options, const char *text)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+
+    if (!isdigit((unsigned char)text[0]) || *end || number > DOMAIN_MAX)
+        misuse("--peer takes the number of a domain, as in 'xl list'", text);
+    options->has_peer = true;
+    options->peer = (uint32_t)number;
+}
+
+static void
 parse_option(struct bench_options *options, int option)
 {
     switch (option) {
@@ -191,6 +218,12 @@ parse_option(struct bench_options *options, int option)
     case 'n':
         options->native_too = true;
         break;
+    case 'P':
+        parse_peer(options, optarg);
+        break;
+    case '1':
+        options->once = true;
+        break;
     case 'V':
         print_version();
         exit(EXIT_SUCCESS);
@@ -210,19 +243,24 @@ bench_options_parse(struct bench_options *options, int argc, char **argv)
     static const struct option known[] = {
         {"quick", no_argument, NULL, 'q'},      {"json", required_argument, NULL, 'j'},
         {"plot", required_argument, NULL, 'p'}, {"only", required_argument, NULL, 'o'},
-        {"native-too", no_argument, NULL, 'n'}, {"version", no_argument, NULL, 'V'},
+        {"native-too", no_argument, NULL, 'n'}, {"peer", required_argument, NULL, 'P'},
+        {"once", no_argument, NULL, '1'},       {"version", no_argument, NULL, 'V'},
         {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
     };
     int option;
 
     *options = (struct bench_options){0};
-    while ((option = getopt_long(argc, argv, "qj:p:o:nVh", known, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, "qj:p:o:nP:1Vh", known, NULL)) != -1)
         parse_option(options, option);
     if (optind == argc)
         misuse("say what to measure", NULL);
     parse_command(options, argv[optind]);
     if (optind + 1 < argc)
         misuse("one measurement at a time, not also", argv[optind + 1]);
+    if (options->has_peer && options->command != BENCH_RING && options->command != BENCH_BULK)
+        misuse("--peer is for ring and bulk, not for", options->command_name);
+    if (options->once && options->command != BENCH_SERVE)
+        misuse("--once is for serve, not for", options->command_name);
 }
 
 static bool

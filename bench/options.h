@@ -19,6 +19,8 @@ struct bench_options {
     const char *command_name;
     bool quick;
     bool native_too;
+    bool has_peer, once;
+    uint32_t peer;    /* the domain to measure with */
     const char *json; /* "-": stdout, and the table goes to stderr */
     const char *plot;
     const char *only_test[BENCH_ONLY_MAX]; /* NULL-terminated */

@@ -16,15 +16,10 @@
 
 #ifdef HAVE_XENVCHAN
 
-#include <libxenvchan.h>
-
+#include "vchan_ops.h"
 #include "xen_standin.h"
 
-#define RING_SIZE ((size_t)1 << 20)
 #define STORE_PATH "data/vchan/0/bench"
-
-/* Larger messages go in pieces, so that both sides copy at the same time. */
-#define PIECE ((size_t)64 << 10)
 
 struct vchan {
     struct xen_world *world;
@@ -87,8 +82,9 @@ vchan_start(void *state, enum bench_side side)
     struct vchan *vchan = state;
 
     xen_world_enter(vchan->world);
-    vchan->control =
-        side == BENCH_CLIENT ? connect_to_server() : libxenvchan_server_init(NULL, 0, STORE_PATH, RING_SIZE, RING_SIZE);
+    vchan->control = side == BENCH_CLIENT
+                         ? connect_to_server()
+                         : libxenvchan_server_init(NULL, 0, STORE_PATH, BENCH_VCHAN_RING, BENCH_VCHAN_RING);
     if (!vchan->control)
         return -ECONNREFUSED;
     /* Neither of the two sets these. */
@@ -106,152 +102,18 @@ vchan_finish(void *state, enum bench_side side)
     libxenvchan_close(vchan->control);
 }
 
-typedef bool wait_function(struct bench_spin *spin);
-
-static int
-send_packet(struct libxenvchan *control, const char *data, size_t size, wait_function *wait)
-{
-    struct bench_spin spin = BENCH_SPIN_INIT;
-    int n;
-
-    while ((n = libxenvchan_send(control, data, size)) == 0)
-        if (!wait(&spin))
-            return -ETIMEDOUT;
-    return n < 0 ? -EIO : 0;
-}
-
-static int
-receive_packet(struct libxenvchan *control, char *data, size_t size, wait_function *wait)
-{
-    struct bench_spin spin = BENCH_SPIN_INIT;
-    int n;
-
-    while ((n = libxenvchan_recv(control, data, size)) == 0)
-        if (!wait(&spin))
-            return -ETIMEDOUT;
-    return n < 0 ? -EIO : 0;
-}
-
-static int
-send_stream(struct libxenvchan *control, const char *data, size_t size, wait_function *wait)
-{
-    struct bench_spin spin = BENCH_SPIN_INIT;
-
-    while (size > 0) {
-        int n = libxenvchan_write(control, data, size < PIECE ? size : PIECE);
-
-        if (n < 0)
-            return -EIO;
-        if (n == 0 && !wait(&spin))
-            return -ETIMEDOUT;
-        data += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-static int
-receive_stream(struct libxenvchan *control, char *data, size_t size, wait_function *wait)
-{
-    struct bench_spin spin = BENCH_SPIN_INIT;
-
-    while (size > 0) {
-        int n = libxenvchan_read(control, data, size < PIECE ? size : PIECE);
-
-        if (n < 0)
-            return -EIO;
-        if (n == 0 && !wait(&spin))
-            return -ETIMEDOUT;
-        data += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-typedef int send_function(struct libxenvchan *, const char *, size_t, wait_function *);
-typedef int receive_function(struct libxenvchan *, char *, size_t, wait_function *);
-
-static int
-call(struct vchan *vchan, const struct bench_job *job, send_function *send, receive_function *receive)
-{
-    for (uint64_t i = 0; i < job->count; i++) {
-        int err;
-
-        bench_stamp(job->buffer, job->size, i);
-        err = send(vchan->control, job->buffer, job->size, bench_spin);
-        if (err == 0)
-            err = receive(vchan->control, job->buffer, job->size, bench_spin);
-        if (err < 0)
-            return err;
-        if (!bench_stamped(job->buffer, job->size, ~i))
-            return -EPROTO;
-    }
-    return 0;
-}
-
-static int
-echo(struct vchan *vchan, const struct bench_job *job, send_function *send, receive_function *receive)
-{
-    for (uint64_t i = 0; i < job->count; i++) {
-        int err = receive(vchan->control, job->buffer, job->size, bench_spin);
-
-        if (err == 0 && !bench_stamped(job->buffer, job->size, i))
-            err = -EPROTO;
-        if (err < 0)
-            return err;
-        bench_stamp(job->buffer, job->size, ~i);
-        err = send(vchan->control, job->buffer, job->size, bench_spin);
-        if (err < 0)
-            return err;
-    }
-    return 0;
-}
-
-static int
-post(struct vchan *vchan, const struct bench_job *job, send_function *send)
-{
-    int err = 0;
-
-    for (uint64_t i = 0; i < job->count && err == 0; i++) {
-        bench_stamp(job->buffer, job->size, i);
-        err = send(vchan->control, job->buffer, job->size, bench_backoff);
-    }
-    return err;
-}
-
-static int
-take(struct vchan *vchan, const struct bench_job *job, receive_function *receive)
-{
-    int err = 0;
-
-    for (uint64_t i = 0; i < job->count && err == 0; i++) {
-        err = receive(vchan->control, job->buffer, job->size, bench_backoff);
-        if (err == 0 && !bench_stamped(job->buffer, job->size, i))
-            err = -EPROTO;
-    }
-    return err;
-}
-
-#define SIDES(kind)                                                  \
-    static int kind##_call(void *state, const struct bench_job *job) \
-    {                                                                \
-        return call(state, job, send_##kind, receive_##kind);        \
-    }                                                                \
-    static int kind##_echo(void *state, const struct bench_job *job) \
-    {                                                                \
-        return echo(state, job, send_##kind, receive_##kind);        \
-    }                                                                \
-    static int kind##_post(void *state, const struct bench_job *job) \
-    {                                                                \
-        return post(state, job, send_##kind);                        \
-    }                                                                \
-    static int kind##_take(void *state, const struct bench_job *job) \
-    {                                                                \
-        return take(state, job, receive_##kind);                     \
+#define SIDES(kind, stream)                                                       \
+    static int kind##_client(void *state, const struct bench_job *job)            \
+    {                                                                             \
+        return bench_vchan_client(((struct vchan *)state)->control, stream, job); \
+    }                                                                             \
+    static int kind##_server(void *state, const struct bench_job *job)            \
+    {                                                                             \
+        return bench_vchan_server(((struct vchan *)state)->control, stream, job); \
     }
 
-SIDES(packet)
-SIDES(stream)
+SIDES(packet, false)
+SIDES(stream, true)
 
 /*
  * Two mechanisms: as libxenvchan's users run it, blocking, and as fast as it can be made to go, polling
@@ -266,9 +128,9 @@ static const struct bench_mechanism packet_blocking = {
     .mode = "send/recv",
     .open = vchan_open_blocking,
     .start = vchan_start,
-    .op[BENCH_CALL] = {packet_call, packet_echo},
-    .op[BENCH_POST] = {packet_post, packet_take},
-    .op[BENCH_DOORBELL] = {packet_call, packet_echo},
+    .op[BENCH_CALL] = {packet_client, packet_server},
+    .op[BENCH_POST] = {packet_client, packet_server},
+    .op[BENCH_DOORBELL] = {packet_client, packet_server},
     .finish = vchan_finish,
     .close = vchan_close,
 };
@@ -278,8 +140,8 @@ static const struct bench_mechanism packet_spinning = {
     .mode = "send/recv",
     .open = vchan_open_nonblocking,
     .start = vchan_start,
-    .op[BENCH_CALL] = {packet_call, packet_echo},
-    .op[BENCH_POST] = {packet_post, packet_take},
+    .op[BENCH_CALL] = {packet_client, packet_server},
+    .op[BENCH_POST] = {packet_client, packet_server},
     .finish = vchan_finish,
     .close = vchan_close,
 };
@@ -289,10 +151,10 @@ static const struct bench_mechanism stream_blocking = {
     .mode = "write/read",
     .open = vchan_open_blocking,
     .start = vchan_start,
-    .op[BENCH_CALL] = {stream_call, stream_echo},
-    .op[BENCH_POST] = {stream_post, stream_take},
-    .op[BENCH_BULK_COPY] = {stream_post, stream_take},
-    .op[BENCH_DOORBELL] = {stream_call, stream_echo},
+    .op[BENCH_CALL] = {stream_client, stream_server},
+    .op[BENCH_POST] = {stream_client, stream_server},
+    .op[BENCH_BULK_COPY] = {stream_client, stream_server},
+    .op[BENCH_DOORBELL] = {stream_client, stream_server},
     .finish = vchan_finish,
     .close = vchan_close,
 };
@@ -302,9 +164,9 @@ static const struct bench_mechanism stream_spinning = {
     .mode = "write/read",
     .open = vchan_open_nonblocking,
     .start = vchan_start,
-    .op[BENCH_CALL] = {stream_call, stream_echo},
-    .op[BENCH_POST] = {stream_post, stream_take},
-    .op[BENCH_BULK_COPY] = {stream_post, stream_take},
+    .op[BENCH_CALL] = {stream_client, stream_server},
+    .op[BENCH_POST] = {stream_client, stream_server},
+    .op[BENCH_BULK_COPY] = {stream_client, stream_server},
     .finish = vchan_finish,
     .close = vchan_close,
 };

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
 HOST_SRCS := $(addprefix host/, captive.c config.c listen.c log.c main.c notify.c option_table.c options.c \
-	options_print.c plugin.c supervisor.c worker.c)
+	options_command.c options_print.c options_sections.c plugin.c policy.c privileges.c supervisor.c waiting.c \
+	worker.c worker_file.c workers.c)
 HOST_PKGS := inih

@@ -21,6 +21,23 @@ _gpuvchan() {
         mapfile -t COMPREPLY < <(compgen -W "$word" -- "$cur")
         return
         ;;
+    --user)
+        mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+        return
+        ;;
+    --group | --socket-group)
+        mapfile -t COMPREPLY < <(compgen -g -- "$cur")
+        return
+        ;;
+    --plugin-dir | --state-dir)
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+        return
+        ;;
+    --allow-domains)
+        word=$(xl list 2>/dev/null | awk 'NR > 1 && $2 > 0 { print $1 }')
+        mapfile -t COMPREPLY < <(compgen -W "all $word" -- "$cur")
+        return
+        ;;
     --log)
         mapfile -t COMPREPLY < <(compgen -W "auto stderr syslog null" -- "$cur")
         return

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Configuration files in INI form: a [host] section with the names of the long options, and a section
- * [plugin NAME] for each plugin's own settings. The first error ends the reading, with its file and line.
+ * Configuration files in INI form: a [host] section with the names of the long options, a section
+ * [plugin NAME] for each plugin's own settings, and [domain NAME] for what holds for that one. The first error ends the reading, with its file and line.
  */
 #include "config.h"
 
@@ -38,13 +38,15 @@ fail(struct reading *reading, const char *reason)
     return 0;
 }
 
-/* The plugin's name in "plugin NAME", or NULL. */
+/* The name in "KIND NAME", or NULL. */
 static const char *
-plugin_of(const char *section)
+name_in(const char *section, const char *kind)
 {
-    if (strncmp(section, "plugin", 6) != 0 || !isblank((unsigned char)section[6]))
+    size_t bytes = strlen(kind);
+
+    if (strncmp(section, kind, bytes) != 0 || !isblank((unsigned char)section[bytes]))
         return NULL;
-    section += 6;
+    section += bytes;
     return section + strspn(section, " \t");
 }
 
@@ -52,19 +54,19 @@ plugin_of(const char *section)
 static int
 check_section(struct reading *reading, const char *line)
 {
-    static const char *const sections[] = {"host", "plugin", NULL};
+    static const char *const sections[] = {"host", "plugin", "domain", NULL};
     char section[48], reason[160];
     const char *end = strchr(line, ']'), *closest;
 
     if (!end || end - line - 1 >= (long)sizeof(section))
-        return fail(reading, "a section looks like [host] or [plugin NAME]");
+        return fail(reading, "a section looks like [host], [plugin NAME] or [domain NAME]");
     snprintf(section, sizeof(section), "%.*s", (int)(end - line - 1), line + 1);
-    if (strcmp(section, "host") == 0 || plugin_of(section))
+    if (strcmp(section, "host") == 0 || name_in(section, "plugin") || name_in(section, "domain"))
         return 1;
     closest = options_closest(section, sections);
     if (closest)
         snprintf(reason, sizeof(reason), "unknown section [%s]; did you mean [%s%s]?", section, closest,
-                 strcmp(closest, "plugin") == 0 ? " NAME" : "");
+                 strcmp(closest, "host") != 0 ? " NAME" : "");
     else
         snprintf(reason, sizeof(reason), "unknown section [%s]", section);
     return fail(reading, reason);
@@ -111,7 +113,7 @@ static int
 take_value(void *user, const char *section, const char *key, const char *value)
 {
     struct reading *reading = user;
-    const char *plugin = plugin_of(section);
+    const char *plugin = name_in(section, "plugin"), *domain = name_in(section, "domain");
     char error[OPTIONS_ERROR], origin[OPTIONS_ERROR];
     int result;
 
@@ -122,6 +124,8 @@ take_value(void *user, const char *section, const char *key, const char *value)
     snprintf(origin, sizeof(origin), "%s:%d: ", reading->name, reading->line);
     if (plugin)
         result = options_set_plugin(reading->options, plugin, key, value, reading->source, origin, error);
+    else if (domain)
+        result = options_set_domain(reading->options, domain, key, value, reading->source, error);
     else
         result = options_set(reading->options, key, value, reading->source, error);
     return result == 0 ? 1 : fail(reading, error);
@@ -220,9 +224,22 @@ config_read(struct host_options *options, int argc, char **argv, char *error)
 
 /* ---- From the supervisor to a worker --------------------------------------------------------- */
 
+/* A worker needs not know who else may come, and what they may. */
+static struct host_options
+for_worker(const struct host_options *options)
+{
+    struct host_options part = *options;
+
+    part.domains = NULL;
+    part.domain_count = 0;
+    part.allow_domains = part.allow_uids = part.allow_gids = (struct text_list){0};
+    return part;
+}
+
 int
 config_hand_over(const struct host_options *options)
 {
+    struct host_options part = for_worker(options);
     int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
     int fd = memfd_create("gpuvchan-host.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -230,7 +247,7 @@ config_hand_over(const struct host_options *options)
     int error = errno;
 
     if (file) {
-        options_dump(options, file, false);
+        options_dump(&part, file, false);
         error = fclose(file) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0 ? 0 : errno;
         if (error == 0)
             return fd;

@@ -14,9 +14,11 @@
 
 #include "captive.h"
 #include "config.h"
+#include "listen.h"
 #include "log.h"
 #include "notify.h"
 #include "plugin.h"
+#include "privileges.h"
 #include "supervisor.h"
 #include "worker.h"
 
@@ -125,42 +127,70 @@ free_pidfile:
     return result;
 }
 
+/* Where the host listens, and keeps what a successor has to know. They outlive the options, which SIGHUP replaces. */
+struct place {
+    struct text_list addresses;
+    char *state_dir;
+};
+
+static void
+place_finish(struct place *place)
+{
+    text_list_clear(&place->addresses);
+    free(place->state_dir);
+}
+
+static int
+place_find(struct place *place, const struct host_options *options, struct captive *captive)
+{
+    bool private = options->run && options_source(options, "address") != SOURCE_COMMAND;
+    bool given = options->state_dir[0] && (!private || options_source(options, "state-dir") == SOURCE_COMMAND);
+    char *address;
+    int result;
+
+    if (private) {
+        result = captive_prepare(captive, &address);
+        if (result != 0) {
+            gpuvchan_log(GPUVCHAN_LOG_ERROR, "cannot make a folder for the socket: %s", strerror(-result));
+            return result;
+        }
+        text_list_add(&place->addresses, address);
+        free(address);
+    }
+    for (size_t i = 0; !private && i < options->addresses.count; i++)
+        text_list_add(&place->addresses, options->addresses.items[i]);
+    place->state_dir = given ? strdup(options->state_dir) : listeners_state_dir(&place->addresses);
+    if (!place->state_dir)
+        abort();
+    return 0;
+}
+
+/* Takes the options. */
 static int
 host(struct host_options *options, int argc, char **argv)
 {
     struct supervisor *supervisor = NULL;
     struct captive captive = {0};
-    char *address = strdup(options->address);
+    struct place place = {0};
+    char error[OPTIONS_ERROR];
     int ready = -1, result = 1;
 
-    if (!address)
-        abort();
-    if (plugins_check(options) != 0 || (options->daemon && background_enter(&ready) != 0))
-        goto finish;
-    if (options->run && options_source(options, "address") != SOURCE_COMMAND) {
-        free(address);
-        address = NULL;
-        result = captive_prepare(&captive, &address);
-        if (result != 0) {
-            gpuvchan_log(GPUVCHAN_LOG_ERROR, "cannot make a folder for the socket: %s", strerror(-result));
-            result = 1;
-            goto finish;
-        }
+    if (privileges_check(options, error) != 0)
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s", error);
+    else if (plugins_check(options) == 0 && (!options->daemon || background_enter(&ready) == 0) &&
+             place_find(&place, options, &captive) == 0)
+        result = 0;
+    if (result != 0) {
+        options_finish(options);
+        free(options);
+    } else if (supervisor_create(options, &place.addresses, place.state_dir, argc, argv, &supervisor) != 0) {
+        result = 1;
+    } else {
+        result = serve(supervisor, options, listeners_first_local(&place.addresses), &captive, ready);
+        supervisor_destroy(supervisor);
     }
-    if (supervisor_create(options, address, argc, argv, &supervisor) != 0) {
-        free(address);
-        captive_finish(&captive);
-        return 1; /* it has taken the options */
-    }
-    result = serve(supervisor, options, address, &captive, ready);
-    supervisor_destroy(supervisor);
     captive_finish(&captive);
-    free(address);
-    return result;
-finish:
-    free(address);
-    options_finish(options);
-    free(options);
+    place_finish(&place);
     return result;
 }
 

@@ -2,7 +2,6 @@
 /* Values of options: reading and checking them by the table, and where they come from. */
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -14,8 +13,8 @@
 
 #include "option_table.h"
 
-static char *
-copy(const char *text)
+char *
+option_copy(const char *text)
 {
     char *result = strdup(text);
 
@@ -72,33 +71,32 @@ options_closest(const char *word, const char *const *words)
     return closest;
 }
 
-static int
-unknown(const char *kind, const char *name, bool command, char *error)
+int
+option_unknown(const struct option_spec *table, const char *kind, const char *name, char *error)
 {
     const char *words[OPTIONS_MAX + 1];
     const char *closest;
     size_t count = 0;
 
-    for (size_t i = 0; i < option_count(); i++)
-        if (command || !(option_table[i].flags & OPTION_COMMAND))
-            words[count++] = option_table[i].name;
+    for (const struct option_spec *spec = table; spec->name; spec++) {
+        if (!(spec->flags & OPTION_COMMAND)) {
+            words[count++] = spec->name;
+        } else if (strcmp(spec->name, name) == 0) {
+            snprintf(error, OPTIONS_ERROR, "'%s' is for the command line only", name);
+            return -ENOENT;
+        }
+    }
     words[count] = NULL;
     closest = options_closest(name, words);
-    if (command)
-        snprintf(error, OPTIONS_ERROR, "unknown option '--%s'%s%s%s", name, closest ? "; did you mean '--" : "",
-                 closest ? closest : "", closest ? "'?" : "");
-    else if (option_find(name))
-        snprintf(error, OPTIONS_ERROR, "'%s' is for the command line only", name);
-    else
-        snprintf(error, OPTIONS_ERROR, "unknown key '%s' in [%s]%s%s%s", name, kind, closest ? "; did you mean '" : "",
-                 closest ? closest : "", closest ? "'?" : "");
+    snprintf(error, OPTIONS_ERROR, "unknown key '%s' in [%s]%s%s%s", name, kind, closest ? "; did you mean '" : "",
+             closest ? closest : "", closest ? "'?" : "");
     return -ENOENT;
 }
 
 /* ---- Values ---------------------------------------------------------------------------------- */
 
-static void
-list_clear(struct text_list *list)
+void
+text_list_clear(struct text_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
         free(list->items[i]);
@@ -115,6 +113,21 @@ list_add(struct text_list *list, char *item)
         abort();
     items[list->count++] = item;
     list->items = items;
+}
+
+void
+text_list_add(struct text_list *list, const char *item)
+{
+    list_add(list, option_copy(item));
+}
+
+bool
+text_list_has(const struct text_list *list, const char *item)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], item) == 0)
+            return true;
+    return false;
 }
 
 static void
@@ -134,7 +147,7 @@ absolute(const char *path)
     if (!folder[0] && !getcwd(folder, sizeof(folder)))
         folder[0] = '\0';
     if (path[0] == '\0' || path[0] == '/' || !folder[0])
-        return copy(path);
+        return option_copy(path);
     if (asprintf(&result, "%s/%s", folder, path) < 0)
         abort();
     return result;
@@ -147,7 +160,7 @@ absolute_address(const char *address)
     char *whole, *result;
 
     if (path[0] == '/' || strchr(path, ':')) /* another transport's address is passed on as it is */
-        return copy(address);
+        return option_copy(address);
     whole = absolute(path);
     if (asprintf(&result, "%.*s%s", (int)(path - address), address, whole) < 0)
         abort();
@@ -155,9 +168,8 @@ absolute_address(const char *address)
     return result;
 }
 
-/* A value must survive the way through a configuration file: that is how workers get it. */
-static int
-check_text(const char *name, const char *value, char *error)
+int
+option_check_text(const char *name, const char *value, char *error)
 {
     size_t bytes = strlen(value);
 
@@ -198,7 +210,7 @@ parse_number(const struct option_spec *spec, const char *value, int64_t *number)
 }
 
 static int
-set_number(struct host_options *options, const struct option_spec *spec, const char *value, char *error)
+set_number(void *fields, const struct option_spec *spec, const char *value, char *error)
 {
     static const char *const kinds[] = {
         [OPTION_NUMBER] = "a number", [OPTION_SIZE] = "a size", [OPTION_MODE] = "an octal mode"};
@@ -212,18 +224,18 @@ set_number(struct host_options *options, const struct option_spec *spec, const c
                  most);
         return -EINVAL;
     }
-    *(int64_t *)option_field(options, spec) = number;
+    *(int64_t *)option_field(fields, spec) = number;
     return 0;
 }
 
 static int
-set_choice(struct host_options *options, const struct option_spec *spec, const char *value, char *error)
+set_choice(void *fields, const struct option_spec *spec, const char *value, char *error)
 {
     int used;
 
     for (int i = 0; spec->choices[i]; i++)
         if (strcmp(spec->choices[i], value) == 0) {
-            *(int64_t *)option_field(options, spec) = i;
+            *(int64_t *)option_field(fields, spec) = i;
             return 0;
         }
     used = snprintf(error, OPTIONS_ERROR, "%s: '%s' is none of", spec->name, value);
@@ -233,13 +245,13 @@ set_choice(struct host_options *options, const struct option_spec *spec, const c
 }
 
 static int
-set_switch(struct host_options *options, const struct option_spec *spec, const char *value, char *error)
+set_switch(void *fields, const struct option_spec *spec, const char *value, char *error)
 {
     static const char *const words[] = {"no", "false", "off", "0", "yes", "true", "on", "1"};
 
     for (size_t i = 0; i < 8; i++)
         if (strcmp(words[i], value) == 0) {
-            *(bool *)option_field(options, spec) = i >= 4;
+            *(bool *)option_field(fields, spec) = i >= 4;
             return 0;
         }
     snprintf(error, OPTIONS_ERROR, "%s: '%s' is neither yes nor no", spec->name, value);
@@ -274,11 +286,11 @@ identity(const struct option_spec *spec, const char *word)
 static int
 add_words(struct text_list *list, const struct option_spec *spec, const char *value, char *error)
 {
-    char *text = copy(value), *rest = text, *word, *item;
+    char *text = option_copy(value), *rest = text, *word, *item;
     int result = 0;
 
     while (result == 0 && (word = strtok_r(rest, ", ", &rest))) {
-        item = spec->type == OPTION_NAMES ? copy(word) : identity(spec, word);
+        item = spec->type == OPTION_NAMES ? option_copy(word) : identity(spec, word);
         if (item) {
             list_add(list, item);
         } else {
@@ -291,68 +303,91 @@ add_words(struct text_list *list, const struct option_spec *spec, const char *va
     return result;
 }
 
-static int
-set_list(struct host_options *options, const struct option_spec *spec, const char *value, unsigned source, char *error)
+static void
+add_address(struct text_list *list, const char *value)
 {
-    struct text_list *list = option_field(options, spec);
+    char *address = absolute_address(value);
 
-    if (options->source[spec - option_table] != source || value[0] == '\0')
-        list_clear(list);
-    if (spec->type != OPTION_PATHS)
+    if (text_list_has(list, address))
+        free(address);
+    else
+        list_add(list, address);
+}
+
+static int
+set_list(void *fields, const struct option_spec *spec, bool anew, const char *value, char *error)
+{
+    struct text_list *list = option_field(fields, spec);
+
+    if (value[0] == '\0' && spec->type == OPTION_ADDRESSES) {
+        snprintf(error, OPTIONS_ERROR, "%s: empty", spec->name);
+        return -EINVAL;
+    }
+    if (anew || value[0] == '\0')
+        text_list_clear(list);
+    if (spec->type == OPTION_ADDRESSES)
+        add_address(list, value);
+    else if (spec->type != OPTION_PATHS)
         return add_words(list, spec, value, error);
-    if (value[0] != '\0')
+    else if (value[0] != '\0')
         list_add(list, absolute(value));
     return 0;
 }
 
-static int
-set(struct host_options *options, const struct option_spec *spec, const char *value, unsigned source, char *error)
+int
+option_set(void *fields, const struct option_spec *spec, uint8_t *from, const char *value, unsigned source, char *error)
 {
-    int result = check_text(spec->name, value, error);
-    char name[32];
+    int result = option_check_text(spec->name, value, error);
 
     /* The command of --run goes into no file. */
     if (result != 0 && strcmp(spec->name, "run") != 0)
         return result;
     switch ((enum option_type)spec->type) {
     case OPTION_ALIAS:
-        snprintf(name, sizeof(name), "%.*s", (int)strcspn(spec->standard, "="), spec->standard);
-        return set(options, option_find(name), strchr(spec->standard, '=') + 1, source, error);
+        return -EINVAL; /* is resolved before */
     case OPTION_SWITCH:
-        result = set_switch(options, spec, value, error);
+        result = set_switch(fields, spec, value, error);
         break;
     case OPTION_NUMBER:
     case OPTION_SIZE:
     case OPTION_MODE:
-        result = set_number(options, spec, value, error);
+        result = set_number(fields, spec, value, error);
         break;
     case OPTION_CHOICE:
-        result = set_choice(options, spec, value, error);
+        result = set_choice(fields, spec, value, error);
         break;
     case OPTION_NAMES:
     case OPTION_PATHS:
+    case OPTION_ADDRESSES:
     case OPTION_USERS:
     case OPTION_GROUPS:
-        result = set_list(options, spec, value, source, error);
+        result = set_list(fields, spec, *from != source, value, error);
         break;
     case OPTION_TEXT:
-        replace(option_field(options, spec), copy(value));
+        replace(option_field(fields, spec), option_copy(value));
         result = 0;
         break;
     case OPTION_PATH:
-        replace(option_field(options, spec), absolute(value));
-        break;
-    case OPTION_ADDRESS:
-        if (value[0] == '\0') {
-            snprintf(error, OPTIONS_ERROR, "%s: empty", spec->name);
-            return -EINVAL;
-        }
-        replace(option_field(options, spec), absolute_address(value));
+        replace(option_field(fields, spec), absolute(value));
         break;
     }
     if (result == 0)
-        options->source[spec - option_table] = (uint8_t)source;
+        *from = (uint8_t)source;
     return result;
+}
+
+int
+options_set_spec(struct host_options *options, const struct option_spec *spec, const char *value, unsigned source,
+                 char *error)
+{
+    char name[32];
+
+    if (spec->type == OPTION_ALIAS) {
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(spec->standard, "="), spec->standard);
+        value = strchr(spec->standard, '=') + 1;
+        spec = option_find(name);
+    }
+    return option_set(options, spec, &options->source[spec - option_table], value, source, error);
 }
 
 int
@@ -361,64 +396,8 @@ options_set(struct host_options *options, const char *name, const char *value, u
     const struct option_spec *spec = option_find(name);
 
     if (!spec || (source != SOURCE_COMMAND && (spec->flags & OPTION_COMMAND)))
-        return unknown("host", name, false, error);
-    return set(options, spec, value, source, error);
-}
-
-/* ---- Settings of plugins --------------------------------------------------------------------- */
-
-static bool
-is_word(const char *text, const char *also)
-{
-    const char *c = text;
-
-    while (isalnum((unsigned char)*c) || (*c && strchr(also, *c)))
-        c++;
-    return c > text && *c == '\0' && strlen(text) < 40;
-}
-
-static void
-setting_free(struct plugin_setting *setting)
-{
-    free(setting->plugin);
-    free(setting->key);
-    free(setting->value);
-    free(setting->origin);
-}
-
-int
-options_set_plugin(struct host_options *options, const char *plugin, const char *key, const char *value,
-                   unsigned source, const char *origin, char *error)
-{
-    struct plugin_setting *settings;
-    size_t kept = 0;
-
-    if (!is_word(plugin, "_-")) {
-        snprintf(error, OPTIONS_ERROR, "'%s' is no name of a plugin", plugin);
-        return -EINVAL;
-    }
-    if (!is_word(key, "._-")) {
-        snprintf(error, OPTIONS_ERROR, "'%s' is no name of a setting of plugin '%s'", key, plugin);
-        return -EINVAL;
-    }
-    if (check_text(key, value, error) != 0)
-        return -EINVAL;
-    for (size_t i = 0; i < options->setting_count; i++) {
-        struct plugin_setting *old = &options->settings[i];
-
-        if (old->source < source && strcmp(old->plugin, plugin) == 0 && strcmp(old->key, key) == 0)
-            setting_free(old);
-        else
-            options->settings[kept++] = *old;
-    }
-    options->setting_count = kept;
-    settings = realloc(options->settings, (kept + 1) * sizeof(*settings));
-    if (!settings)
-        abort();
-    settings[kept] = (struct plugin_setting){copy(plugin), copy(key), copy(value), copy(origin), source};
-    options->settings = settings;
-    options->setting_count = kept + 1;
-    return 0;
+        return option_unknown(option_table, "host", name, error);
+    return options_set_spec(options, spec, value, source, error);
 }
 
 /* ---- Defaults -------------------------------------------------------------------------------- */
@@ -438,23 +417,37 @@ default_plugin_dir(void)
         if (access(path, R_OK | X_OK) == 0 && (slash = realpath(path, NULL)))
             return slash;
     }
-    return copy(GPUVCHAN_PLUGINDIR);
+    return option_copy(GPUVCHAN_PLUGINDIR);
 }
 
-static char *
-default_address(void)
+/* A Dom0's own mark: in a driver domain, nobody expects guests unless its administrator says so. */
+static bool
+is_dom0(void)
+{
+    char text[64] = "";
+    FILE *file = fopen("/proc/xen/capabilities", "re");
+
+    if (!file)
+        return false;
+    if (!fgets(text, sizeof(text), file))
+        text[0] = '\0';
+    fclose(file);
+    return strstr(text, "control_d") != NULL;
+}
+
+static void
+default_addresses(struct text_list *list)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    char *result;
+    char *address;
 
-    if (geteuid() == 0)
-        return copy("/run/gpuvchan/host.sock");
-    if (runtime && runtime[0] == '/') {
-        if (asprintf(&result, "%s/gpuvchan/host.sock", runtime) < 0)
-            abort();
-        return result;
-    }
-    return copy("/run/gpuvchan/host.sock");
+    if (geteuid() == 0 || !runtime || runtime[0] != '/')
+        address = option_copy("/run/gpuvchan/host.sock");
+    else if (asprintf(&address, "%s/gpuvchan/host.sock", runtime) < 0)
+        abort();
+    list_add(list, address);
+    if (geteuid() == 0 && is_dom0())
+        text_list_add(list, "xen:");
 }
 
 void
@@ -467,9 +460,9 @@ options_init(struct host_options *options)
     *options = (struct host_options){0};
     for (size_t i = 0; i < option_count(); i++)
         if (option_table[i].standard && option_table[i].type != OPTION_ALIAS &&
-            set(options, &option_table[i], option_table[i].standard, SOURCE_DEFAULT, error) != 0)
+            options_set_spec(options, &option_table[i], option_table[i].standard, SOURCE_DEFAULT, error) != 0)
             abort();
-    options->address = default_address();
+    default_addresses(&options->addresses);
     list_add(&options->plugin_dirs, default_plugin_dir());
     if (plugin_dir && plugin_dir[0])
         options_set(options, "plugin-dir", plugin_dir, SOURCE_ENVIRONMENT, error);
@@ -478,27 +471,31 @@ options_init(struct host_options *options)
 }
 
 void
-options_finish(struct host_options *options)
+option_clear(void *fields, const struct option_spec *table)
 {
-    for (size_t i = 0; i < option_count(); i++)
-        switch ((enum option_type)option_table[i].type) {
+    for (const struct option_spec *spec = table; spec->name; spec++)
+        switch ((enum option_type)spec->type) {
         case OPTION_TEXT:
         case OPTION_PATH:
-        case OPTION_ADDRESS:
-            replace(option_field(options, &option_table[i]), NULL);
+            replace(option_field(fields, spec), NULL);
             break;
         case OPTION_NAMES:
         case OPTION_PATHS:
+        case OPTION_ADDRESSES:
         case OPTION_USERS:
         case OPTION_GROUPS:
-            list_clear(option_field(options, &option_table[i]));
+            text_list_clear(option_field(fields, spec));
             break;
         default:
             break;
         }
-    for (size_t i = 0; i < options->setting_count; i++)
-        setting_free(&options->settings[i]);
-    free(options->settings);
+}
+
+void
+options_finish(struct host_options *options)
+{
+    option_clear(options, option_table);
+    options_clear_sections(options);
     *options = (struct host_options){0};
 }
 
@@ -526,81 +523,4 @@ options_check(const struct host_options *options, char *error)
         return -EINVAL;
     }
     return 0;
-}
-
-/* ---- Command line ---------------------------------------------------------------------------- */
-
-static int
-set_argument(struct host_options *options, const char *text, char *error)
-{
-    const char *equals = strchr(text, '='), *dot = strchr(text, '.');
-    char *plugin, *key;
-    int result;
-
-    if (!equals || !dot || dot > equals) {
-        snprintf(error, OPTIONS_ERROR, "unexpected argument '%s': a plugin's setting looks like PLUGIN.key=value",
-                 text);
-        return -EINVAL;
-    }
-    plugin = strndup(text, (size_t)(dot - text));
-    key = strndup(dot + 1, (size_t)(equals - dot - 1));
-    if (!plugin || !key)
-        abort();
-    result = options_set_plugin(options, plugin, key, equals + 1, SOURCE_COMMAND, "", error);
-    free(plugin);
-    free(key);
-    return result;
-}
-
-static int
-command_error(int code, char **argv, char *error)
-{
-    const char *word = argv[optind - 1];
-    char name[64];
-
-    if (code == ':') {
-        snprintf(error, OPTIONS_ERROR, "option '%s' needs an argument", word);
-    } else if (optopt > 0 && optopt < 256) {
-        snprintf(error, OPTIONS_ERROR, "unknown option '-%c'", optopt);
-    } else if (optopt >= 256) {
-        snprintf(error, OPTIONS_ERROR, "option '--%s' takes no argument", option_table[optopt - 256].name);
-    } else {
-        snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
-        return unknown("", name, true, error);
-    }
-    return -EINVAL;
-}
-
-int
-options_set_command(struct host_options *options, int argc, char **argv, char *error)
-{
-    struct option longs[OPTIONS_MAX + 1] = {0};
-    char shorts[2 * OPTIONS_MAX + 3] = ":";
-    char *letter = shorts + 1;
-    int code, result = 0;
-
-    for (size_t i = 0; i < option_count(); i++) {
-        longs[i] = (struct option){option_table[i].name, option_table[i].argument ? required_argument : no_argument,
-                                   NULL, 256 + (int)i};
-        if (option_table[i].letter) {
-            *letter++ = option_table[i].letter;
-            if (option_table[i].argument)
-                *letter++ = ':';
-        }
-    }
-    opterr = 0;
-    optind = 0;
-    while (result == 0 && (code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        size_t i = (size_t)code - 256;
-
-        if (code == '?' || code == ':')
-            return command_error(code, argv, error);
-        for (size_t k = 0; code < 256 && k < option_count(); k++)
-            if (option_table[k].letter == code)
-                i = k;
-        result = set(options, &option_table[i], option_table[i].argument ? optarg : "yes", SOURCE_COMMAND, error);
-    }
-    for (; result == 0 && optind < argc; optind++)
-        result = set_argument(options, argv[optind], error);
-    return result;
 }

@@ -46,14 +46,36 @@ struct plugin_setting {
     unsigned source;
 };
 
+/** The keys of a section [domain NAME]. */
+enum domain_key {
+    DOMAIN_ALLOW,
+    DOMAIN_PLUGINS,
+    DOMAIN_MAX_PROCESSES,
+    DOMAIN_MAX_ARENA,
+    DOMAIN_MAX_LANES,
+    DOMAIN_KEYS
+};
+
+/** What a section [domain NAME] says of a Xen domain. Keys that it does not give are as in [host]. */
+struct domain_section {
+    char *domain; /* its name, UUID or number */
+    bool allow;
+    struct text_list plugins;
+    int64_t max_processes, max_arena, max_lanes;
+    uint8_t source[DOMAIN_KEYS]; /* 0: not given */
+};
+
 struct host_options {
-    char *address;
+    struct text_list addresses;
     int64_t socket_mode;
     char *socket_group;
     struct text_list plugin_dirs, plugins;
     struct text_list allow_uids, allow_gids; /* numbers, as text */
-    int64_t max_processes, max_arena, max_lanes;
+    struct text_list allow_domains;          /* names, UUIDs and numbers; "all" */
+    int64_t max_processes, max_domain_processes, max_arena, max_lanes;
     int64_t spin_us;
+    char *user, *group; /* of workers; "": that of the host */
+    char *state_dir;    /* "": beside the socket */
     char *pidfile;
     bool daemon;
     int64_t log;       /* enum option_log */
@@ -61,6 +83,8 @@ struct host_options {
     bool trace;
     struct plugin_setting *settings;
     size_t setting_count;
+    struct domain_section *domains;
+    size_t domain_count;
 
     /* Of the command line alone. */
     struct text_list config;
@@ -85,6 +109,10 @@ int options_set(struct host_options *options, const char *name, const char *valu
 int options_set_plugin(struct host_options *options, const char *plugin, const char *key, const char *value,
                        unsigned source, const char *origin, char *error);
 
+/** Sets a key of section [domain @p domain]. Errors as above. */
+int options_set_domain(struct host_options *options, const char *domain, const char *key, const char *value,
+                       unsigned source, char *error);
+
 /** Reads a command line. Errors as above. */
 int options_set_command(struct host_options *options, int argc, char **argv, char *error);
 
@@ -96,6 +124,11 @@ unsigned options_source(const struct host_options *options, const char *name);
 
 /** The log level as enum gpuvchan_log_level. */
 int options_log_level(const struct host_options *options);
+
+/** Adds a copy of @p item. */
+void text_list_add(struct text_list *list, const char *item);
+bool text_list_has(const struct text_list *list, const char *item);
+void text_list_clear(struct text_list *list);
 
 /** Writes the configuration as a file; @p comments: with the help of each key. */
 void options_dump(const struct host_options *options, FILE *file, bool comments);

@@ -50,6 +50,8 @@ wrap(FILE *file, const char *text, const char *indent, size_t width)
     fputc('\n', file);
 }
 
+#define HELP_INDENT "                               "
+
 static void
 help_group(FILE *file, bool command)
 {
@@ -63,18 +65,20 @@ help_group(FILE *file, bool command)
                  spec->letter ? "," : " ", spec->name, spec->argument ? "=" : "", spec->argument ? spec->argument : "");
         snprintf(text, sizeof(text), "%s%s%s%s", spec->help, with_default ? " (default: " : "",
                  with_default ? spec->standard : "", with_default ? ")" : "");
-        fprintf(file, "%-30s ", left);
-        wrap(file, text, "                               ", 49);
+        fprintf(file, "%-30s%s", left, strlen(left) <= 30 ? " " : "\n" HELP_INDENT);
+        wrap(file, text, HELP_INDENT, 49);
     }
 }
 
 void
 options_help(FILE *file)
 {
-    fputs("Usage: gpuvchan-host [OPTIONS] [PLUGIN.key=value ...]\n\n"
+    fputs("Usage: gpuvchan-host [OPTIONS] [PLUGIN.key=value ...]\n"
+          "                     [domain:NAME.key=value ...]\n\n"
           "Executes the GPU commands of guests, each guest process in a worker of its own.\n\n"
           "These may also stand in section [host] of a configuration file, as name = value,\n"
-          "and a plugin's settings in a section [plugin NAME]:\n",
+          "a plugin's settings in a section [plugin NAME], and what holds for one domain\n"
+          "of Xen in a section [domain NAME]:\n",
           file);
     help_group(file, false);
     fputs("\nThese are for the command line only:\n", file);
@@ -83,24 +87,25 @@ options_help(FILE *file)
 }
 
 static void
-print_value(const struct host_options *options, const struct option_spec *spec, FILE *file)
+print_value(const void *fields, const struct option_spec *spec, FILE *file)
 {
-    const struct text_list *list = option_field(options, spec);
+    const struct text_list *list = option_field(fields, spec);
     char number[32];
 
     switch ((enum option_type)spec->type) {
     case OPTION_SWITCH:
-        fprintf(file, "%s = %s\n", spec->name, *(bool *)option_field(options, spec) ? "yes" : "no");
+        fprintf(file, "%s = %s\n", spec->name, *(bool *)option_field(fields, spec) ? "yes" : "no");
         break;
     case OPTION_NUMBER:
     case OPTION_SIZE:
     case OPTION_MODE:
     case OPTION_CHOICE:
-        option_number_text(spec, *(int64_t *)option_field(options, spec), number, sizeof(number));
+        option_number_text(spec, *(int64_t *)option_field(fields, spec), number, sizeof(number));
         fprintf(file, "%s = %s\n", spec->name, number);
         break;
     case OPTION_NAMES:
     case OPTION_PATHS:
+    case OPTION_ADDRESSES:
     case OPTION_USERS:
     case OPTION_GROUPS:
         if (list->count == 0)
@@ -109,8 +114,8 @@ print_value(const struct host_options *options, const struct option_spec *spec, 
             fprintf(file, "%s = %s\n", spec->name, list->items[i]);
         break;
     default:
-        fprintf(file, "%s =%s%s\n", spec->name, **(char **)option_field(options, spec) ? " " : "",
-                *(char **)option_field(options, spec));
+        fprintf(file, "%s =%s%s\n", spec->name, **(char **)option_field(fields, spec) ? " " : "",
+                *(char **)option_field(fields, spec));
     }
 }
 
@@ -133,6 +138,17 @@ dump_settings(const struct host_options *options, FILE *file)
     }
 }
 
+static void
+dump_domains(const struct host_options *options, FILE *file)
+{
+    for (size_t i = 0; i < options->domain_count; i++) {
+        fprintf(file, "\n[domain %s]\n", options->domains[i].domain);
+        for (size_t key = 0; key < DOMAIN_KEYS; key++)
+            if (options->domains[i].source[key] != 0)
+                print_value(&options->domains[i], &domain_table[key], file);
+    }
+}
+
 void
 options_dump(const struct host_options *options, FILE *file, bool comments)
 {
@@ -149,23 +165,38 @@ options_dump(const struct host_options *options, FILE *file, bool comments)
         print_value(options, spec, file);
     }
     dump_settings(options, file);
+    dump_domains(options, file);
+}
+
+static bool
+is_same_list(const struct text_list *a, const struct text_list *b)
+{
+    bool same = a->count == b->count;
+
+    for (size_t i = 0; same && i < a->count; i++)
+        same = strcmp(a->items[i], b->items[i]) == 0;
+    return same;
+}
+
+static bool
+is_same(const struct option_spec *spec, const void *a, const void *b)
+{
+    switch ((enum option_type)spec->type) {
+    case OPTION_SWITCH:
+        return *(const bool *)a == *(const bool *)b;
+    case OPTION_MODE:
+        return *(const int64_t *)a == *(const int64_t *)b;
+    case OPTION_ADDRESSES:
+        return is_same_list(a, b);
+    default:
+        return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+    }
 }
 
 void
 options_compare_fixed(const struct host_options *old, const struct host_options *fresh, void (*visit)(const char *name))
 {
-    for (const struct option_spec *spec = option_table; spec->name; spec++) {
-        bool same;
-
-        if (!(spec->flags & OPTION_FIXED))
-            continue;
-        if (spec->type == OPTION_SWITCH)
-            same = *(bool *)option_field(old, spec) == *(bool *)option_field(fresh, spec);
-        else if (spec->type == OPTION_MODE)
-            same = *(int64_t *)option_field(old, spec) == *(int64_t *)option_field(fresh, spec);
-        else
-            same = strcmp(*(char **)option_field(old, spec), *(char **)option_field(fresh, spec)) == 0;
-        if (!same)
+    for (const struct option_spec *spec = option_table; spec->name; spec++)
+        if ((spec->flags & OPTION_FIXED) && !is_same(spec, option_field(old, spec), option_field(fresh, spec)))
             visit(spec->name);
-    }
 }

@@ -320,6 +320,24 @@ check_settings(const struct host_options *options, char *const *names)
 }
 
 static int
+check_domains(const struct host_options *options, char *const *names)
+{
+    char error[OPTIONS_ERROR];
+
+    for (size_t i = 0; i < options->domain_count; i++)
+        for (size_t k = 0; k < options->domains[i].plugins.count; k++) {
+            const char *name = options->domains[i].plugins.items[k];
+
+            if (is_offered(options, names, name))
+                continue;
+            not_found(options, name, error);
+            gpuvchan_log(GPUVCHAN_LOG_ERROR, "[domain %s]: %s", options->domains[i].domain, error);
+            return -EINVAL;
+        }
+    return 0;
+}
+
+static int
 load_one(struct host_plugins *plugins, const struct host_options *options, const char *name, char *error)
 {
     struct host_plugin *grown = realloc(plugins->items, (plugins->count + 1) * sizeof(*grown));
@@ -350,6 +368,8 @@ plugins_load(struct host_plugins *plugins, const struct host_options *options, b
     char error[OPTIONS_ERROR];
 
     *plugins = (struct host_plugins){0};
+    if (result == 0 && !tolerant)
+        result = check_domains(options, found);
     for (size_t i = 0; result == 0 && (chosen ? i < options->plugins.count : found[i] != NULL); i++) {
         const char *name = chosen ? options->plugins.items[i] : found[i];
         int failed = load_one(plugins, options, name, error);

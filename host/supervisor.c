@@ -4,16 +4,16 @@
  *
  * Design notes
  *
- * It never reads what guests send: it knows of a guest what the kernel says, and passes the connection
- * on to a worker, which is this program started anew. Whatever happens to a worker, or to the supervisor,
- * the others go on: a worker ends with its guest, and a new supervisor may take the address over.
+ * It never reads what guests send: it knows of a guest what the kernel or Xen says, and passes the
+ * connection on to a worker, which is this program started anew. Whatever happens to a worker, or to the
+ * supervisor, the others go on: a worker ends with its guest, and a new supervisor at the same address
+ * takes over those of one that died.
  *
  * One thread, one epoll; the only times are deadlines, which next_timeout() collects.
  */
 #include "supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,43 +29,30 @@
 #include "listen.h"
 #include "log.h"
 #include "notify.h"
-#include "worker.h"
+#include "policy.h"
+#include "privileges.h"
+#include "waiting.h"
+#include "workers.h"
 
-#define LISTENERS_MAX 8
-#define PARKED_MAX 64
 #define ACCEPTS_AT_ONCE 16
-#define PARK_MS 1000     /* how long a guest waits for one that is just ending */
+#define EVENTS_AT_ONCE 32
 #define STOP_MS 2000     /* from SIGTERM to SIGKILL */
 #define GIVE_UP_MS 4000  /* from SIGTERM to leaving behind what even SIGKILL does not end */
-#define PAUSE_MS 200     /* without descriptors or processes, until the next try */
 #define COMPLAIN_MS 1000 /* between two lines about refused guests */
-#define NEVER INT64_MAX
 
-struct worker {
-    pid_t pid;
-    uint32_t uid;
-    char program[32];
-};
-
-struct parked {
-    int fd;
-    struct gpuvchan_peer peer;
-    int64_t deadline;
-};
+/* What an event is about: the number of a listener, or one of these. */
+#define ABOUT_SIGNALS LISTENERS_MAX
+#define ABOUT_WORKER (1ull << 32) /* plus its process number */
 
 struct supervisor {
     struct host_options *options;
     int argc;
     char **argv;
-    struct gpuvchan_listener *listeners[LISTENERS_MAX];
-    size_t listener_count;
+    struct host_listeners listeners;
     int epoll, signals, config;
     struct captive *captive;
-    struct worker *workers;
-    size_t worker_count;
-    struct parked parked[PARKED_MAX]; /* oldest first */
-    size_t parked_count;
-    int64_t resume_at;   /* when to accept again; NEVER: is accepting */
+    struct workers workers;
+    struct waiting waiting;
     int64_t complain_at; /* not before this time */
     unsigned refused_silently;
     int64_t kill_at, give_up_at; /* NEVER: is not stopping, or that is done */
@@ -85,167 +72,44 @@ now_ms(void)
 static void
 tell_status(const struct supervisor *supervisor)
 {
-    notify_send("STATUS=%zu guests served now, %lu in all; %lu refused, %lu workers crashed", supervisor->worker_count,
+    notify_send("STATUS=%zu guests served now, %lu in all; %lu refused, %lu workers crashed", supervisor->workers.count,
                 supervisor->served, supervisor->refused, supervisor->crashed);
 }
 
-/* ---- Workers --------------------------------------------------------------------------------- */
+static int
+watch(const struct supervisor *supervisor, int fd, uint64_t about)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = about};
 
-/* Words for a guest process, from the kernel, not from the guest. */
+    return epoll_ctl(supervisor->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+/* Its guest is served no more: nothing of it is to stay where it knocked. */
 static void
-name_of_process(pid_t pid, char *name, size_t bytes)
+release(const struct supervisor *supervisor, size_t listener, const struct gpuvchan_peer *peer)
 {
-    char path[48];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-    snprintf(name, bytes, "unknown program");
-    file = pid > 0 ? fopen(path, "re") : NULL;
-    if (!file)
-        return;
-    if (fgets(name, (int)bytes, file))
-        name[strcspn(name, "\n")] = '\0';
-    fclose(file);
+    if (supervisor->listeners.items[listener].door)
+        gpuvchan_listener_release(supervisor->listeners.items[listener].door, peer);
 }
 
-/* In the child: only the two descriptors of a worker pass, at their numbers. */
-static _Noreturn void
-become_worker(int connection, int config)
-{
-    char *arguments[] = {"gpuvchan-host", WORKER_ARGUMENT, NULL};
-    sigset_t none;
-    int high_connection = fcntl(connection, F_DUPFD, WORKER_CONFIG_FD + 1);
-    int high_config = fcntl(config, F_DUPFD, WORKER_CONFIG_FD + 1);
+/* ---- Refusing -------------------------------------------------------------------------------- */
 
-    if (dup2(high_connection, WORKER_CONNECTION_FD) < 0 || dup2(high_config, WORKER_CONFIG_FD) < 0)
-        _exit(WORKER_NO_EXEC);
-    close_range(WORKER_CONFIG_FD + 1, ~0u, 0);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    execv("/proc/self/exe", arguments);
-    _exit(WORKER_NO_EXEC);
-}
-
-/* Takes fd. */
+/* Takes the guest. The log gets a line a second at most: a guest may try as often as it likes. */
 static void
-start_worker(struct supervisor *supervisor, int fd, const struct gpuvchan_peer *peer)
-{
-    struct worker *workers = realloc(supervisor->workers, (supervisor->worker_count + 1) * sizeof(*workers));
-    struct worker *worker;
-    pid_t pid;
-
-    if (!workers)
-        abort();
-    supervisor->workers = workers;
-    pid = fork();
-    if (pid == 0)
-        become_worker(fd, supervisor->config);
-    if (pid < 0) {
-        gpuvchan_log(GPUVCHAN_LOG_ERROR, "cannot start a worker: %s", strerror(errno));
-        gpuvchan_session_refuse(fd, -EAGAIN, "the host cannot start a process for this guest; try again later");
-        return;
-    }
-    close(fd);
-    worker = &workers[supervisor->worker_count++];
-    worker->pid = pid;
-    worker->uid = peer->uid;
-    name_of_process(peer->pid, worker->program, sizeof(worker->program));
-    supervisor->served++;
-    gpuvchan_log(GPUVCHAN_LOG_INFO, "worker %d serves %s (process %d, uid %u)", (int)pid, worker->program, peer->pid,
-                 peer->uid);
-    tell_status(supervisor);
-}
-
-static void
-log_end(struct supervisor *supervisor, const struct worker *worker, int status)
-{
-    static const char *const words[] = {
-        [WORKER_DONE] = "ended",
-        [WORKER_FAILED] = "could not serve its guest",
-        [WORKER_CORRUPT] = "ended its guest, which broke the protocol",
-        [WORKER_STUCK] = "was stuck in a plugin",
-        [WORKER_NO_EXEC] = "could not be started from /proc/self/exe",
-    };
-    enum gpuvchan_log_level level = GPUVCHAN_LOG_WARNING;
-    char how[96];
-    int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    unsigned code = WIFEXITED(status) ? (unsigned)WEXITSTATUS(status) : 0;
-
-    if (number != 0) {
-        snprintf(how, sizeof(how), "killed by signal %d (%s)", number, strsignal(number));
-        if (supervisor->stopping && (number == SIGKILL || number == SIGTERM)) {
-            level = GPUVCHAN_LOG_INFO;
-        } else {
-            level = GPUVCHAN_LOG_ERROR;
-            supervisor->crashed++;
-        }
-    } else if (code < sizeof(words) / sizeof(words[0])) {
-        snprintf(how, sizeof(how), "%s", words[code]);
-        if (code == WORKER_DONE)
-            level = GPUVCHAN_LOG_INFO;
-    } else {
-        snprintf(how, sizeof(how), "ended with status %u", code);
-        supervisor->crashed++;
-    }
-    gpuvchan_log(level, "worker %d (%s, uid %u) %s", (int)worker->pid, worker->program, worker->uid, how);
-}
-
-static void
-reap(struct supervisor *supervisor)
-{
-    int status;
-    pid_t pid;
-
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (supervisor->captive && supervisor->captive->pid == pid) {
-            supervisor->captive->pid = 0;
-            supervisor->captive->status = status;
-        }
-        for (size_t i = 0; i < supervisor->worker_count; i++) {
-            struct worker *worker = &supervisor->workers[i];
-
-            if (worker->pid != pid)
-                continue;
-            log_end(supervisor, worker, status);
-            *worker = supervisor->workers[--supervisor->worker_count];
-            tell_status(supervisor);
-            break;
-        }
-    }
-}
-
-/* ---- Policy ---------------------------------------------------------------------------------- */
-
-static bool
-list_has(const struct text_list *list, uint32_t id)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (strtoul(list->items[i], NULL, 10) == id)
-            return true;
-    return false;
-}
-
-static bool
-is_allowed(const struct host_options *options, const struct gpuvchan_peer *peer)
-{
-    if (options->allow_uids.count == 0 && options->allow_gids.count == 0)
-        return true;
-    return list_has(&options->allow_uids, peer->uid) || list_has(&options->allow_gids, peer->gid);
-}
-
-/* Takes fd. The log gets a line a second at most: a guest may try as often as it likes. */
-static void
-refuse(struct supervisor *supervisor, int fd, const struct gpuvchan_peer *peer, int error, const char *why)
+refuse(struct supervisor *supervisor, const struct guest *guest, int error, const char *why)
 {
     int64_t now = now_ms();
+    char who[96];
 
-    gpuvchan_session_refuse(fd, error, why);
+    gpuvchan_session_refuse(guest->fd, error, why);
+    release(supervisor, guest->listener, &guest->peer);
     supervisor->refused++;
     if (now < supervisor->complain_at) {
         supervisor->refused_silently++;
         return;
     }
-    gpuvchan_log(GPUVCHAN_LOG_WARNING, "process %d, uid %u refused: %s", peer->pid, peer->uid, why);
+    policy_describe(&guest->peer, who, sizeof(who));
+    gpuvchan_log(GPUVCHAN_LOG_WARNING, "%s refused: %s", who, why);
     if (supervisor->refused_silently > 0)
         gpuvchan_log(GPUVCHAN_LOG_WARNING, "%u more were refused meanwhile", supervisor->refused_silently);
     supervisor->refused_silently = 0;
@@ -253,138 +117,253 @@ refuse(struct supervisor *supervisor, int fd, const struct gpuvchan_peer *peer, 
     tell_status(supervisor);
 }
 
-static void
-refuse_one_too_many(struct supervisor *supervisor, int fd, const struct gpuvchan_peer *peer)
+static bool
+domain_is_full(const struct supervisor *supervisor, const struct gpuvchan_peer *peer)
 {
-    char why[160];
+    size_t limit = policy_domain_limit(supervisor->options, peer);
 
-    snprintf(why, sizeof(why),
-             "the host serves its limit of %lld guest processes: end one, or have its administrator raise "
-             "max-processes",
-             (long long)supervisor->options->max_processes);
-    refuse(supervisor, fd, peer, -EBUSY, why);
+    return limit > 0 && workers_of_domain(&supervisor->workers, peer->domain) >= limit;
 }
 
 static bool
-has_room(const struct supervisor *supervisor)
+has_room(const struct supervisor *supervisor, const struct gpuvchan_peer *peer)
 {
-    return supervisor->worker_count < (size_t)supervisor->options->max_processes;
+    return supervisor->workers.count < (size_t)supervisor->options->max_processes && !domain_is_full(supervisor, peer);
 }
 
 static void
-unpark(struct supervisor *supervisor)
+refuse_one_too_many(struct supervisor *supervisor, const struct guest *guest)
 {
-    supervisor->parked_count--;
-    memmove(&supervisor->parked[0], &supervisor->parked[1], supervisor->parked_count * sizeof(struct parked));
+    const struct gpuvchan_peer *peer = &guest->peer;
+    char why[POLICY_REASON];
+
+    if (domain_is_full(supervisor, peer))
+        snprintf(why, sizeof(why),
+                 "the host serves its limit of %zu processes of domain %d: end one, or have its administrator raise "
+                 "max-processes-per-domain, or max-processes of this domain",
+                 policy_domain_limit(supervisor->options, peer), peer->domain);
+    else
+        snprintf(why, sizeof(why),
+                 "the host serves its limit of %lld guest processes: end one, or have its administrator raise "
+                 "max-processes",
+                 (long long)supervisor->options->max_processes);
+    refuse(supervisor, guest, -EBUSY, why);
+}
+
+/* ---- Serving --------------------------------------------------------------------------------- */
+
+static void
+watch_worker(const struct supervisor *supervisor, const struct worker *worker)
+{
+    int error = watch(supervisor, worker->pidfd, ABOUT_WORKER | (uint64_t)worker->pid);
+
+    if (error != 0)
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "will not learn of the end of worker %d: %s", (int)worker->pid,
+                     strerror(-error));
+}
+
+/* The configuration for a worker of this guest: that of all, or one of its own, which the caller closes. */
+static int
+config_for(const struct supervisor *supervisor, const struct gpuvchan_peer *peer)
+{
+    struct host_options view;
+
+    return policy_view(supervisor->options, peer, &view) ? config_hand_over(&view) : supervisor->config;
+}
+
+static void
+log_start(const struct worker *worker)
+{
+    char who[96];
+
+    worker_describe(worker, who, sizeof(who));
+    if (worker->peer.domain >= 0)
+        gpuvchan_log(GPUVCHAN_LOG_INFO, "worker %d serves %s", (int)worker->pid, who);
+    else
+        gpuvchan_log(GPUVCHAN_LOG_INFO, "worker %d serves %s (process %d, uid %u)", (int)worker->pid, worker->program,
+                     worker->peer.pid, worker->peer.uid);
+}
+
+/* Takes the guest. */
+static void
+start_worker(struct supervisor *supervisor, const struct guest *guest)
+{
+    int config = config_for(supervisor, &guest->peer);
+    struct worker *worker;
+    int result = config;
+
+    if (config >= 0)
+        result =
+            workers_start(&supervisor->workers, guest->fd, config, supervisor->listeners.items[guest->listener].address,
+                          guest->listener, &guest->peer, &worker);
+    if (config >= 0 && config != supervisor->config)
+        close(config);
+    if (result < 0) {
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "cannot start a worker: %s", strerror(-result));
+        gpuvchan_session_refuse(guest->fd, -EAGAIN, "the host cannot start a process for this guest; try again later");
+        release(supervisor, guest->listener, &guest->peer);
+        return;
+    }
+    close(guest->fd);
+    watch_worker(supervisor, worker);
+    supervisor->served++;
+    log_start(worker);
+    tell_status(supervisor);
 }
 
 /* Those that wait get the places that became free; those that have waited too long are refused. */
 static void
-serve_parked(struct supervisor *supervisor, int64_t now)
+serve_waiting(struct supervisor *supervisor)
 {
-    while (supervisor->parked_count > 0) {
-        struct parked oldest = supervisor->parked[0];
+    struct waiting *waiting = &supervisor->waiting;
+    int64_t now = now_ms();
 
-        if (has_room(supervisor)) {
-            unpark(supervisor);
-            start_worker(supervisor, oldest.fd, &oldest.peer);
-        } else if (oldest.deadline <= now) {
-            unpark(supervisor);
-            refuse_one_too_many(supervisor, oldest.fd, &oldest.peer);
+    for (size_t i = 0; i < waiting->count;) {
+        struct guest guest = waiting->guests[i];
+
+        if (has_room(supervisor, &guest.peer)) {
+            waiting_take(waiting, i);
+            start_worker(supervisor, &guest);
+        } else if (guest.deadline <= now) {
+            waiting_take(waiting, i);
+            refuse_one_too_many(supervisor, &guest);
         } else {
-            return;
+            i++; /* one of another domain may have room */
         }
     }
 }
 
 /*
- * Takes fd. A program that follows another one at once finds the other's worker still closing: so at the
- * limit a guest is not refused before it has waited a little.
+ * Takes the guest. A program that follows another one at once finds the other's worker still closing: so at
+ * the limit a guest is not refused before it has waited a little. Whoever waits comes before: a place that
+ * becomes free is given to those by serve_waiting() at once.
  */
 static void
-receive_guest(struct supervisor *supervisor, int fd, const struct gpuvchan_peer *peer)
+receive_guest(struct supervisor *supervisor, const struct guest *guest)
 {
-    char why[160];
+    char why[POLICY_REASON];
 
-    if (!is_allowed(supervisor->options, peer)) {
-        snprintf(why, sizeof(why),
-                 "uid %u may not use this host: its administrator has to add it to allow-uids or allow-gids",
-                 peer->uid);
-        refuse(supervisor, fd, peer, -EACCES, why);
-    } else if (has_room(supervisor) && supervisor->parked_count == 0) {
-        start_worker(supervisor, fd, peer);
-    } else if (supervisor->parked_count < PARKED_MAX) {
-        supervisor->parked[supervisor->parked_count++] = (struct parked){fd, *peer, now_ms() + PARK_MS};
-    } else {
-        refuse_one_too_many(supervisor, fd, peer);
+    if (!policy_allows(supervisor->options, &guest->peer, why))
+        refuse(supervisor, guest, -EACCES, why);
+    else if (has_room(supervisor, &guest->peer))
+        start_worker(supervisor, guest);
+    else if (!waiting_add(&supervisor->waiting, guest, now_ms()))
+        refuse_one_too_many(supervisor, guest);
+}
+
+static void
+bury(struct supervisor *supervisor, pid_t pid)
+{
+    struct worker *worker = workers_find(&supervisor->workers, pid);
+    struct worker gone;
+    bool crashed;
+
+    if (!worker)
+        return;
+    gone = *worker;
+    if (!workers_bury(&supervisor->workers, worker, &crashed))
+        return;
+    supervisor->crashed += crashed;
+    release(supervisor, gone.listener, &gone.peer);
+    tell_status(supervisor);
+    if (!supervisor->stopping)
+        serve_waiting(supervisor);
+}
+
+/* Domains end without a word to whoever maps their memory. */
+static void
+end_for_gone_domains(struct supervisor *supervisor, size_t listener)
+{
+    struct gpuvchan_listener *door = supervisor->listeners.items[listener].door;
+    char who[96];
+
+    for (size_t i = 0; i < supervisor->workers.count; i++) {
+        struct worker *worker = &supervisor->workers.items[i];
+
+        if (worker->listener != listener || worker->told || gpuvchan_listener_alive(door, &worker->peer))
+            continue;
+        policy_describe(&worker->peer, who, sizeof(who));
+        gpuvchan_log(GPUVCHAN_LOG_INFO, "%s is gone: its worker %d ends", who, (int)worker->pid);
+        worker_end(worker, now_ms() + STOP_MS);
     }
+}
+
+/* ---- Adopting -------------------------------------------------------------------------------- */
+
+static void
+meet_worker(const struct worker_record *record, bool lives, void *user)
+{
+    struct supervisor *supervisor = user;
+    size_t listener = listeners_find(&supervisor->listeners, record->address);
+    struct worker *worker;
+    char who[96];
+
+    if (listener == supervisor->listeners.count) {
+        if (lives)
+            gpuvchan_log(GPUVCHAN_LOG_INFO, "worker %d belongs to a host at %s, not to this one", (int)record->pid,
+                         record->address);
+        return;
+    }
+    if (!lives || workers_adopt(&supervisor->workers, record, listener, &worker) != 0) {
+        gpuvchan_log(GPUVCHAN_LOG_DEBUG, "worker %d has ended while there was no host", (int)record->pid);
+        release(supervisor, listener, &record->peer);
+        worker_file_remove(supervisor->workers.folder, record->pid);
+        return;
+    }
+    gpuvchan_listener_claim(supervisor->listeners.items[listener].door, &record->peer);
+    watch_worker(supervisor, worker);
+    worker_describe(worker, who, sizeof(who));
+    gpuvchan_log(GPUVCHAN_LOG_INFO, "adopted worker %d (%s)", (int)worker->pid, who);
+}
+
+/* Before the first guest is accepted: those that are served already must not be taken for new ones. */
+static void
+adopt_workers(struct supervisor *supervisor, const char *state_dir)
+{
+    workers_init(&supervisor->workers, state_dir);
+    if (supervisor->workers.folder < 0)
+        return;
+    worker_files_visit(supervisor->workers.folder, meet_worker, supervisor);
+    for (size_t i = 0; i < supervisor->listeners.count; i++)
+        end_for_gone_domains(supervisor, i);
 }
 
 /* ---- Listening ------------------------------------------------------------------------------- */
 
 static void
-watch_listeners(struct supervisor *supervisor, bool watch)
+accept_guests(struct supervisor *supervisor, size_t number)
 {
-    for (size_t i = 0; i < supervisor->listener_count; i++) {
-        struct epoll_event event = {.events = watch ? EPOLLIN : 0, .data.u64 = i};
-
-        epoll_ctl(supervisor->epoll, EPOLL_CTL_MOD, gpuvchan_listener_fd(supervisor->listeners[i]), &event);
-    }
-}
-
-static void
-accept_guests(struct supervisor *supervisor, struct gpuvchan_listener *listener)
-{
-    struct gpuvchan_peer peer;
-    int fd, result = 0;
+    struct host_listener *listener = &supervisor->listeners.items[number];
+    struct guest guest = {.listener = number};
+    int result = 0;
 
     for (int i = 0; i < ACCEPTS_AT_ONCE && result == 0; i++) {
-        result = gpuvchan_listener_accept(listener, &fd, &peer);
+        result = gpuvchan_listener_accept(listener->door, &guest.fd, &guest.peer);
         if (result == 0)
-            receive_guest(supervisor, fd, &peer);
+            receive_guest(supervisor, &guest);
     }
-    if (result == 0 || result == -EAGAIN || result == -EINTR || result == -ECONNABORTED)
-        return;
-    gpuvchan_log(GPUVCHAN_LOG_ERROR, "cannot accept guests for the moment: %s", gpuvchan_error_text());
-    watch_listeners(supervisor, false);
-    supervisor->resume_at = now_ms() + PAUSE_MS;
+    if (result != 0 && result != -EAGAIN && result != -EINTR && result != -ECONNABORTED)
+        listener_pause(listener, supervisor->epoll, now_ms());
+    end_for_gone_domains(supervisor, number);
 }
 
 static int
-listen_all(struct supervisor *supervisor, const char *address)
+listen_all(struct supervisor *supervisor, const struct text_list *addresses)
 {
-    int first, result = 0, count = notify_listen_fds(&first);
+    bool tolerant = options_source(supervisor->options, "address") == SOURCE_DEFAULT;
+    int result = listeners_open(&supervisor->listeners, addresses, tolerant, supervisor->options);
 
-    if (count == 0) {
-        result = host_listen(address, supervisor->options, &supervisor->listeners[0]);
-        supervisor->listener_count = result == 0;
-    }
-    for (int i = 0; result == 0 && i < count && i < LISTENERS_MAX; i++) {
-        result = gpuvchan_listener_adopt(first + i, &supervisor->listeners[i]);
-        if (result != 0)
-            gpuvchan_log(GPUVCHAN_LOG_ERROR, "cannot use the service manager's socket %d: %s", i,
-                         gpuvchan_error_text());
-        else
-            supervisor->listener_count++;
-    }
-    for (size_t i = 0; result == 0 && i < supervisor->listener_count; i++) {
-        struct epoll_event event = {.events = EPOLLIN, .data.u64 = i};
-
-        if (epoll_ctl(supervisor->epoll, EPOLL_CTL_ADD, gpuvchan_listener_fd(supervisor->listeners[i]), &event) != 0)
-            result = -errno;
-    }
+    if (result == 0)
+        result = listeners_watch(&supervisor->listeners, supervisor->epoll);
     return result;
 }
 
+/* Those of Xen stay open until the workers have ended, which may leave something to clear away. */
 static void
 stop_listening(struct supervisor *supervisor)
 {
-    for (size_t i = 0; i < supervisor->listener_count; i++) {
-        epoll_ctl(supervisor->epoll, EPOLL_CTL_DEL, gpuvchan_listener_fd(supervisor->listeners[i]), NULL);
-        gpuvchan_listener_destroy(supervisor->listeners[i]);
-    }
-    supervisor->listener_count = 0;
-    supervisor->resume_at = NEVER;
+    listeners_unwatch(&supervisor->listeners, supervisor->epoll);
+    listeners_close_local(&supervisor->listeners);
 }
 
 /* ---- Signals --------------------------------------------------------------------------------- */
@@ -400,23 +379,35 @@ stop(struct supervisor *supervisor)
     gpuvchan_log(GPUVCHAN_LOG_INFO, "stops");
     notify_send("STOPPING=1");
     stop_listening(supervisor);
-    for (; supervisor->parked_count > 0; unpark(supervisor))
-        refuse(supervisor, supervisor->parked[0].fd, &supervisor->parked[0].peer, -ECONNREFUSED,
-               "the host is stopping");
-    for (size_t i = 0; i < supervisor->worker_count; i++)
-        kill(supervisor->workers[i].pid, SIGTERM);
+    while (supervisor->waiting.count > 0) {
+        struct guest guest = waiting_take(&supervisor->waiting, 0);
+
+        refuse(supervisor, &guest, -ECONNREFUSED, "the host is stopping");
+    }
+    for (size_t i = 0; i < supervisor->workers.count; i++)
+        worker_end(&supervisor->workers.items[i], supervisor->kill_at);
     if (supervisor->captive && supervisor->captive->pid > 0)
         kill(supervisor->captive->pid, SIGTERM);
 }
 
 static void
-kill_all(struct supervisor *supervisor)
+kill_captive(struct supervisor *supervisor)
 {
     supervisor->kill_at = NEVER;
-    for (size_t i = 0; i < supervisor->worker_count; i++)
-        kill(supervisor->workers[i].pid, SIGKILL);
     if (supervisor->captive && supervisor->captive->pid > 0)
         kill(supervisor->captive->pid, SIGKILL);
+}
+
+/* Workers have descriptors that tell of their end. */
+static void
+reap_captive(struct captive *captive)
+{
+    int status;
+
+    if (captive && captive->pid > 0 && waitpid(captive->pid, &status, WNOHANG) == captive->pid) {
+        captive->pid = 0;
+        captive->status = status;
+    }
 }
 
 static void
@@ -436,7 +427,7 @@ reload(struct supervisor *supervisor)
     if (!fresh)
         abort();
     notify_reloading();
-    if (config_read(fresh, supervisor->argc, supervisor->argv, error) != 0) {
+    if (config_read(fresh, supervisor->argc, supervisor->argv, error) != 0 || privileges_check(fresh, error) != 0) {
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s; the old configuration stays", error);
     } else if ((config = config_hand_over(fresh)) < 0) {
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "cannot store the configuration: %s", strerror(-config));
@@ -449,6 +440,7 @@ reload(struct supervisor *supervisor)
         supervisor->options = fresh;
         fresh = old;
         log_open(supervisor->options, "", false);
+        serve_waiting(supervisor);
         gpuvchan_log(GPUVCHAN_LOG_INFO, "has read its configuration anew");
     }
     options_finish(fresh);
@@ -463,7 +455,7 @@ take_signals(struct supervisor *supervisor)
 
     while (read(supervisor->signals, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGCHLD)
-            reap(supervisor);
+            reap_captive(supervisor->captive);
         else if (info.ssi_signo == SIGHUP)
             reload(supervisor);
         else
@@ -474,7 +466,6 @@ take_signals(struct supervisor *supervisor)
 static int
 watch_signals(struct supervisor *supervisor)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENERS_MAX};
     sigset_t set;
 
     sigemptyset(&set);
@@ -485,15 +476,14 @@ watch_signals(struct supervisor *supervisor)
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     supervisor->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (supervisor->signals < 0 || epoll_ctl(supervisor->epoll, EPOLL_CTL_ADD, supervisor->signals, &event) != 0)
-        return -errno;
-    return 0;
+    return supervisor->signals < 0 ? -errno : watch(supervisor, supervisor->signals, ABOUT_SIGNALS);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 int
-supervisor_create(struct host_options *options, const char *address, int argc, char **argv, struct supervisor **out)
+supervisor_create(struct host_options *options, const struct text_list *addresses, const char *state_dir, int argc,
+                  char **argv, struct supervisor **out)
 {
     struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
     int result;
@@ -503,19 +493,20 @@ supervisor_create(struct host_options *options, const char *address, int argc, c
     supervisor->options = options;
     supervisor->argc = argc;
     supervisor->argv = argv;
-    supervisor->resume_at = supervisor->kill_at = supervisor->give_up_at = NEVER;
-    supervisor->signals = -1;
+    supervisor->kill_at = supervisor->give_up_at = NEVER;
+    supervisor->signals = supervisor->workers.folder = -1;
     supervisor->epoll = epoll_create1(EPOLL_CLOEXEC);
     supervisor->config = config_hand_over(options);
     result = supervisor->epoll < 0 ? -errno : supervisor->config < 0 ? supervisor->config : watch_signals(supervisor);
     if (result != 0)
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "cannot start: %s", strerror(-result));
     else
-        result = listen_all(supervisor, address);
+        result = listen_all(supervisor, addresses);
     if (result != 0) {
         supervisor_destroy(supervisor);
         return result;
     }
+    adopt_workers(supervisor, state_dir);
     *out = supervisor;
     return 0;
 }
@@ -525,7 +516,8 @@ supervisor_destroy(struct supervisor *supervisor)
 {
     if (!supervisor)
         return;
-    stop_listening(supervisor);
+    listeners_close(&supervisor->listeners);
+    workers_finish(&supervisor->workers);
     if (supervisor->signals >= 0)
         close(supervisor->signals);
     if (supervisor->config >= 0)
@@ -534,21 +526,24 @@ supervisor_destroy(struct supervisor *supervisor)
         close(supervisor->epoll);
     options_finish(supervisor->options);
     free(supervisor->options);
-    free(supervisor->workers);
     free(supervisor);
 }
 
 static int
 next_timeout(const struct supervisor *supervisor)
 {
-    int64_t next = supervisor->resume_at, wait;
+    const int64_t times[] = {
+        workers_next_kill(&supervisor->workers),
+        listeners_next_resume(&supervisor->listeners),
+        waiting_next_deadline(&supervisor->waiting),
+        supervisor->kill_at,
+        supervisor->give_up_at,
+    };
+    int64_t next = NEVER, wait;
 
-    if (supervisor->kill_at < next)
-        next = supervisor->kill_at;
-    if (supervisor->give_up_at < next)
-        next = supervisor->give_up_at;
-    if (supervisor->parked_count > 0 && supervisor->parked[0].deadline < next)
-        next = supervisor->parked[0].deadline;
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+        if (times[i] < next)
+            next = times[i];
     if (next == NEVER)
         return -1;
     wait = next - now_ms();
@@ -560,13 +555,11 @@ expire(struct supervisor *supervisor)
 {
     int64_t now = now_ms();
 
-    if (supervisor->resume_at <= now) {
-        supervisor->resume_at = NEVER;
-        watch_listeners(supervisor, true);
-    }
+    listeners_resume(&supervisor->listeners, supervisor->epoll, now);
+    workers_kill_late(&supervisor->workers, now);
     if (supervisor->kill_at <= now)
-        kill_all(supervisor);
-    serve_parked(supervisor, now);
+        kill_captive(supervisor);
+    serve_waiting(supervisor);
 }
 
 static bool
@@ -574,28 +567,38 @@ is_done(const struct supervisor *supervisor)
 {
     bool captive_runs = supervisor->captive && supervisor->captive->pid > 0;
 
-    if (!supervisor->stopping || (supervisor->worker_count == 0 && !captive_runs))
+    if (!supervisor->stopping || (supervisor->workers.count == 0 && !captive_runs))
         return supervisor->stopping;
     if (now_ms() < supervisor->give_up_at)
         return false;
-    gpuvchan_log(GPUVCHAN_LOG_ERROR, "leaves %zu workers behind that SIGKILL does not end", supervisor->worker_count);
+    gpuvchan_log(GPUVCHAN_LOG_ERROR, "leaves %zu workers behind that SIGKILL does not end", supervisor->workers.count);
     return true;
+}
+
+static void
+take_event(struct supervisor *supervisor, uint64_t about)
+{
+    if (about == ABOUT_SIGNALS)
+        take_signals(supervisor);
+    else if (about & ABOUT_WORKER)
+        bury(supervisor, (pid_t)(about & ~ABOUT_WORKER));
+    else if (!supervisor->stopping)
+        accept_guests(supervisor, (size_t)about);
 }
 
 int
 supervisor_run(struct supervisor *supervisor, struct captive *captive)
 {
-    struct epoll_event events[LISTENERS_MAX + 1];
+    struct epoll_event events[EVENTS_AT_ONCE];
 
     supervisor->captive = captive;
+    if (supervisor->workers.count > 0)
+        tell_status(supervisor);
     while (!is_done(supervisor)) {
-        int count = epoll_wait(supervisor->epoll, events, LISTENERS_MAX + 1, next_timeout(supervisor));
+        int count = epoll_wait(supervisor->epoll, events, EVENTS_AT_ONCE, next_timeout(supervisor));
 
         for (int i = 0; i < count; i++)
-            if (events[i].data.u64 == LISTENERS_MAX)
-                take_signals(supervisor);
-            else if (events[i].data.u64 < supervisor->listener_count)
-                accept_guests(supervisor, supervisor->listeners[events[i].data.u64]);
+            take_event(supervisor, events[i].data.u64);
         expire(supervisor);
         if (captive && captive->pid == 0)
             stop(supervisor);

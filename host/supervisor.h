@@ -9,12 +9,13 @@
 struct supervisor;
 
 /**
- * Begins to listen: at @p address, or on the service manager's sockets if there are any.
- * @p argc and @p argv are read again at SIGHUP. Owns @p options from now on. Blocks SIGTERM, SIGINT,
- * SIGHUP and SIGCHLD. @return 0 or -errno, logged.
+ * Begins to listen at @p addresses and on the service manager's sockets, see listeners_open(), and adopts the
+ * workers of an earlier supervisor at the same addresses that @p state_dir names. Both are valid until
+ * supervisor_destroy(). @p argc and @p argv are read again at SIGHUP. Owns @p options from now on. Blocks SIGTERM,
+ * SIGINT, SIGHUP and SIGCHLD. @return 0 or -errno, logged.
  */
-int
-supervisor_create(struct host_options *options, const char *address, int argc, char **argv, struct supervisor **out);
+int supervisor_create(struct host_options *options, const struct text_list *addresses, const char *state_dir, int argc,
+                      char **argv, struct supervisor **out);
 
 /** Serves until a signal, or the end of the command of --run, ends it. @return the exit status. */
 int supervisor_run(struct supervisor *supervisor, struct captive *captive);

@@ -6,7 +6,9 @@
  *
  * It begins with a fresh address space, the guest's connection and a sealed configuration, and nothing
  * else of the supervisor. Plugins load first, since drivers want their freedom then (some start a setuid
- * helper); only then does it give up what it can, and only then does it read what the guest says.
+ * helper); then it can gain no rights any more, and reads the guest's hello, whose memory it maps: on Xen
+ * that needs root. Then it gives up other domains and becomes another user, if it is told to, and only then
+ * does it look into that memory.
  *
  * It lives as long as its guest, not as long as the supervisor. Whatever a plugin does, the process ends
  * soon after the guest: gpuvchan_session_run() gives up lanes that are stuck, and an alarm what closes.
@@ -19,24 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "log.h"
 #include "plugin.h"
+#include "privileges.h"
 
 #define CLOSE_SECONDS 3
-
-#if defined(__SANITIZE_ADDRESS__)
-#define LEAK_CHECKED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LEAK_CHECKED
-#endif
-#endif
 
 static struct gpuvchan_session *_Atomic running; /* for the signal handler */
 
@@ -74,18 +66,19 @@ handle_signals(void)
     sigaction(SIGPIPE, &action, NULL);
 }
 
-/* Gives up what serving does not need. */
-static void
-restrict_self(void)
+/* With the guest's memory mapped, neither other domains nor the host's own rights are needed any more. */
+static int
+give_up_rights(const struct host_options *options, struct gpuvchan_session *session)
 {
-    struct rlimit none = {0, 0};
+    char error[OPTIONS_ERROR];
+    int result = gpuvchan_session_restrict(session);
 
-    /* A core would hold the guest's data, and the guest can cause one. */
-    setrlimit(RLIMIT_CORE, &none);
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-#ifndef LEAK_CHECKED /* which traces its own process */
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
+    if (result != 0)
+        gpuvchan_log(GPUVCHAN_LOG_WARNING, "keeps its access to other domains: %s", strerror(-result));
+    result = privileges_drop(options, error);
+    if (result != 0)
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s; the worker ends", error);
+    return result;
 }
 
 static int
@@ -133,7 +126,7 @@ accept_and_serve(const struct host_options *options, const struct host_plugins *
         gpuvchan_log(GPUVCHAN_LOG_WARNING, "no session: %s", gpuvchan_error_text());
         return result == -EPROTO ? WORKER_CORRUPT : WORKER_FAILED;
     }
-    result = serve(session, plugins);
+    result = give_up_rights(options, session) == 0 ? serve(session, plugins) : WORKER_FAILED;
     if (result == WORKER_STUCK) {
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "a plugin's handler does not return; the worker ends without it");
         _exit(WORKER_STUCK);
@@ -147,10 +140,7 @@ accept_and_serve(const struct host_options *options, const struct host_plugins *
 static bool
 is_handed_over(void)
 {
-    struct stat status;
-
-    return fstat(WORKER_CONNECTION_FD, &status) == 0 && S_ISSOCK(status.st_mode) &&
-           fcntl(WORKER_CONFIG_FD, F_GET_SEALS) >= 0;
+    return fcntl(WORKER_CONNECTION_FD, F_GETFD) >= 0 && fcntl(WORKER_CONFIG_FD, F_GET_SEALS) >= 0;
 }
 
 int
@@ -167,6 +157,7 @@ worker_main(void)
         return WORKER_FAILED;
     }
     fcntl(WORKER_CONNECTION_FD, F_SETFD, FD_CLOEXEC);
+    fcntl(WORKER_FILE_FD, F_SETFD, FD_CLOEXEC); /* stays open: its lock says that this process lives */
     handle_signals();
     prctl(PR_SET_NAME, "gpuvchan-worker");
     result = config_take_over(&options, WORKER_CONFIG_FD, error);
@@ -180,7 +171,7 @@ worker_main(void)
         return WORKER_FAILED;
     }
     plugins_load(&plugins, &options, true);
-    restrict_self();
+    privileges_restrict();
     result = accept_and_serve(&options, &plugins);
     plugins_unload(&plugins);
     options_finish(&options);

@@ -3,10 +3,11 @@
 #ifndef HOST_WORKER_H
 #define HOST_WORKER_H
 
-/* What the supervisor hands it: a first argument, and two descriptors. */
+/* What the supervisor hands it: a first argument, and descriptors; that of its file, locked, may be missing. */
 #define WORKER_ARGUMENT "--worker"
 #define WORKER_CONNECTION_FD 3
 #define WORKER_CONFIG_FD 4
+#define WORKER_FILE_FD 5
 
 /* How it ends; anything else is a crash. */
 enum worker_exit {

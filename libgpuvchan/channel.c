@@ -24,6 +24,7 @@
 
 #define SYSTEM_SOCKET "/run/gpuvchan/host.sock"
 #define DEFAULT_LANES 16u
+#define LANES_MIN 4u
 #define DEFAULT_TIMEOUT_MS 10000u
 #define DEFAULT_SPIN_US 50
 #define ARENA_MIN (256ull << 10) /* a smaller one serves nobody */
@@ -189,6 +190,15 @@ default_address(char *room, size_t bytes)
     return stat(SYSTEM_SOCKET, &info) != 0 && gpuvchan__xen_here() ? "xen:" : SYSTEM_SOCKET;
 }
 
+static void
+region_layout(struct wire_hello *hello, uint32_t lanes, uint64_t arena_bytes, uint32_t grain)
+{
+    hello->lanes = lanes;
+    hello->arena_offset = (wire_lane_offset(hello, lanes) + grain - 1) & ~(uint64_t)(grain - 1);
+    hello->arena_bytes = arena_bytes;
+    hello->region_bytes = hello->arena_offset + arena_bytes;
+}
+
 static int
 hello_fill(struct wire_hello *hello, const struct gpuvchan_channel_options *options, uint32_t grain)
 {
@@ -196,12 +206,9 @@ hello_fill(struct wire_hello *hello, const struct gpuvchan_channel_options *opti
     hello->magic = WIRE_MAGIC;
     hello->major = WIRE_MAJOR;
     hello->minor = WIRE_MINOR;
-    hello->lanes = options->lanes;
     hello->command_bytes = options->command_bytes;
     hello->reply_bytes = options->reply_bytes;
-    hello->arena_offset = (wire_lane_offset(hello, hello->lanes) + grain - 1) & ~(uint64_t)(grain - 1);
-    hello->arena_bytes = options->arena_bytes;
-    hello->region_bytes = hello->arena_offset + hello->arena_bytes;
+    region_layout(hello, options->lanes, options->arena_bytes, grain);
     hello->pid = (uint32_t)getpid();
     snprintf(hello->program, sizeof(hello->program), "%s", program_invocation_short_name);
     if (getrandom(hello->session, sizeof(hello->session), 0) != (ssize_t)sizeof(hello->session) ||
@@ -210,23 +217,31 @@ hello_fill(struct wire_hello *hello, const struct gpuvchan_channel_options *opti
     return 0;
 }
 
-/* The arena gets what is left of @p room; false when that is too little to be of use. */
+/*
+ * A smaller region, which fits into @p room: lanes go first, down to @p lanes_min, while they take more than
+ * half of it, then the arena. False when what is left would be of no use.
+ */
 static bool
-arena_fit(struct wire_hello *hello, uint64_t room)
+region_fit(struct wire_hello *hello, uint64_t room, uint32_t lanes_min, uint32_t grain)
 {
     uint64_t least = hello->arena_bytes < ARENA_MIN ? hello->arena_bytes : ARENA_MIN;
-    uint64_t left = room > hello->arena_offset ? (room - hello->arena_offset) & ~(uint64_t)(ARENA_GRAIN - 1) : 0;
+    uint64_t left = 0;
+    uint32_t lanes = hello->lanes;
 
-    if (left < least || hello->arena_bytes == least)
+    while (lanes > lanes_min && wire_lane_offset(hello, lanes) > room / 2)
+        lanes = lanes / 2 > lanes_min ? lanes / 2 : lanes_min;
+    region_layout(hello, lanes, hello->arena_bytes, grain);
+    if (room > hello->arena_offset)
+        left = (room - hello->arena_offset) & ~(uint64_t)(ARENA_GRAIN - 1);
+    if (left < least)
         return false;
-    hello->arena_bytes = left < hello->arena_bytes ? left : hello->arena_bytes;
-    hello->region_bytes = hello->arena_offset + hello->arena_bytes;
+    region_layout(hello, lanes, left < hello->arena_bytes ? left : hello->arena_bytes, grain);
     return true;
 }
 
-/* The region, with a smaller arena than asked for where the transport's limits leave less. */
+/* The region, smaller than asked for where the transport's limits leave less. */
 static int
-region_allocate(struct gpuvchan_channel *channel)
+region_allocate(struct gpuvchan_channel *channel, uint32_t lanes_min)
 {
     const struct gpuvchan__transport *transport = channel->link->transport;
     struct wire_hello *hello = &channel->hello;
@@ -236,12 +251,11 @@ region_allocate(struct gpuvchan_channel *channel)
     int error;
 
     room = transport->shareable(channel->link, hello->region_bytes, why, sizeof(why));
-    if (room < hello->region_bytes && !arena_fit(hello, room))
-        return gpuvchan__error(-ENOSPC, "%llu bytes are needed at least to share: %s",
-                               (unsigned long long)(hello->arena_offset + ARENA_MIN), why);
+    if (room < hello->region_bytes && !region_fit(hello, room, lanes_min, transport->arena_grain))
+        return gpuvchan__error(-ENOSPC, "no memory can be shared with the host: %s", why);
     while ((error = transport->allocate(channel->link, hello->region_bytes, &base)) == -ENOSPC) {
         snprintf(why, sizeof(why), "%s", gpuvchan_error_text());
-        if (!arena_fit(hello, hello->arena_offset + hello->arena_bytes / 2))
+        if (!region_fit(hello, hello->region_bytes / 2, lanes_min, transport->arena_grain))
             return gpuvchan__error(error, "%s", why);
     }
     if (error != 0)
@@ -275,11 +289,11 @@ welcome_check(const struct wire_welcome *welcome, const struct wire_hello *hello
 }
 
 static int
-channel_greet(struct gpuvchan_channel *channel, uint32_t timeout_ms)
+channel_greet(struct gpuvchan_channel *channel, uint32_t lanes_min, uint32_t timeout_ms)
 {
     struct wire_welcome welcome;
     struct wire_hello *hello = &channel->hello;
-    int error = region_allocate(channel);
+    int error = region_allocate(channel, lanes_min);
 
     if (error != 0)
         return error;
@@ -322,6 +336,8 @@ gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_opti
     struct gpuvchan_channel *channel;
     const char *place, *sync = getenv("GPUVCHAN_SYNC");
     char room[256];
+    /* Lanes that were asked for are kept, those by default are not. */
+    uint32_t lanes_min = given && given->size >= sizeof(*given) && given->lanes ? given->lanes : LANES_MIN;
     int error;
 
     if (!address)
@@ -344,7 +360,7 @@ gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_opti
     if (error == 0)
         error = transport->connect(place, options.timeout_ms, &channel->link);
     if (error == 0)
-        error = channel_greet(channel, options.timeout_ms);
+        error = channel_greet(channel, lanes_min, options.timeout_ms);
     if (error == 0 && pthread_key_create(&channel->key, gpuvchan__lane_retire) != 0)
         error = gpuvchan__error(-EAGAIN, "no thread-specific key is left in this process");
     if (error != 0) {

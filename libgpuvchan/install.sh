@@ -31,13 +31,15 @@ each() {
     done
     filled libgpuvchan/gpuvchan.pc.in "$LIBDIR/pkgconfig/gpuvchan.pc"
 
-    for name in gpuvchan-host gpuvchan-run gpuvchan-bench gpuvchan-scanner; do
+    for name in gpuvchan-host gpuvchanctl gpuvchan-run gpuvchan-bench gpuvchan-scanner; do
         file 755 "$BUILD/bin/$name" "$BINDIR/$name"
     done
     file 755 "$BUILD/lib/gpuvchan/plugins/cuda.so" "$LIBDIR/gpuvchan/plugins/cuda.so"
     file 755 "$BUILD/lib/gpuvchan/guest/libcuda.so.1" "$LIBDIR/gpuvchan/guest/libcuda.so.1"
     file 755 "$BUILD/lib/gpuvchan/sim/libcuda.so.1" "$LIBDIR/gpuvchan/sim/libcuda.so.1"
     file 755 "$BUILD/lib/gpuvchan/transport_xen.so" "$LIBDIR/gpuvchan/transport_xen.so"
+    file 755 "$BUILD/lib/gpuvchan/bench_xen.so" "$LIBDIR/gpuvchan/bench_xen.so"
+    file 755 "$BUILD/lib/gpuvchan/gpuvchan-keeper" "$LIBDIR/gpuvchan/gpuvchan-keeper"
 
     for source in libgpuvchan/protocol/scanner/*.py; do
         file 644 "$source" "$DATADIR/gpuvchan/scanner/${source##*/}"
@@ -51,6 +53,7 @@ each() {
         unit=${source##*/}
         filled "$source" "$UNITDIR/${unit%.in}"
     done
+    filled host/gpuvchan.sysusers.in "$PREFIX/lib/sysusers.d/gpuvchan.conf"
     for source in $(find libgpuvchan host guest bench -name '*.scd' | sort); do
         name=$(basename "$source" .scd)
         page "$source" "$DATADIR/man/man${name##*.}/$name"
@@ -61,6 +64,8 @@ each() {
     done
     file 644 host/completion.bash "$DATADIR/bash-completion/completions/gpuvchan-host"
     link gpuvchan-host "$DATADIR/bash-completion/completions/gpuvchan-run"
+    file 644 host/ctl/completion.bash "$DATADIR/bash-completion/completions/gpuvchanctl"
+    file 644 host/ctl/60-gpuvchan.rules "$PREFIX/lib/udev/rules.d/60-gpuvchan.rules"
 }
 
 installing() {

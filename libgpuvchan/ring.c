@@ -276,11 +276,24 @@ gpuvchan__reader_publish(struct gpuvchan__reader *reader)
 {
     /* Pairs with the acquire in writer_look(). */
     atomic_store_explicit(&reader->shared->head, reader->head, memory_order_release);
-    reader->published = reader->head;
+    reader->published = reader->belled = reader->head;
     /* Pairs with the fence in writer_wait(). */
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&reader->shared->producer_asleep, memory_order_relaxed) != 0)
         reader->link->transport->ring(reader->link, reader->lane);
+}
+
+/* A writer that were woken for each eighth would fill it and sleep again: a wake-up costs more than an eighth. */
+void
+gpuvchan__reader_tell(struct gpuvchan__reader *reader)
+{
+    if (reader->head - reader->belled >= reader->bytes / 2) {
+        gpuvchan__reader_publish(reader);
+        return;
+    }
+    /* Pairs with the acquire in writer_look(). */
+    atomic_store_explicit(&reader->shared->head, reader->head, memory_order_release);
+    reader->published = reader->head;
 }
 
 /*
@@ -302,7 +315,7 @@ reader_spin(struct gpuvchan__reader *reader, uint64_t spin_ns, bool eager)
                 gpuvchan__pause();
         }
         /* The writer may wait for room; told only now, since it costs a fence and news are mostly quicker. */
-        if (reader->published != reader->head)
+        if (reader->belled != reader->head)
             gpuvchan__reader_publish(reader);
         if (give_up == 0)
             give_up = gpuvchan__now_ns() + spin_ns;
@@ -318,7 +331,7 @@ gpuvchan__reader_wait(struct gpuvchan__reader *reader, uint64_t spin_ns, bool ea
 
     if (spin_ns > 0 && reader_spin(reader, spin_ns, eager))
         return 0;
-    if (reader->published != reader->head)
+    if (reader->belled != reader->head)
         gpuvchan__reader_publish(reader);
     atomic_store_explicit(&reader->shared->consumer_asleep, ++reader->sleeps, memory_order_relaxed);
     /* Pairs with the writer's fence after it published: it sees that we sleep, or we see its record. */

@@ -54,6 +54,7 @@ struct gpuvchan__reader {
     uint64_t bytes;
     uint64_t head;      /* next record of the ring */
     uint64_t published; /* what the writer knows of head */
+    uint64_t belled;    /* where it was when a writer that sleeps was last looked for */
     uint32_t record_max;
     uint16_t sequence;  /* of the last record taken */
     uint8_t slot_flags; /* what a new record in the slot has */
@@ -74,7 +75,9 @@ uint32_t gpuvchan__ring_record_max(uint64_t bytes);
 /** The header word at @p position, unchecked: for looking at another lane's reader. 0: nothing there. */
 uint64_t gpuvchan__reader_word(const struct gpuvchan__reader *reader, uint64_t position, uint64_t *ticket);
 
-/** Tells the writer how far the reader is, and wakes it if it waits for room. */
+/** Tells the writer how far the reader is; wakes it, if it waits for room, when half of the ring is free. */
+void gpuvchan__reader_tell(struct gpuvchan__reader *reader);
+/** The same, and wakes it at once: the reader has nothing left to do. */
 void gpuvchan__reader_publish(struct gpuvchan__reader *reader);
 
 /** Words what is impossible about a header word where @p left bytes are possible. Returns -EPROTO. */
@@ -232,7 +235,7 @@ gpuvchan__reader_advance(struct gpuvchan__reader *reader, const struct gpuvchan_
     }
     reader->head += (uint64_t)record->units * GPUVCHAN_RECORD_UNIT;
     if (reader->head - reader->published >= reader->bytes / 8)
-        gpuvchan__reader_publish(reader);
+        gpuvchan__reader_tell(reader);
 }
 
 #endif

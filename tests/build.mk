@@ -3,10 +3,12 @@
 # hostile peers need what it does not export.
 
 TESTS_UNIT := ring ring_hostile arena handles size wire threads
-TESTS_PROGRAMS := conformance/conformance hostile/hostile_guest hostile/hostile_host helpers/kill_guest
+TESTS_PROGRAMS := conformance/conformance hostile/hostile_guest hostile/hostile_host helpers/kill_guest \
+	helpers/test_host
+TESTS_XEN := hostile/hostile_xen hostile/third_domain
 TESTS_FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_hello.c tests/fuzz/fuzz_records.c tests/fuzz/fuzz_reply.c))
 TESTS_BINARIES := $(TESTS_UNIT:%=$(BUILD)/tests/unit/test_%) $(TESTS_PROGRAMS:%=$(BUILD)/tests/%) \
-	$(TESTS_FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%)
+	$(TESTS_XEN:%=$(BUILD)/tests/%) $(TESTS_FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%)
 
 flags_tests := -Ilibgpuvchan -Itests/support
 TESTS_SUPPORT := $(call objects,$(wildcard tests/support/*.c) $(LIB_SRCS))
@@ -17,6 +19,10 @@ tests-build: $(TESTS_BINARIES) $(BUILD)/tests/plugins/subject.so
 $(TESTS_UNIT:%=$(BUILD)/tests/unit/test_%) $(TESTS_PROGRAMS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: \
 		$(BUILD)/obj/tests/%.o $(TESTS_SUPPORT)
 	$(call link,$@,$(filter %.o,$^),-lcmocka -lpthread)
+
+# By hand, what the transport for Xen does.
+$(TESTS_XEN:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTS_SUPPORT)
+	$(call link,$@,$(filter %.o,$^),$(shell pkg-config --libs xenvchan xenstore xengnttab xenevtchn) -lcmocka -lpthread)
 
 # Each with a main of its own, for replaying inputs without libFuzzer.
 $(TESTS_FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \

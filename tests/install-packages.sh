@@ -5,6 +5,7 @@
 #
 #     build   what `make` needs
 #     check   what `make check` needs besides
+#     xen     what `make check-xen` needs besides; Xen itself is not installed, but fetched
 #
 # With nothing missing it is silent and asks no package tool but dpkg-query. On other systems it names
 # the packages and goes on: the build says by itself what it does not find.
@@ -18,6 +19,9 @@ build="gcc libc6-dev make pkg-config python3 libinih-dev libjansson-dev libck-de
 # cmocka for unit tests, clang for the second compiler and the fuzzers, perl for prove, procps for ps and
 # pgrep, binutils for nm and readelf, librsvg2 for the benchmark's plots as PNG.
 check="libcmocka-dev clang libclang-rt-dev valgrind perl procps binutils librsvg2-bin"
+
+# kmod for depmod, binutils for strip.
+xen="qemu-system-x86 cpio kmod binutils"
 
 # Whether something else serves as well as the package that is missing.
 served() {
@@ -49,8 +53,9 @@ for set in "$@"; do
     case $set in
     build) wanted="$wanted $build" ;;
     check) wanted="$wanted $check" ;;
+    xen) wanted="$wanted $xen" ;;
     *)
-        echo "install-packages.sh: '$set' is no set; there are: build check" >&2
+        echo "install-packages.sh: '$set' is no set; there are: build check xen" >&2
         exit 2
         ;;
     esac

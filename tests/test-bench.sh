@@ -70,6 +70,24 @@ ok "--only a known mechanism with an unknown test is misuse" run 2 compare --onl
 ok "--plot of an unknown format is misuse" run 2 compare --plot plot.gif
 ok "and the known formats are told" says err .svg
 
+ok "--help names the tests between domains" sh -c '"$1" --help | grep -q bulk-zerocopy-16M' sh "$bench"
+ok "--help tells of --peer" sh -c '"$1" --help | grep -q -e "--peer DOMAIN"' sh "$bench"
+ok "--peer without a number is misuse" run 2 ring --peer pv1
+ok "and it is named" says err pv1
+ok "--peer with a number that no domain has is misuse" run 2 ring --peer 40000
+ok "--peer with another measurement is misuse" run 2 compare --peer 0
+ok "and it is named" says err compare
+ok "--once without serve is misuse" run 2 ring --once
+ok "serve takes no other measurement" run 2 serve ring
+ok "--only an unknown name is misuse with --peer, too" run 2 bulk --peer 0 --only carrier-pigeon
+if [ ! -e /dev/xen/evtchn ]; then
+	ok "--peer without Xen fails" run 1 ring --quick --peer 0
+	ok "and says so" says err "--peer 0: this system is no domain of Xen"
+	ok "bulk, too, and with a test of its own" run 1 bulk --peer 1 --only bulk-zerocopy-16M
+	ok "serve without Xen fails" run 1 serve
+	ok "and says so" says err "serve: this system is no domain of Xen"
+fi
+
 ok "--json to where nothing can be written fails" \
 	run 1 compare --quick --only pipe --json "$tmp/none/results.json"
 ok "and the path is named" says err "$tmp/none/results.json"

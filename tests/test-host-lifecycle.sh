@@ -142,6 +142,17 @@ like "no folder for the socket: message" "$errors" "cannot listen at $work/missi
 run 10 "$host" -c host.conf --pidfile "$work/missing/host.pid"
 is "no folder for the pidfile: status" "$status" 1
 not_ok "no folder for the pidfile: no socket stays" test -e "$GPUVCHAN_ADDRESS"
+start_host both -a "$work/sockets/one.sock" -a "local:$work/sockets/two.sock"
+like "two addresses: the log" "$(cat both.err)" "listens at $work/sockets/one.sock"
+for name in one two; do
+    run 20 env GPUVCHAN_ADDRESS="$work/sockets/$name.sock" ./probe echo
+    is "two addresses: $name" "$status" 0
+done
+stop_host
+is "two addresses: none stays" "$(find sockets -mindepth 1)" ""
+run 10 "$host" -c host.conf -a "$work/sockets/one.sock" -a "$work/missing/deeper/host.sock"
+is "one of two addresses cannot be: status" "$status" 1
+is "one of two addresses cannot be: none stays" "$(find sockets -mindepth 1)" ""
 start_host mode --socket-mode=0600 -a "$work/made/mode.sock"
 is "socket-mode 0600" "$(stat -c %a made/mode.sock)" 600
 stop_host
@@ -376,6 +387,8 @@ EOF
     within 10 test -S "$GPUVCHAN_ADDRESS"
     run 20 ./probe echo
     is "socket activation: a guest is served" "$status" 0
+    like "socket activation: the log" "$(cat activated.err)" \
+        "listens at $GPUVCHAN_ADDRESS, a socket of the service manager"
     stop_host
     is "socket activation: status" "$status" 0
     ok "socket activation: the manager's socket stays" test -S "$GPUVCHAN_ADDRESS"

@@ -232,6 +232,12 @@ like "start with a setting of no plugin: message" "$errors" "there is no plugin 
 on "$good" --run true --plugins=probe,absent
 is "start with an absent plugin: status" "$status" 1
 like "start with an absent plugin: message" "$errors" "there is no plugin 'absent' in"
+on "$good" --run true domain:web.plugins=probe
+is "start with a plugin for a domain: status" "$status" 0
+on "$good" --run true domain:web.plugins=prob
+is "start with an absent plugin for a domain: status" "$status" 1
+like "start with an absent plugin for a domain: message" "$errors" \
+    "error: \[domain web\]: there is no plugin 'prob' in .*; did you mean 'probe'"
 on "$bad" --run true --plugins=failing
 is "start with one that must load and fails: status" "$status" 1
 like "start with one that must load and fails: message" "$errors" "error: plugin failing: loading failed"

@@ -4,9 +4,9 @@
  *
  * Design notes
  *
- * A guest that connects makes a node under its own data/gpuvchan/H/SERVICE. Dom0 is told of new domains and
- * watches that place in each; another domain cannot be told, and watches /local/domain as a whole, of which
- * it sees only what guests let it read. Either way an event says no more than "look there".
+ * A guest that connects makes a node under its own data/gpuvchan. Dom0 is told of new domains and watches
+ * that place in each; another domain cannot be told, and watches /local/domain as a whole, of which it sees
+ * only what guests let it read. Either way an event says no more than "look there".
  *
  * A visit is a node that was seen; it stays in the list until its worker has ended, so that no guest is
  * served twice. What a guest leaves behind when it dies is cleared away by release(); the reason of a
@@ -28,9 +28,11 @@
 #include <xenctrl.h>
 
 #include "error.h"
+#include "limits.h"
 #include "ring.h"
 
 #define VISITS_PER_DOMAIN 256u /* more is rubbish; xenstored's quota is 1000 nodes, of which each visit takes three */
+#define EVENTS_AT_ONCE 64
 #define TICK_MS 500
 #define REFUSED_MS 10000 /* the reason of a refusal stays that long */
 
@@ -54,7 +56,7 @@ struct xen_door {
     int epoll, timer, lock;
     uint32_t own;
     bool dom0;
-    char service[XEN_SERVICE], node[XEN_NODE];
+    char service[XEN_SERVICE], to[XEN_TO], node[XEN_NODE];
     uint32_t *watched; /* domains, in Dom0 */
     size_t watched_count;
     struct visit *visits;
@@ -107,20 +109,23 @@ visits_of(const struct xen_door *door, uint32_t domain)
     return count;
 }
 
-/* The name that a guest of ours gives: 16 hexadecimal digits. */
+/* The name that a guest of ours gives. */
 static bool
 name_ok(const char *name)
 {
-    return strlen(name) == 16 && strspn(name, "0123456789abcdef") == 16;
+    return strlen(name) == XEN_NAME && strspn(name, "0123456789abcdef") == XEN_NAME;
 }
 
 static void
 visit_look(struct xen_door *door, uint32_t domain, const char *node)
 {
-    char key[XEN_NODE + 16];
+    char key[XEN_NODE + 16], to[XEN_TO];
     uint32_t number;
 
     if (visit_find(door, node))
+        return;
+    snprintf(key, sizeof(key), "%s/to", node);
+    if (!xen_store_read(door->store, key, to, sizeof(to)) || strcmp(to, door->to) != 0)
         return;
     snprintf(key, sizeof(key), "%s/ring-ref", node);
     if (!xen_store_number(door->store, key, &number))
@@ -139,9 +144,9 @@ visit_look(struct xen_door *door, uint32_t domain, const char *node)
 /* ---- Watching -------------------------------------------------------------------------------- */
 
 static void
-place_of(const struct xen_door *door, uint32_t domain, char node[XEN_NODE])
+place_of(uint32_t domain, char node[XEN_NODE])
 {
-    snprintf(node, XEN_NODE, "/local/domain/%u/data/gpuvchan/%u/%s", domain, door->own, door->service);
+    snprintf(node, XEN_NODE, "/local/domain/%u/data/gpuvchan", domain);
 }
 
 static void
@@ -151,12 +156,12 @@ look_into(struct xen_door *door, uint32_t domain)
     unsigned count = 0;
     char **names;
 
-    place_of(door, domain, place);
+    place_of(domain, place);
     names = xs_directory(door->store, XBT_NULL, place, &count);
     for (unsigned i = 0; names && i < count; i++) {
         if (!name_ok(names[i]))
             continue;
-        snprintf(node, sizeof(node), "%.*s/%.16s", XEN_NODE - 18, place, names[i]);
+        snprintf(node, sizeof(node), "%.40s/%.*s", place, XEN_NAME, names[i]);
         visit_look(door, domain, node);
     }
     free(names);
@@ -171,6 +176,20 @@ is_watched(const struct xen_door *door, uint32_t domain)
     return false;
 }
 
+/* A guest's program may not ask Xen how much it can grant; Dom0 may, and tells it. */
+static void
+tell_frames(struct xen_door *door, uint32_t domain)
+{
+    char node[XEN_NODE], text[16];
+    uint32_t used, most;
+
+    if (!gpuvchan__xen_frames_of(domain, &used, &most))
+        return;
+    snprintf(node, sizeof(node), "/local/domain/%u/data/gpuvchan/frames", domain);
+    snprintf(text, sizeof(text), "%u", most);
+    xs_write(door->store, XBT_NULL, node, text, (unsigned)strlen(text));
+}
+
 static void
 watch_domain(struct xen_door *door, uint32_t domain)
 {
@@ -180,12 +199,15 @@ watch_domain(struct xen_door *door, uint32_t domain)
     if (!watched)
         return;
     door->watched = watched;
-    place_of(door, domain, place);
-    if (xs_watch(door->store, place, "guest"))
-        door->watched[door->watched_count++] = domain;
+    place_of(domain, place);
+    if (!xs_watch(door->store, place, "guest"))
+        return;
+    door->watched[door->watched_count++] = domain;
+    tell_frames(door, domain);
+    look_into(door, domain);
 }
 
-/* All domains that are there; a watch on the place of a new one fires at once, and so looks into it. */
+/* All domains that are there. */
 static void
 look_for_domains(struct xen_door *door)
 {
@@ -217,7 +239,7 @@ forget_domains(struct xen_door *door)
             i++;
             continue;
         }
-        place_of(door, door->watched[i], place);
+        place_of(door->watched[i], place);
         xs_unwatch(door->store, place, "guest");
         door->watched[i] = door->watched[--door->watched_count];
     }
@@ -227,8 +249,9 @@ forget_domains(struct xen_door *door)
 static void
 look_at_path(struct xen_door *door, const char *path)
 {
-    char place[XEN_NODE];
+    char place[XEN_NODE], node[XEN_NODE], name[XEN_NAME + 2];
     unsigned domain;
+    size_t bytes;
     int end = 0;
 
     if (sscanf(path, "/local/domain/%5u/%n", &domain, &end) != 1 || end == 0 || domain == door->own) {
@@ -236,9 +259,15 @@ look_at_path(struct xen_door *door, const char *path)
             look_for_domains(door);
         return;
     }
-    place_of(door, domain, place);
-    if (strncmp(path, place, strlen(place)) == 0)
-        look_into(door, domain);
+    place_of(domain, place);
+    bytes = strlen(place);
+    if (strncmp(path, place, bytes) != 0 || path[bytes] != '/')
+        return;
+    /* That node alone: a guest that writes much is to cost no more than it writes. */
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(path + bytes + 1, "/"), path + bytes + 1);
+    snprintf(node, sizeof(node), "%.40s/%.*s", place, XEN_NAME, name);
+    if (name_ok(name))
+        visit_look(door, domain, node);
 }
 
 static void
@@ -246,7 +275,8 @@ take_events(struct xen_door *door)
 {
     char **event;
 
-    while ((event = xs_check_watch(door->store))) {
+    /* What is left keeps the descriptor readable: a guest that writes without end keeps nobody out. */
+    for (int i = 0; i < EVENTS_AT_ONCE && (event = xs_check_watch(door->store)); i++) {
         if (strcmp(event[XS_WATCH_TOKEN], "guest") == 0)
             look_at_path(door, event[XS_WATCH_PATH]);
         else if (strcmp(event[XS_WATCH_TOKEN], "domain") == 0)
@@ -365,7 +395,7 @@ door_alive(struct gpuvchan__door *ops, const struct gpuvchan_peer *peer)
     if (door->control)
         return domain_runs(door, (uint32_t)peer->domain);
     /* The toolstack clears the guest's whole tree when it ends; only a peer that can read it notices. */
-    snprintf(node, sizeof(node), "/local/domain/%u/data/gpuvchan/%u", peer->domain, door->own);
+    place_of((uint32_t)peer->domain, node);
     return !xen_store_absent(door->store, node);
 }
 
@@ -506,6 +536,7 @@ door_open(struct xen_door *door)
         return -errno;
     if (!xen_store_number(door->store, "domid", &door->own))
         return gpuvchan__error(-errno, "xenstore does not tell this domain's number (domid): %s", strerror(errno));
+    xen_to(door->to, door->own, door->service);
     door->dom0 = in_dom0();
     if (door->dom0) {
         door->control = xc_interface_open(NULL, NULL, 0);

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include <xen/sys/gntalloc.h>
 
 #include "error.h"
 #include "limits.h"
@@ -23,24 +25,26 @@
 
 /* ---- Finding the host ------------------------------------------------------------------------ */
 
-/* A node of this channel alone, which the host's domain may read and clear away. */
+/* A node of this channel alone, which the host's domain may read and clear away; its name is libxenvchan's limit. */
 static int
 node_create(struct xs_handle *store, struct xen_link *l, uint32_t own, const char *service)
 {
-    char parent[XEN_NODE];
+    struct xs_permissions all = {.id = own, .perms = XS_PERM_READ};
+    char node[XEN_NODE], to[XEN_TO];
     uint64_t random;
 
     if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return gpuvchan__error(-errno, "no random numbers: %s", strerror(errno));
-    snprintf(parent, sizeof(parent), "/local/domain/%u/data/gpuvchan/%u", own, l->domain);
-    if (!xen_store_share(store, parent, own, l->domain, false))
+    snprintf(node, sizeof(node), "/local/domain/%u/data/gpuvchan", own);
+    if (!xs_mkdir(store, XBT_NULL, node) || !xs_set_permissions(store, XBT_NULL, node, &all, 1))
         goto refused;
-    snprintf(parent, sizeof(parent), "/local/domain/%u/data/gpuvchan/%u/%.31s", own, l->domain, service);
-    if (!xen_store_share(store, parent, own, l->domain, false))
+    snprintf(l->node, sizeof(l->node), "%.40s/%0*llx", node, XEN_NAME,
+             (unsigned long long)random >> (64 - 4 * XEN_NAME));
+    if (!xen_store_share(store, l->node, own, l->domain))
         goto refused;
-    snprintf(l->node, sizeof(l->node), "/local/domain/%u/data/gpuvchan/%u/%.31s/%016llx", own, l->domain, service,
-             (unsigned long long)random);
-    if (xen_store_share(store, l->node, own, l->domain, true))
+    xen_to(to, l->domain, service);
+    snprintf(node, sizeof(node), "%.100s/to", l->node);
+    if (xs_write(store, XBT_NULL, node, to, (unsigned)strlen(to)))
         return 0;
 refused:
     return gpuvchan__error(-errno, "cannot write to this domain's data/gpuvchan in xenstore: %s%s", strerror(errno),
@@ -117,7 +121,7 @@ knock(struct xs_handle *store, uint32_t own, uint32_t host, const char *service,
                                "domain %u is this one: within a domain use the local transport, a socket's path", own);
     xen_host_node(node, host, service);
     if (!xen_store_read(store, node, text, sizeof(text)))
-        return gpuvchan__error(errno == ENOENT ? -ENOENT : -errno,
+        return gpuvchan__error(errno == ENOENT || errno == EACCES ? -ENOENT : -errno, /* see xen_store_absent() */
                                "no gpuvchan-host serves '%s' in domain %u (there is no %s in xenstore): start it there "
                                "with --address=xen:, or name another domain with GPUVCHAN_ADDRESS=xen:DOMAIN",
                                service, host, node);
@@ -174,41 +178,114 @@ directory_pages(uint64_t pages)
     return 1 + (pages + XEN_REFS - 1) / XEN_REFS;
 }
 
+/*
+ * The grants of this domain's other channels, from the "pages" in their nodes: a node stays until the host
+ * has unmapped its region, so the kernel cannot have given those back earlier.
+ */
+static uint64_t
+claimed_by_others(struct xs_handle *store, const struct xen_link *l)
+{
+    char place[XEN_NODE], node[XEN_NODE];
+    const char *own = strrchr(l->node, '/') + 1;
+    uint64_t sum = 0;
+    unsigned count = 0;
+    char **names;
+
+    snprintf(place, sizeof(place), "%.*s", (int)(own - 1 - l->node), l->node);
+    names = xs_directory(store, XBT_NULL, place, &count);
+    for (unsigned i = 0; names && i < count; i++) {
+        uint32_t pages;
+
+        snprintf(node, sizeof(node), "%.40s/%.20s/pages", place, names[i]);
+        if (strcmp(names[i], own) != 0 && xen_store_number(store, node, &pages))
+            sum += pages;
+    }
+    free(names);
+    return sum;
+}
+
+/* First said, then counted: of two programs that connect at once at least one sees the other. */
+static bool
+claim(struct xs_handle *store, const struct xen_link *l, uint64_t pages)
+{
+    char node[XEN_NODE], text[24];
+
+    snprintf(node, sizeof(node), "%.100s/pages", l->node);
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)gpuvchan__xen_grants_for(pages));
+    return xs_write(store, XBT_NULL, node, text, (unsigned)strlen(text));
+}
+
+/* What the grant table still holds: to fill it up would keep all programs of this domain from granting. */
+static uint64_t
+pages_left(struct xen_link *l, uint64_t pages, char *why, size_t bytes)
+{
+    struct xs_handle *store = xs_open(0);
+    struct gpuvchan__xen_facts facts;
+    uint64_t others, safe, needed = gpuvchan__xen_grants_for(pages);
+
+    if (!store)
+        return pages;
+    gpuvchan__xen_facts_read("", &facts);
+    safe = gpuvchan__xen_safe_grants(&facts);
+    claim(store, l, pages);
+    others = claimed_by_others(store, l);
+    if (others + needed > safe) {
+        snprintf(why, bytes,
+                 "this domain's grant table holds %llu pages for programs, others of them use %llu, and %llu are "
+                 "needed. End one of them, or raise the limit: max_grant_frames=%u in this domain's xl.cfg, and "
+                 "gnttab_max_frames=%u on Xen's command line",
+                 (unsigned long long)safe, (unsigned long long)others, (unsigned long long)needed,
+                 gpuvchan__xen_frames_for(&facts, others + needed), gpuvchan__xen_frames_for(&facts, others + needed));
+        pages = others < safe ? safe - others : 0;
+        needed = gpuvchan__xen_grants_for(pages) - pages;
+        pages = pages > needed ? pages - needed : 0;
+        claim(store, l, pages);
+    }
+    xs_close(store);
+    return pages;
+}
+
 uint64_t
 xen_shareable(struct gpuvchan__link *link, uint64_t wanted, char *why, size_t bytes)
 {
     const uint64_t most = (uint64_t)XEN_REFS * XEN_REFS * XEN_PAGE; /* what one root page can name */
-    uint64_t pages = wanted / XEN_PAGE;
-    uint64_t granted = gpuvchan__xen_grantable("", pages, why, bytes);
+    uint64_t pages = wanted / XEN_PAGE, granted;
 
-    (void)link;
-    if (granted >= pages && wanted > most) {
+    if (wanted > most) {
         snprintf(why, bytes, "a channel on Xen shares at most 4 GiB");
-        return most;
+        pages = most / XEN_PAGE;
     }
-    return granted >= pages ? wanted : granted * XEN_PAGE;
+    granted = gpuvchan__xen_grantable("", pages, why, bytes);
+    granted = pages_left(xen_link(link), granted < pages ? granted : pages, why, bytes);
+    return granted * XEN_PAGE >= wanted ? wanted : granted * XEN_PAGE;
 }
 
-/* One extent of the region: granted anywhere, then moved to its place. */
+/*
+ * One extent of the region. libxengnttab chooses the address itself, and has the device's file forget its
+ * pages at once; ours shall be at a given place, and for the keeper to hold.
+ */
 static int
-share_at(xengntshr_handle *shares, uint32_t domain, unsigned char *at, uint32_t pages, uint32_t *references)
+share_at(int device, uint32_t domain, unsigned char *at, uint32_t pages, uint32_t *references)
 {
-    size_t bytes = (size_t)pages * XEN_PAGE;
-    void *extent = xengntshr_share_pages(shares, domain, (int)pages, references, 1);
+    struct ioctl_gntalloc_alloc_gref *grant = calloc(1, sizeof(*grant) + (pages - 1) * sizeof(grant->gref_ids[0]));
+    int error = 0;
 
-    if (!extent)
-        return -errno;
-    if (mremap(extent, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) != at) {
-        int error = -errno;
-
-        munmap(extent, bytes);
-        return error;
-    }
-    return 0;
+    if (!grant)
+        return -ENOMEM;
+    grant->domid = (uint16_t)domain;
+    grant->flags = GNTALLOC_FLAG_WRITABLE;
+    grant->count = pages;
+    if (ioctl(device, IOCTL_GNTALLOC_ALLOC_GREF, grant) != 0 ||
+        mmap(at, (size_t)pages * XEN_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, device,
+             (off_t)grant->index) != at)
+        error = -errno;
+    memcpy(references, grant->gref_ids, pages * sizeof(*references));
+    free(grant);
+    return error;
 }
 
 static int
-share_region(struct xen_link *l, xengntshr_handle *shares)
+share_region(struct xen_link *l, int device)
 {
     uint64_t pages = l->bytes / XEN_PAGE;
     uint32_t *references = l->directory + XEN_REFS; /* behind the root page */
@@ -217,7 +294,7 @@ share_region(struct xen_link *l, xengntshr_handle *shares)
     for (uint64_t at = 0; at < pages && error == 0; at += XEN_REFS) {
         uint32_t count = pages - at < XEN_REFS ? (uint32_t)(pages - at) : XEN_REFS;
 
-        error = share_at(shares, l->domain, l->base + at * XEN_PAGE, count, references + at);
+        error = share_at(device, l->domain, l->base + at * XEN_PAGE, count, references + at);
     }
     return error;
 }
@@ -254,23 +331,36 @@ unshare(struct xen_link *l)
     l->base = NULL;
 }
 
+static int
+share_all(struct xen_link *l)
+{
+    xengntshr_handle *shares = xengntshr_open(NULL, 0);
+    int device = shares ? open("/dev/xen/gntalloc", O_RDWR | O_CLOEXEC) : -1;
+    int error = device < 0 ? -errno : share_directory(l, shares);
+
+    if (error == 0)
+        error = share_region(l, device);
+    if (error == 0)
+        xen_keep(l->node, device);
+    /* The mappings and the keeper hold the pages, and no child of a fork does. */
+    if (device >= 0)
+        close(device);
+    if (shares)
+        xengntshr_close(shares);
+    return error;
+}
+
 int
 xen_allocate(struct gpuvchan__link *link, uint64_t bytes, void **base)
 {
     struct xen_link *l = xen_link(link);
-    xengntshr_handle *shares = xengntshr_open(NULL, 0);
     char why[XEN_LIMITS_WHY];
     int error;
 
-    if (!shares)
-        return gpuvchan__error(-errno, "cannot open /dev/xen/gntalloc: %s", strerror(errno));
     l->bytes = bytes;
     l->directory_pages = (uint32_t)directory_pages(bytes / XEN_PAGE);
     l->base = gpuvchan__window_reserve(0, bytes);
-    error = l->base ? share_directory(l, shares) : -ENOMEM;
-    if (error == 0)
-        error = share_region(l, shares);
-    xengntshr_close(shares); /* the mappings keep the pages, and no child of a fork does */
+    error = l->base ? share_all(l) : -ENOMEM;
     if (error == 0) {
         *base = l->base;
         return 0;
@@ -292,8 +382,8 @@ refused(struct xs_handle *store, const struct xen_link *l, struct wire_welcome *
     long error;
 
     snprintf(node, sizeof(node), "%s/refused", l->node);
-    if (!xen_store_read(store, node, text, sizeof(text)))
-        return false;
+    if (!xen_store_read(store, node, text, sizeof(text)) || text[0] == '\0')
+        return false; /* it is empty until its permissions are set */
     error = strtol(text, &words, 10);
     memset(welcome, 0, sizeof(*welcome));
     welcome->magic = WIRE_MAGIC;
@@ -355,15 +445,14 @@ xen_lane_open(struct gpuvchan__link *link, uint32_t lane, uint32_t *doorbell)
     struct xen_link *l = xen_link(link);
     struct xen_bell *bell = &l->bells[lane];
     xenevtchn_port_or_error_t port;
-    int error = xen_bell_open(bell);
+    int error = xen_bell_open(l, lane);
 
     if (error != 0)
         return error;
     port = xenevtchn_bind_unbound_port(bell->handle, l->domain);
     if (port < 0) {
         error = errno;
-        xenevtchn_close(bell->handle);
-        bell->handle = NULL;
+        xen_bell_close(bell);
         return gpuvchan__error(-error,
                                "no event channel for another thread: %s (each thread that calls has one; "
                                "event_channels= in this domain's xl.cfg limits them, 1023 by default)",

@@ -286,7 +286,7 @@ xen_welcome(struct gpuvchan__link *link, const struct wire_hello *hello, const s
 
     /* Opened now, while this process may; bound when the guest opens the lane. */
     for (uint32_t i = 0; i < hello->lanes && error == 0 && welcome->status == 0; i++)
-        error = xen_bell_open(&l->bells[i]);
+        error = xen_bell_open(l, i);
     if (error != 0)
         return error;
     if (libxenvchan_send(l->vchan, welcome, sizeof(*welcome)) != (int)sizeof(*welcome))

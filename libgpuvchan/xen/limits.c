@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,29 +135,111 @@ grant_table_op(const struct xencall_functions *functions, void *xencall, unsigne
     return result == 0;
 }
 
-static bool
-ask_hypervisor(struct gpuvchan__xen_facts *facts)
+static void *
+xencall_open(struct xencall_functions *functions)
 {
-    struct query_size size = {.dom = DOMID_SELF};
-    struct get_version version = {.dom = DOMID_SELF};
-    struct xencall_functions functions;
-    void *xencall;
-    bool known;
-
     /* libxencall complains on stderr when it may not open the device. */
     if (access("/dev/xen/hypercall", R_OK | W_OK) != 0 && access("/dev/xen/privcmd", R_OK | W_OK) != 0)
-        return false;
-    if (!xencall_load(&functions) || !(xencall = functions.open(NULL, 0)))
+        return NULL;
+    return xencall_load(functions) ? functions->open(NULL, 0) : NULL;
+}
+
+bool
+gpuvchan__xen_frames_of(uint32_t domain, uint32_t *used, uint32_t *most)
+{
+    struct query_size size = {.dom = (uint16_t)domain};
+    struct xencall_functions functions;
+    void *xencall = xencall_open(&functions);
+    bool known;
+
+    if (!xencall)
         return false;
     known = grant_table_op(&functions, xencall, GNTTABOP_QUERY_SIZE, &size, sizeof(size)) && size.status == 0;
+    functions.close(xencall);
     if (known) {
-        facts->frames_used = size.frames;
-        facts->frames_max = size.max_frames;
+        *used = size.frames;
+        *most = size.max_frames;
     }
+    return known;
+}
+
+static void
+ask_version(struct gpuvchan__xen_facts *facts)
+{
+    struct get_version version = {.dom = DOMID_SELF};
+    struct xencall_functions functions;
+    void *xencall = xencall_open(&functions);
+
+    if (!xencall)
+        return;
     if (grant_table_op(&functions, xencall, GNTTABOP_GET_VERSION, &version, sizeof(version)) && version.version == 2)
         facts->frame_entries = 256;
     functions.close(xencall);
-    return known;
+}
+
+/* ---- The node ---------------------------------------------------------------------------------- */
+
+/* xenstore's protocol, as far as reading one node of the own domain takes it: xen/public/io/xs_wire.h. */
+#define XS_READ 2u
+#define NODE "data/gpuvchan/frames"
+#define NODE_MS 2000 /* the kernel's device is silent where there is no xenstored */
+
+struct message {
+    uint32_t type, request, transaction, bytes;
+    char body[64];
+};
+
+static bool
+read_message(int fd, struct message *message)
+{
+    size_t used = 0, head = offsetof(struct message, body);
+
+    memset(message, 0, sizeof(*message));
+    while (used < head || used < head + message->bytes) {
+        struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+        ssize_t got;
+
+        if (poll(&pollfd, 1, NODE_MS) <= 0)
+            return false;
+        got = read(fd, (char *)message + used, sizeof(*message) - 1 - used);
+        if (got <= 0)
+            return false;
+        used += (size_t)got;
+        if (used >= head && message->bytes >= sizeof(message->body))
+            return false;
+    }
+    return true;
+}
+
+/* For programs of ordinary users, and kernels that let no guest ask the hypervisor. */
+static bool
+ask_node(struct gpuvchan__xen_facts *facts)
+{
+    struct message message = {.type = XS_READ, .bytes = sizeof(NODE), .body = NODE};
+    size_t bytes = offsetof(struct message, body) + sizeof(NODE);
+    int fd = open("/dev/xen/xenbus", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    unsigned long frames;
+    bool answered;
+
+    if (fd < 0)
+        return false;
+    answered = write(fd, &message, bytes) == (ssize_t)bytes && read_message(fd, &message) && message.type == XS_READ;
+    close(fd);
+    frames = answered ? strtoul(message.body, NULL, 10) : 0;
+    if (frames == 0 || frames > UINT16_MAX)
+        return false;
+    facts->frames_max = (uint32_t)frames;
+    return true;
+}
+
+static bool
+ask(struct gpuvchan__xen_facts *facts)
+{
+    if (gpuvchan__xen_frames_of(DOMID_SELF, &facts->frames_used, &facts->frames_max)) {
+        ask_version(facts);
+        return true;
+    }
+    return !facts->control && ask_node(facts);
 }
 
 /* Behind a root of its own there is no hypervisor: the file "gnttab" holds used and most frames instead. */
@@ -208,7 +291,7 @@ gpuvchan__xen_facts_read(const char *root, struct gpuvchan__xen_facts *facts)
     if (facts->gntdev)
         facts->gntdev_limit = file_number(root, GNTDEV_LIMIT, 65536);
     if (facts->xen)
-        facts->frames_known = root[0] ? ask_file(root, facts) : ask_hypervisor(facts);
+        facts->frames_known = root[0] ? ask_file(root, facts) : ask(facts);
 }
 
 /* ---- Judgement ------------------------------------------------------------------------------- */
@@ -224,8 +307,12 @@ gpuvchan__xen_safe_grants(const struct gpuvchan__xen_facts *facts)
 uint64_t
 gpuvchan__xen_grants_for(uint64_t pages)
 {
-    uint64_t directory = pages / XEN_LIMITS_PER_DIRECTORY + (pages % XEN_LIMITS_PER_DIRECTORY != 0);
+    uint64_t directory;
 
+    /* More than any domain has, and far from an overflow. */
+    if (pages > 1ull << 48)
+        pages = 1ull << 48;
+    directory = pages / XEN_LIMITS_PER_DIRECTORY + (pages % XEN_LIMITS_PER_DIRECTORY != 0);
     return pages + directory + XEN_LIMITS_CHANNEL;
 }
 
@@ -249,14 +336,17 @@ gpuvchan__xen_frames_for(const struct gpuvchan__xen_facts *facts, uint64_t pages
     return steps > UINT32_MAX / 64 ? UINT32_MAX : (uint32_t)steps * 64;
 }
 
+/* What follows where nobody has told how many frames there are. */
+#define ASSUMED " (Xen's default, for want of an answer: if there are N, as root: xenstore-write " NODE " N)"
+
 /* What raises gntalloc's limit, now and at the next start. */
-static int
+static void
 say_limit(char *text, size_t bytes, uint64_t limit)
 {
-    return snprintf(text, bytes,
-                    "echo %" PRIu64 " > " GNTALLOC_LIMIT "; for the next start: "
-                    "echo 'options xen-gntalloc limit=%" PRIu64 "' > /etc/modprobe.d/gpuvchan.conf",
-                    limit, limit);
+    snprintf(text, bytes,
+             "echo %" PRIu64 " > " GNTALLOC_LIMIT "; for the next start: "
+             "echo 'options xen-gntalloc limit=%" PRIu64 "' > /etc/modprobe.d/gpuvchan.conf",
+             limit, limit);
 }
 
 static void
@@ -268,35 +358,45 @@ why_not_loaded(char *why, size_t bytes)
         "for the next start: echo xen-gntalloc > /etc/modules-load.d/gpuvchan.conf");
 }
 
+/* What is missing; nothing where as many as possible were wanted. */
+static void
+say_needed(char *text, size_t bytes, uint64_t wanted)
+{
+    if (wanted < XEN_LIMITS_ALL)
+        snprintf(text, bytes, ", and %" PRIu64 " are needed", gpuvchan__xen_grants_for(wanted));
+    else
+        text[0] = '\0';
+}
+
 static void
 why_limit(const struct gpuvchan__xen_facts *facts, uint64_t wanted, char *why, size_t bytes)
 {
-    /* Up to what is safe there is no reason to have less: it counts all programs of the domain. */
-    uint64_t safe = gpuvchan__xen_safe_grants(facts);
-    char raise[256];
+    char raise[256], needed[48];
 
-    say_limit(raise, sizeof(raise), safe);
+    /* Up to what is safe there is no reason to have less: it counts all programs of the domain. */
+    say_limit(raise, sizeof(raise), gpuvchan__xen_safe_grants(facts));
+    say_needed(needed, sizeof(needed), wanted);
     snprintf(why, bytes,
-             "xen-gntalloc lets the programs of this domain grant %" PRIu64 " pages in all, and %" PRIu64
-             " are needed here. Do: %s",
-             facts->gntalloc_limit, gpuvchan__xen_grants_for(wanted), raise);
+             "xen-gntalloc's limit lets the programs of this domain grant %" PRIu64 " pages in all%s. Do: %s",
+             facts->gntalloc_limit, needed, raise);
 }
 
 static void
 why_frames(const struct gpuvchan__xen_facts *facts, uint64_t wanted, char *why, size_t bytes)
 {
-    uint32_t frames = gpuvchan__xen_frames_for(facts, wanted);
+    uint64_t safe = gpuvchan__xen_safe_grants(facts);
+    uint32_t frames = gpuvchan__xen_frames_for(facts, wanted < XEN_LIMITS_ALL ? wanted : 2 * safe + 1);
     struct gpuvchan__xen_facts then = *facts;
-    char raise[256];
+    char raise[256], needed[48];
 
     then.frames_max = frames;
     say_limit(raise, sizeof(raise), gpuvchan__xen_safe_grants(&then));
+    say_needed(needed, sizeof(needed), wanted);
     snprintf(why, bytes,
-             "the grant table has %" PRIu32 " frames%s, which %" PRIu64 " pages fit into, and %" PRIu64
-             " are needed. Do: put max_grant_frames=%" PRIu32 " into the guest's xl.cfg and gnttab_max_frames=%" PRIu32
+             "the grant table has %" PRIu32 " frames%s, for %" PRIu64 " pages of all programs%s. Do: put "
+             "max_grant_frames=%" PRIu32 " into the guest's xl.cfg and gnttab_max_frames=%" PRIu32
              " on Xen's command line, restart both, then %s",
-             facts->frames_max, facts->frames_known ? "" : " (Xen's default: only root can ask)",
-             gpuvchan__xen_safe_grants(facts), gpuvchan__xen_grants_for(wanted), frames, frames, raise);
+             facts->frames_max, facts->frames_known ? "" : ASSUMED, safe, needed, frames, frames, raise);
 }
 
 static void
@@ -309,8 +409,7 @@ why_unprotected(const struct gpuvchan__xen_facts *facts, char *why, size_t bytes
     snprintf(why, bytes,
              "xen-gntalloc's limit of %" PRIu64 " pages is above the %" PRIu64 " that the grant table's %" PRIu32
              " frames%s hold: programs that fill the table break gntalloc until it is loaded anew. Do: %s",
-             facts->gntalloc_limit, safe, facts->frames_max,
-             facts->frames_known ? "" : " (Xen's default: only root can ask)", lower);
+             facts->gntalloc_limit, safe, facts->frames_max, facts->frames_known ? "" : ASSUMED, lower);
 }
 
 uint64_t
@@ -329,10 +428,10 @@ gpuvchan__xen_judge(const struct gpuvchan__xen_facts *facts, uint64_t wanted, ch
         why[0] = '\0';
     if (!facts->gntalloc)
         why_not_loaded(why, bytes);
+    else if (wanted > by_limit && (wanted <= by_frames || (wanted >= XEN_LIMITS_ALL && by_limit < by_frames)))
+        why_limit(facts, wanted, why, bytes);
     else if (wanted > by_frames)
         why_frames(facts, wanted, why, bytes);
-    else if (wanted > by_limit)
-        why_limit(facts, wanted, why, bytes);
     else if (facts->gntalloc_limit > safe)
         why_unprotected(facts, why, bytes);
     return wanted < pages ? wanted : pages;

@@ -27,11 +27,13 @@
 #define XEN_LIMITS_PER_DIRECTORY 1024u /* references in a directory page, which is granted, too */
 #define XEN_LIMITS_WHY 768u            /* bytes that hold every explanation */
 
+#define XEN_LIMITS_ALL (1ull << 32) /* pages, that many or more: as many as there may be */
+
 struct gpuvchan__xen_facts {
     bool xen;                /* runs on Xen */
     bool control;            /* in Dom0 */
     bool gntalloc, gntdev;   /* the modules are loaded */
-    bool frames_known;       /* the hypervisor has told; otherwise its defaults are assumed */
+    bool frames_known;       /* the hypervisor or a node has told; otherwise Xen's default is assumed */
     char version[32];        /* "4.17.7", or "" */
     unsigned major, minor;   /* of the version, or 0 */
     char type[16];           /* "PV", "PVH", "HVM", or "" */
@@ -44,6 +46,13 @@ struct gpuvchan__xen_facts {
 
 /* Reads everything above. What cannot be read is 0, "", or the default that is told above. */
 void gpuvchan__xen_facts_read(const char *root, struct gpuvchan__xen_facts *facts);
+
+/*
+ * The size of a domain's grant table, in frames, from the hypervisor. For Dom0, which may ask about all; a guest
+ * may ask about itself (DOMID_SELF), as root and unless its kernel forbids it. Guests that cannot ask look
+ * for the number in their node data/gpuvchan/frames of xenstore: Dom0, or their root, may write it there.
+ */
+bool gpuvchan__xen_frames_of(uint32_t domain, uint32_t *used, uint32_t *most);
 
 /* Entries of the grant table that programs may fill without danger, in the whole domain. */
 uint64_t gpuvchan__xen_safe_grants(const struct gpuvchan__xen_facts *facts);
@@ -58,7 +67,8 @@ uint32_t gpuvchan__xen_frames_for(const struct gpuvchan__xen_facts *facts, uint6
  * Pages that a program may grant now, at most `wanted`. When they are fewer, `why` (if not NULL) names the
  * limit, its value, what is needed, and after "Do: " what raises it; XEN_LIMITS_WHY bytes hold that. It is
  * also filled, though the result is `wanted`, when gntalloc's limit lies above what the grant table holds:
- * then several programs together could fill the table. Otherwise it is "".
+ * then several programs together could fill the table. Otherwise it is "". With XEN_LIMITS_ALL wanted it is
+ * about the limit that is met first.
  */
 uint64_t gpuvchan__xen_judge(const struct gpuvchan__xen_facts *facts, uint64_t wanted, char *why, size_t bytes);
 

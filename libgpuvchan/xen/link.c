@@ -7,13 +7,16 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "ring.h"
 
-#define LOOK_MS 1000 /* how long a guest's thread sleeps until it looks whether there is a host at all */
+#define LOOK_SECONDS 1 /* how long a guest's thread sleeps until it looks whether there is a host at all */
 
 int
 xen_link_create(uint32_t domain, bool guest, struct xen_link **out)
@@ -26,11 +29,14 @@ xen_link_create(uint32_t domain, bool guest, struct xen_link **out)
     l->domain = domain;
     l->guest = guest;
     l->shut = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (l->shut < 0) {
+    l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (l->shut < 0 || l->timer < 0) {
         int error = errno;
 
+        if (l->shut >= 0)
+            close(l->shut);
         free(l);
-        return gpuvchan__error(-error, "cannot create an eventfd: %s", strerror(error));
+        return gpuvchan__error(-error, "cannot create an eventfd and a timer: %s", strerror(error));
     }
     *out = l;
     return 0;
@@ -38,10 +44,40 @@ xen_link_create(uint32_t domain, bool guest, struct xen_link **out)
 
 /* ---- Doorbells ------------------------------------------------------------------------------- */
 
-int
-xen_bell_open(struct xen_bell *bell)
+enum wake {
+    WAKE_BELL,
+    WAKE_SHUT,
+    WAKE_PEER,
+    WAKE_TIMER,
+    WAKES
+};
+
+static bool
+wakes_for(int epoll, int fd, enum wake what)
 {
-    int fd;
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = what};
+
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/*
+ * The timer runs once while anybody sleeps, and is set anew by whoever sleeps after it has run: a time limit
+ * of each sleep's own would have the kernel program the clock each time.
+ */
+static void
+timer_set(const struct xen_link *l)
+{
+    struct itimerspec when = {.it_value.tv_sec = LOOK_SECONDS};
+
+    timerfd_settime(l->timer, 0, &when, NULL);
+}
+
+/* In a host's process the main thread sees the peer go, and shuts; nobody needs the time. */
+int
+xen_bell_open(struct xen_link *l, uint32_t lane)
+{
+    struct xen_bell *bell = &l->bells[lane];
+    int fd, error;
 
     bell->handle = xenevtchn_open(NULL, 0);
     if (!bell->handle)
@@ -49,7 +85,27 @@ xen_bell_open(struct xen_bell *bell)
                                strerror(errno));
     fd = xenevtchn_fd(bell->handle);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    return 0;
+    bell->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (bell->epoll >= 0 && wakes_for(bell->epoll, fd, WAKE_BELL) && wakes_for(bell->epoll, l->shut, WAKE_SHUT) &&
+        (!l->guest || (wakes_for(bell->epoll, libxenvchan_fd_for_select(l->vchan), WAKE_PEER) &&
+                       wakes_for(bell->epoll, l->timer, WAKE_TIMER)))) {
+        timer_set(l);
+        return 0;
+    }
+    error = errno;
+    xen_bell_close(bell);
+    return gpuvchan__error(-error, "cannot wait for event channels: %s", strerror(error));
+}
+
+void
+xen_bell_close(struct xen_bell *bell)
+{
+    if (!bell->handle)
+        return;
+    if (bell->epoll >= 0)
+        close(bell->epoll);
+    xenevtchn_close(bell->handle);
+    bell->handle = NULL;
 }
 
 void
@@ -114,40 +170,51 @@ drain(xenevtchn_handle *handle)
         xenevtchn_unmask(handle, (evtchn_port_t)port);
 }
 
+/* It may have run out long ago: then nobody has slept for so long. */
+static bool
+timer_over(struct xen_link *l, uint64_t since)
+{
+    uint64_t count;
+    bool slept = gpuvchan__now_ns() - since > LOOK_SECONDS * 900000000ull;
+
+    (void)!read(l->timer, &count, sizeof(count));
+    timer_set(l);
+    return slept;
+}
+
 int
 xen_wait(struct gpuvchan__link *link, uint32_t lane, int timeout_ms)
 {
     struct xen_link *l = xen_link(link);
     const struct xen_bell *bell = &l->bells[lane];
-    /* In a host's process the main thread sees the peer go, and shuts. */
-    struct pollfd waiting[] = {
-        {.fd = xenevtchn_fd(bell->handle), .events = POLLIN},
-        {.fd = l->shut, .events = POLLIN},
-        {.fd = l->guest ? libxenvchan_fd_for_select(l->vchan) : -1, .events = POLLIN},
-    };
+    uint64_t since = l->guest ? gpuvchan__now_ns() : 0;
 
     for (;;) {
-        int slice = l->guest && (timeout_ms < 0 || timeout_ms > LOOK_MS) ? LOOK_MS : timeout_ms;
-        int ready = poll(waiting, 3, slice), error = 0;
+        struct epoll_event event;
+        int ready, error;
 
-        if (ready > 0 && waiting[1].revents)
+        /* Its event may have come together with the welcome's, and was taken with that. */
+        if (l->guest && xen_peer_closed(l))
             return -EPIPE;
-        if (ready > 0 && waiting[0].revents)
-            return drain(bell->handle), 0;
-        if (ready > 0 && waiting[2].revents) {
-            drain(l->vchan->event);
-            return xen_peer_closed(l) ? -EPIPE : 0;
-        }
-        if (ready == 0 && l->guest)
-            error = look_around(l);
-        if (error != 0)
-            return error;
-        if (ready == 0 && slice == timeout_ms)
+        ready = epoll_wait(bell->epoll, &event, 1, timeout_ms);
+        if (ready == 0)
             return -ETIME;
-        if (ready == 0 && timeout_ms > 0)
-            timeout_ms -= slice;
         if (ready < 0)
             return 0; /* interrupted: look */
+        switch ((enum wake)event.data.u32) {
+        case WAKE_BELL:
+            return drain(bell->handle), 0;
+        case WAKE_PEER:
+            drain(l->vchan->event);
+            return xen_peer_closed(l) ? -EPIPE : 0;
+        case WAKE_TIMER:
+            error = timer_over(l, since) ? look_around(l) : 0;
+            if (error != 0)
+                return error;
+            break;
+        default:
+            return -EPIPE;
+        }
     }
 }
 
@@ -159,8 +226,11 @@ xen_wait_main(struct gpuvchan__link *link, int timeout_ms)
         {.fd = libxenvchan_fd_for_select(l->vchan), .events = POLLIN},
         {.fd = l->shut, .events = POLLIN},
     };
-    int ready = poll(waiting, 2, timeout_ms);
+    int ready;
 
+    if (xen_peer_closed(l)) /* see xen_wait() */
+        return -EPIPE;
+    ready = poll(waiting, 2, timeout_ms);
     if (ready == 0)
         return -ETIME;
     if (ready < 0)
@@ -180,11 +250,14 @@ xen_abandon(struct gpuvchan__link *link)
     struct xen_link *l = xen_link(link);
 
     for (uint32_t i = 0; i < WIRE_LANES_MAX; i++)
-        if (l->bells[i].handle)
+        if (l->bells[i].handle) {
             close(xenevtchn_fd(l->bells[i].handle));
+            close(l->bells[i].epoll);
+        }
     if (l->vchan)
         close(libxenvchan_fd_for_select(l->vchan));
     close(l->shut);
+    close(l->timer);
     l->abandoned = true;
 }
 
@@ -199,15 +272,22 @@ close_abandoned(struct xen_link *l)
 
 /*
  * libxenvchan's own close for a server wants its handle on the grant device, which is closed already, so
- * that a child of a fork has none. Page and event are what it would have dealt with.
+ * that a child of a fork has none. Page and event are what it would have dealt with. The node stays, for
+ * the host to clear away when it has unmapped everything, unless the host never came.
  */
 static void
 close_server(struct libxenvchan *vchan)
 {
+    bool alone = libxenvchan_is_open(vchan) == 2;
+
     vchan->ring->srv_live = 0;
     xenevtchn_notify(vchan->event, vchan->event_port);
     munmap(vchan->ring, XEN_PAGE);
     vchan->ring = NULL;
+    if (!alone) {
+        free(vchan->xs_path);
+        vchan->xs_path = NULL;
+    }
     libxenvchan_close(vchan);
 }
 
@@ -224,8 +304,7 @@ xen_close(struct gpuvchan__link *link)
     if (!l->guest && l->base)
         munmap(l->base, l->bytes);
     for (uint32_t i = 0; i < WIRE_LANES_MAX; i++)
-        if (l->bells[i].handle)
-            xenevtchn_close(l->bells[i].handle);
+        xen_bell_close(&l->bells[i]);
     if (l->vchan && l->guest)
         close_server(l->vchan);
     else if (l->vchan)
@@ -234,6 +313,7 @@ xen_close(struct gpuvchan__link *link)
         munmap(l->directory, (size_t)l->directory_pages * XEN_PAGE);
     if (l->guest && l->base)
         munmap(l->base, l->bytes);
+    close(l->timer);
     close(l->shut);
     free(l);
 }

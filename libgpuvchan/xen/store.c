@@ -56,11 +56,11 @@ xen_store_number(struct xs_handle *store, const char *node, uint32_t *number)
 }
 
 bool
-xen_store_share(struct xs_handle *store, const char *node, uint32_t own, uint32_t other, bool writes)
+xen_store_share(struct xs_handle *store, const char *node, uint32_t own, uint32_t other)
 {
     struct xs_permissions permissions[] = {
         {.id = own, .perms = XS_PERM_NONE}, /* of everybody who is not named; the owner may do all */
-        {.id = other, .perms = XS_PERM_READ | (writes ? XS_PERM_WRITE : 0)},
+        {.id = other, .perms = XS_PERM_READ | XS_PERM_WRITE},
     };
 
     return xs_mkdir(store, XBT_NULL, node) && xs_set_permissions(store, XBT_NULL, node, permissions, 2);
@@ -87,6 +87,12 @@ xen_place_parse(const char *place, uint32_t *domain, bool *has_domain, char serv
         *domain = (uint32_t)number;
     snprintf(service, XEN_SERVICE, "%s", slash ? slash + 1 : "default");
     return 0;
+}
+
+void
+xen_to(char to[XEN_TO], uint32_t host, const char *service)
+{
+    snprintf(to, XEN_TO, "%u/%.31s", host, service);
 }
 
 void

@@ -13,14 +13,19 @@
  *
  * In xenstore, G and H being the domains' numbers:
  *
- *      /local/domain/H/data/gpuvchan/SERVICE           a host listens here; everybody may read it
- *      /local/domain/G/data/gpuvchan/host              where guests of G find their host, if not in 0
- *      /local/domain/G/data/gpuvchan/H/SERVICE/NAME    a channel, from connecting to closing:
- *          ring-ref, event-channel                     libxenvchan's
- *          refused                                     the host's reason, as "ERROR TEXT"
+ *      /local/domain/H/data/gpuvchan/SERVICE     a host listens here; everybody may read it
+ *      /local/domain/G/data/gpuvchan/host        where guests of G find their host, if not in 0
+ *      /local/domain/G/data/gpuvchan/NAME        a channel, from connecting to closing; 12 hexadecimal digits
+ *          to                                    "H/SERVICE"
+ *          ring-ref, event-channel               libxenvchan's, which has room for 63 characters of their paths
+ *          refused                               the host's reason, as "ERROR TEXT"
  *
  * Everything in a guest's nodes is the guest's to write, and the host believes none of it: it uses the
  * path's own domain number, and libxenvchan maps what that domain really granted, or fails.
+ *
+ * Who maps unmaps first: Linux frees a page that is still mapped elsewhere only by and by. So a process of
+ * ours holds a guest's pages until its node is gone (keeper.c), which the host clears away once the worker
+ * has ended.
  *
  * What the kernel tells: a process that dies, on either side. What nobody tells: a domain that is destroyed
  * or crashes. The host's supervisor watches for it (door.c); a guest's thread that has slept for a second
@@ -39,11 +44,14 @@
 #define XEN_REFS 1024u /* references in a page */
 #define XEN_SERVICE 32u
 #define XEN_NODE 128u
+#define XEN_NAME 12 /* digits */
+#define XEN_TO (XEN_SERVICE + 8)
 
-/* One lane's event channel. */
+/* One lane's event channel, and all that its thread wakes up for. */
 struct xen_bell {
     xenevtchn_handle *handle;
     evtchn_port_t port;
+    int epoll;
 };
 
 struct xen_link {
@@ -53,7 +61,8 @@ struct xen_link {
     char node[XEN_NODE];      /* the channel's */
     char host_node[XEN_NODE]; /* guest: where the host says that it listens */
     struct libxenvchan *vchan;
-    int shut; /* eventfd, readable for good once this end is shut */
+    int shut;  /* eventfd, readable for good once this end is shut */
+    int timer; /* guest: when to look around, for all that sleep */
     unsigned char *base;
     uint64_t bytes;
     uint32_t *directory; /* guest: root page and directory pages, until the host has answered */
@@ -78,7 +87,8 @@ int xen_wait_main(struct gpuvchan__link *link, int timeout_ms);
 void xen_shut(struct gpuvchan__link *link);
 void xen_abandon(struct gpuvchan__link *link);
 void xen_close(struct gpuvchan__link *link);
-int xen_bell_open(struct xen_bell *bell);
+int xen_bell_open(struct xen_link *l, uint32_t lane);
+void xen_bell_close(struct xen_bell *bell);
 /** Has the peer's process closed or died, as its kernel tells? */
 bool xen_peer_closed(const struct xen_link *l);
 
@@ -88,6 +98,10 @@ uint64_t xen_shareable(struct gpuvchan__link *link, uint64_t wanted, char *why, 
 int xen_allocate(struct gpuvchan__link *link, uint64_t bytes, void **base);
 int xen_greet(struct gpuvchan__link *link, struct wire_hello *hello, struct wire_welcome *welcome, uint32_t timeout_ms);
 int xen_lane_open(struct gpuvchan__link *link, uint32_t lane, uint32_t *doorbell);
+
+/* keep.c */
+/** Keeps what @p file of the grant device has granted until the host has unmapped it, see keeper.c. */
+void xen_keep(const char *node, int file);
 
 /* host.c */
 bool xen_is_mine(int fd);
@@ -111,10 +125,12 @@ bool xen_store_read(struct xs_handle *store, const char *node, char *text, size_
 /** Is there surely no such node, as far as this domain may know? */
 bool xen_store_absent(struct xs_handle *store, const char *node);
 bool xen_store_number(struct xs_handle *store, const char *node, uint32_t *number);
-/** Creates the node if it is not there; @p other may read it, and write it if @p writes. */
-bool xen_store_share(struct xs_handle *store, const char *node, uint32_t own, uint32_t other, bool writes);
+/** Creates the node if it is not there; @p other may read and write it. */
+bool xen_store_share(struct xs_handle *store, const char *node, uint32_t own, uint32_t other);
 /** Splits "[DOMAIN][/SERVICE]"; *@p domain stays as it is without one. */
 int xen_place_parse(const char *place, uint32_t *domain, bool *has_domain, char service[XEN_SERVICE]);
+/** What a channel's node says of whom it is for. */
+void xen_to(char to[XEN_TO], uint32_t host, const char *service);
 /** The node by which a host says that it listens. */
 void xen_host_node(char node[XEN_NODE], uint32_t host, const char *service);
 

@@ -24,6 +24,7 @@ check_begin(void)
     alarm(seconds ? (unsigned)atoi(seconds) : CHECK_SECONDS);
     setenv("GPUVCHAN_LOG", "error", 0);
     cmocka_set_message_output(CM_OUTPUT_TAP);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* somebody may look on */
 }
 
 /* Rounds of random and racing tests: TEST_ROUNDS percent of what is usual. */

@@ -75,6 +75,7 @@ reader_start(struct gpuvchan__reader *reader, uint64_t start)
 {
     reader->head += start;
     reader->published += start;
+    reader->belled += start;
 }
 
 struct pair *

@@ -14,14 +14,10 @@
 
 #include "host.h"
 
-int
-raw_connect(struct raw *raw, const char *address)
+void
+raw_hello(struct wire_hello *hello)
 {
-    struct sockaddr_un where = {.sun_family = AF_UNIX};
-    struct wire_hello *hello = &raw->hello;
-
-    memset(raw, 0, sizeof(*raw));
-    raw->memfd = -1;
+    memset(hello, 0, sizeof(*hello));
     hello->magic = WIRE_MAGIC;
     hello->major = WIRE_MAJOR;
     hello->minor = WIRE_MINOR;
@@ -33,9 +29,25 @@ raw_connect(struct raw *raw, const char *address)
     hello->region_bytes = hello->arena_offset + hello->arena_bytes;
     hello->pid = (uint32_t)getpid();
     memcpy(hello->program, "raw", 4);
-    if (strncmp(address, "local:", 6) == 0)
-        address += 6;
-    snprintf(where.sun_path, sizeof(where.sun_path), "%s", address);
+}
+
+int
+raw_connect(struct raw *raw, const char *address)
+{
+    struct sockaddr_un where = {.sun_family = AF_UNIX};
+    const struct gpuvchan__transport *transport;
+    const char *place;
+    int error;
+
+    memset(raw, 0, sizeof(*raw));
+    raw->memfd = raw->socket = -1;
+    raw_hello(&raw->hello);
+    error = gpuvchan__transport_find(address, &transport, &place);
+    if (error != 0)
+        return error;
+    if (transport != &gpuvchan__transport_local)
+        return transport->connect(place, (uint32_t)test_ms(5000), &raw->link);
+    snprintf(where.sun_path, sizeof(where.sun_path), "%s", place);
     raw->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     return connect(raw->socket, (struct sockaddr *)&where, sizeof(where)) == 0 ? 0 : -errno;
 }
@@ -43,12 +55,25 @@ raw_connect(struct raw *raw, const char *address)
 int
 raw_region(struct raw *raw)
 {
+    void *base;
+    int error;
+
+    if (raw->link) {
+        error = raw->link->transport->allocate(raw->link, raw->hello.region_bytes, &base);
+        if (error == 0)
+            raw->base = base;
+        return error;
+    }
     raw->memfd = memfd_create("raw", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (raw->memfd < 0 || ftruncate(raw->memfd, (off_t)raw->hello.region_bytes) != 0 ||
         fcntl(raw->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
         return -errno;
-    raw->base = mmap(NULL, raw->hello.region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, raw->memfd, 0);
-    return raw->base == MAP_FAILED ? -errno : 0;
+    base = mmap(NULL, raw->hello.region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, raw->memfd, 0);
+    if (base == MAP_FAILED)
+        return -errno;
+    raw->base = base;
+    raw->mapped = raw->hello.region_bytes;
+    return 0;
 }
 
 int
@@ -88,7 +113,7 @@ raw_receive(struct raw *raw, int timeout_ms)
     struct pollfd waiting = {.fd = raw->socket, .events = POLLIN};
     ssize_t n;
 
-    if (poll(&waiting, 1, timeout_ms) <= 0)
+    if (poll(&waiting, 1, test_ms(timeout_ms)) <= 0)
         return -ETIME;
     n = recvmsg(raw->socket, &message, MSG_CMSG_CLOEXEC);
     if (n <= 0)
@@ -102,15 +127,26 @@ raw_receive(struct raw *raw, int timeout_ms)
 }
 
 int
+raw_offer(struct raw *raw, int timeout_ms)
+{
+    int error;
+
+    if (raw->link) {
+        error = raw->link->transport->greet(raw->link, &raw->hello, &raw->welcome, (uint32_t)test_ms(timeout_ms));
+        return error != 0 ? error : (int)sizeof(raw->welcome);
+    }
+    error = raw_send(raw->socket, &raw->hello, sizeof(raw->hello), &raw->memfd, raw->memfd >= 0);
+    return error != 0 ? error : raw_receive(raw, timeout_ms);
+}
+
+int
 raw_greet(struct raw *raw, const char *address)
 {
     int error = raw_connect(raw, address);
 
     if (error == 0)
         error = raw_region(raw);
-    if (error == 0)
-        error = raw_send(raw->socket, &raw->hello, sizeof(raw->hello), &raw->memfd, 1);
-    if (error == 0 && raw_receive(raw, 5000) != sizeof(raw->welcome))
+    if (error == 0 && raw_offer(raw, 5000) != (int)sizeof(raw->welcome))
         error = -ECONNRESET;
     return error != 0 ? error : raw->welcome.status;
 }
@@ -118,14 +154,22 @@ raw_greet(struct raw *raw, const char *address)
 void
 raw_close(struct raw *raw)
 {
-    if (raw->base && raw->base != MAP_FAILED)
-        munmap(raw->base, raw->hello.region_bytes);
+    if (raw->link)
+        raw->link->transport->close(raw->link); /* which has mapped the region */
+    if (raw->mapped > 0)
+        munmap(raw->base, raw->mapped);
     for (int i = 0; i < raw->bell_count; i++)
         if (raw->bells[i] >= 0)
             close(raw->bells[i]);
     if (raw->memfd >= 0)
         close(raw->memfd);
-    close(raw->socket);
+    if (raw->socket >= 0)
+        close(raw->socket);
+    raw->link = NULL;
+    raw->base = NULL;
+    raw->mapped = 0;
+    raw->bell_count = 0;
+    raw->memfd = raw->socket = -1;
 }
 
 struct wire_lane *
@@ -141,10 +185,35 @@ raw_ring(const struct raw *raw, uint32_t lane)
 }
 
 void
+raw_ring_main(struct raw *raw)
+{
+    if (raw->link)
+        raw->link->transport->ring_main(raw->link);
+    else
+        (void)!send(raw->socket, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void
+raw_prepare_lane(struct raw *raw, uint32_t lane)
+{
+    uint32_t doorbell = 0;
+
+    if (raw->link && !raw->opened[lane]) {
+        if (raw->link->transport->lane_open(raw->link, lane, &doorbell) != 0) {
+            printf("# lane %u: %s\n", lane, gpuvchan_error_text());
+            return;
+        }
+        atomic_store(&raw_lane(raw, lane)->doorbell, doorbell);
+    }
+    raw->opened[lane] = true;
+}
+
+void
 raw_open_lane(struct raw *raw, uint32_t lane)
 {
+    raw_prepare_lane(raw, lane);
     atomic_store(&raw_lane(raw, lane)->guest_state, WIRE_LANE_OPEN);
-    (void)!send(raw->socket, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    raw_ring_main(raw);
 }
 
 void
@@ -152,7 +221,9 @@ raw_ring_bell(struct raw *raw, uint32_t lane)
 {
     static const uint64_t one = 1;
 
-    if ((int)lane * 2 < raw->bell_count)
+    if (raw->link && raw->opened[lane])
+        raw->link->transport->ring(raw->link, lane);
+    else if ((int)lane * 2 < raw->bell_count)
         (void)!write(raw->bells[2 * lane], &one, sizeof(one));
 }
 
@@ -193,7 +264,7 @@ raw_post(struct raw *raw, uint32_t lane, uint8_t slot, uint16_t opcode, uint8_t 
 bool
 raw_reply(const struct raw *raw, uint32_t lane, uint8_t flip, int timeout_ms)
 {
-    for (; timeout_ms > 0; timeout_ms--) {
+    for (timeout_ms = test_ms(timeout_ms); timeout_ms > 0; timeout_ms--) {
         uint64_t word = atomic_load((_Atomic uint64_t *)(void *)raw_lane(raw, lane)->slot);
 
         if (word != 0 && (word >> 40 & 0xff) == flip)
@@ -210,7 +281,7 @@ raw_fault(const struct raw *raw, int timeout_ms)
     struct wire_region *region = (struct wire_region *)(void *)raw->base;
 
     text[0] = '\0';
-    for (; timeout_ms > 0; timeout_ms--) {
+    for (timeout_ms = test_ms(timeout_ms); timeout_ms > 0; timeout_ms--) {
         if (atomic_load(&region->fault) != 0) {
             memcpy(text, region->fault_text, WIRE_FAULT_TEXT);
             break;
@@ -221,28 +292,28 @@ raw_fault(const struct raw *raw, int timeout_ms)
 }
 
 bool
-raw_worker_gone(const struct raw *raw, int timeout_ms)
+raw_worker_gone(const struct raw *raw, const struct test_host *host, int timeout_ms)
 {
-    char path[64], line[256];
-
-    snprintf(path, sizeof(path), "/proc/%u/stat", raw->welcome.worker_pid);
-    for (; timeout_ms > 0; timeout_ms -= 2) {
-        FILE *file = fopen(path, "re");
-        bool gone = !file || !fgets(line, sizeof(line), file) || strstr(line, ") Z ");
-
-        if (file)
-            fclose(file);
-        if (gone)
-            return true;
-        test_sleep_ms(2);
-    }
-    return false;
+    return test_host_gone(host, (pid_t)raw->welcome.worker_pid, timeout_ms);
 }
 
 bool
 raw_closed(const struct raw *raw, int timeout_ms)
 {
     struct pollfd waiting = {.fd = raw->socket, .events = POLLRDHUP};
+    uint64_t give_up;
 
-    return poll(&waiting, 1, timeout_ms) > 0;
+    timeout_ms = test_ms(timeout_ms);
+    if (!raw->link)
+        return poll(&waiting, 1, timeout_ms) > 0;
+    /* Events that say something else may come before. */
+    give_up = test_now_ms() + (uint64_t)timeout_ms;
+    do {
+        uint64_t now = test_now_ms();
+        int left = now < give_up ? (int)(give_up - now) : 0;
+
+        if (raw->link->transport->wait_main(raw->link, left) == -EPIPE)
+            return true;
+    } while (test_now_ms() < give_up);
+    return false;
 }

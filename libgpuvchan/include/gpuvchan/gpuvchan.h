@@ -109,9 +109,10 @@ struct gpuvchan_channel_options {
     size_t size;
     uint64_t arena_bytes;   /**< shared memory for bulk data; default 256 MiB, on Xen 64 MiB, or GPUVCHAN_ARENA
                                (accepts K, M, G); Xen may have room for less: see gpuvchan_arena_size() */
-    uint32_t lanes;         /**< guest threads that may be active at once; default 16, at most 64 */
-    uint32_t command_bytes; /**< command ring of a lane, a power of two; default 1 MiB, on Xen 64 KiB */
-    uint32_t reply_bytes;   /**< reply ring of a lane, a power of two; default 64 KiB, on Xen 16 KiB */
+    uint32_t lanes;         /**< guest threads that may be active at once; default 16, at most 64; fewer than by
+                               default, down to 4, where Xen has little room */
+    uint32_t command_bytes; /**< command ring of a lane, a power of two; default 1 MiB, on Xen 256 KiB */
+    uint32_t reply_bytes;   /**< reply ring of a lane, a power of two; default 64 KiB */
     uint32_t timeout_ms;    /**< longest wait for the handshake; default 10000 */
     int32_t spin_us;        /**< how long a wait spins before it sleeps; default 50, -1: never spin */
 };

@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The conformance suite from a PVH guest to Dom0.
+#
+# timeout: 1800
+
+# shellcheck source=tests/xen/suites.sh
+. /src/tests/xen/suites.sh
+
+ok "a guest" guest_start pvh1 pvh 'memory = 512' 'extra+ = gntalloc=28000' || bail "there is no guest"
+suite_before=$(leaks)
+ok "the tests' host in Dom0" test_host_start || bail "there is no host"
+suite "conformance" pvh1 1500 "$tests/conformance/conformance xen:0"
+test_host_stop
+is "the host ends" $? 0
+nothing_left pvh1
+done_testing
