@@ -77,7 +77,7 @@ all: $(TARGETS) ## build everything (the default)
 
 help: ## list the targets
 	@echo "Targets:"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile tests/xen/build.mk | expand -t 16
 	@echo "Variables: BUILD=dir PREFIX=/usr/local DESTDIR= CC=gcc|clang CFLAGS= SANITIZE=address,undefined|thread V=1 WERROR=1"
 
 demo: deps ## install what is missing, build, run CUDA programs and the ring benchmark

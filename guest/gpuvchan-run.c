@@ -211,9 +211,9 @@ explain(int error)
                       : error == -ECONNREFUSED ? "the socket is there, but nobody listens at it"
                                                : gpuvchan_error_text();
 
-    if (error != -ENOENT && error != -ECONNREFUSED) {
+    if ((error != -ENOENT && error != -ECONNREFUSED) || (address && strncmp(address, "xen:", 4) == 0)) {
         fprintf(stderr, "gpuvchan-run: the host%s%s cannot be used: %s\n", address ? " at " : "",
-                address ? address : "", why);
+                address ? address : "", gpuvchan_error_text());
         return;
     }
     fputs("gpuvchan-run: no host answers at ", stderr);
@@ -231,8 +231,11 @@ explain(int error)
 static int
 check_host(void)
 {
+    /* On Xen a channel's memory is taken from what all programs of the domain may share. */
+    const struct gpuvchan_channel_options small = {.size = sizeof(small), .arena_bytes = 1 << 18, .lanes = 1};
+    bool xen = access("/dev/xen/gntalloc", F_OK) == 0;
     struct gpuvchan_channel *channel;
-    int error = gpuvchan_channel_connect(NULL, NULL, &channel);
+    int error = gpuvchan_channel_connect(NULL, xen ? &small : NULL, &channel);
 
     if (error != 0) {
         explain(error);

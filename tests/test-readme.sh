@@ -82,8 +82,8 @@ done
 grep -o '`build/bin/gpuvchan-scanner [^`]*`' "$readme" | tr -d '`' >"$work/inline"
 ok "runs: $(first "$work/inline")" run_block "$work/inline"
 
-for target in $(grep -o '\(^\|`\)make [a-z]*' "$readme" | awk 'NF == 2 { print $2 }' | sort -u); do
-    ok "make $target exists" grep -q "^$target:" "$top/Makefile"
+for target in $(grep -o '\(^\|`\)make [a-z-]*' "$readme" | awk 'NF == 2 { print $2 }' | sort -u); do
+    ok "make $target exists" grep -hq "^$target:" "$top/Makefile" "$top/tests/xen/build.mk"
 done
 for path in $(grep -o '`[a-z][a-z/.-]*/[a-zA-Z./-]*`' "$readme" | tr -d '`' | sort -u); do
     case $path in

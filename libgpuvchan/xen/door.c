@@ -6,7 +6,8 @@
  *
  * A guest that connects makes a node under its own data/gpuvchan. Dom0 is told of new domains and watches
  * that place in each; another domain cannot be told, and watches /local/domain as a whole, of which it sees
- * only what guests let it read. Either way an event says no more than "look there".
+ * only what guests let it read. Either way an event says no more than "look there". Nor may it list the domains:
+ * guests that waited before it came are found since they knock again (guest.c).
  *
  * A visit is a node that was seen; it stays in the list until its worker has ended, so that no guest is
  * served twice. What a guest leaves behind when it dies is cleared away by release(); the reason of a

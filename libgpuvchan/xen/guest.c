@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,9 @@
 
 #define IN_PAGE_SMALL 1024 /* with rings of these sizes libxenvchan needs one page in all */
 #define IN_PAGE_LARGE 2048
+#define AWAIT_OTHERS_MS 1000
 #define GREET_POLL_MS 20 /* a refusal comes through xenstore, which is asked so often */
+#define KNOCK_AGAIN_MS 500
 
 /* ---- Finding the host ------------------------------------------------------------------------ */
 
@@ -178,26 +181,45 @@ directory_pages(uint64_t pages)
     return 1 + (pages + XEN_REFS - 1) / XEN_REFS;
 }
 
-/*
- * The grants of this domain's other channels, from the "pages" in their nodes: a node stays until the host
- * has unmapped its region, so the kernel cannot have given those back earlier.
- */
-static uint64_t
-claimed_by_others(struct xs_handle *store, const struct xen_link *l)
+#define CLAIM ".pages"
+
+static void
+claim_node(const struct xen_link *l, char node[XEN_NODE])
 {
-    char place[XEN_NODE], node[XEN_NODE];
-    const char *own = strrchr(l->node, '/') + 1;
+    snprintf(node, XEN_NODE, "%.100s" CLAIM, l->node);
+}
+
+/* What nobody gives back any more: its keeper was killed. */
+static bool
+claim_stale(struct xs_handle *store, const char *node, unsigned pid)
+{
+    char channel[XEN_NODE];
+
+    snprintf(channel, sizeof(channel), "%.*s", (int)(strlen(node) - strlen(CLAIM)), node);
+    return pid != 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH && xen_store_absent(store, channel);
+}
+
+/* The grants of this domain's other programs, as they said; until the kernel has them back. */
+static uint64_t
+claimed_by_others(struct xs_handle *store, const char *own)
+{
+    char place[XEN_NODE], node[XEN_NODE], text[32];
     uint64_t sum = 0;
     unsigned count = 0;
     char **names;
 
-    snprintf(place, sizeof(place), "%.*s", (int)(own - 1 - l->node), l->node);
+    snprintf(place, sizeof(place), "%.*s", (int)(strrchr(own, '/') - own), own);
     names = xs_directory(store, XBT_NULL, place, &count);
     for (unsigned i = 0; names && i < count; i++) {
-        uint32_t pages;
+        unsigned pages, pid = 0;
 
-        snprintf(node, sizeof(node), "%.40s/%.20s/pages", place, names[i]);
-        if (strcmp(names[i], own) != 0 && xen_store_number(store, node, &pages))
+        snprintf(node, sizeof(node), "%.40s/%.30s", place, names[i]);
+        if (strlen(names[i]) != XEN_NAME + strlen(CLAIM) || strcmp(node, own) == 0 ||
+            !xen_store_read(store, node, text, sizeof(text)) || sscanf(text, "%u %u", &pages, &pid) < 1)
+            continue;
+        if (claim_stale(store, node, pid))
+            xs_rm(store, XBT_NULL, node);
+        else
             sum += pages;
     }
     free(names);
@@ -205,14 +227,26 @@ claimed_by_others(struct xs_handle *store, const struct xen_link *l)
 }
 
 /* First said, then counted: of two programs that connect at once at least one sees the other. */
-static bool
-claim(struct xs_handle *store, const struct xen_link *l, uint64_t pages)
+static void
+claim(struct xs_handle *store, const char *node, uint64_t pages)
 {
-    char node[XEN_NODE], text[24];
+    char text[40];
 
-    snprintf(node, sizeof(node), "%.100s/pages", l->node);
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)gpuvchan__xen_grants_for(pages));
-    return xs_write(store, XBT_NULL, node, text, (unsigned)strlen(text));
+    /* The keeper signs it later. */
+    snprintf(text, sizeof(text), "%llu %d", (unsigned long long)gpuvchan__xen_grants_for(pages), (int)getpid());
+    xs_write(store, XBT_NULL, node, text, (unsigned)strlen(text));
+}
+
+void
+xen_unclaim(const struct xen_link *l)
+{
+    struct xs_handle *store = l->node[0] ? xs_open(0) : NULL;
+    char node[XEN_NODE];
+
+    claim_node(l, node);
+    if (store)
+        xs_rm(store, XBT_NULL, node);
+    xs_close(store);
 }
 
 /* What the grant table still holds: to fill it up would keep all programs of this domain from granting. */
@@ -222,24 +256,32 @@ pages_left(struct xen_link *l, uint64_t pages, char *why, size_t bytes)
     struct xs_handle *store = xs_open(0);
     struct gpuvchan__xen_facts facts;
     uint64_t others, safe, needed = gpuvchan__xen_grants_for(pages);
+    char node[XEN_NODE];
+    unsigned frames;
 
     if (!store)
         return pages;
     gpuvchan__xen_facts_read("", &facts);
     safe = gpuvchan__xen_safe_grants(&facts);
-    claim(store, l, pages);
-    others = claimed_by_others(store, l);
+    claim_node(l, node);
+    claim(store, node, pages);
+    others = claimed_by_others(store, node);
+    /* A program that has just ended gives its pages back in a moment. */
+    for (int tries = 0; tries < AWAIT_OTHERS_MS / 20 && others > 0 && others + needed > safe; tries++) {
+        poll(NULL, 0, 20);
+        others = claimed_by_others(store, node);
+    }
     if (others + needed > safe) {
+        frames = gpuvchan__xen_frames_for(&facts, others + needed);
         snprintf(why, bytes,
                  "this domain's grant table holds %llu pages for programs, others of them use %llu, and %llu are "
                  "needed. End one of them, or raise the limit: max_grant_frames=%u in this domain's xl.cfg, and "
                  "gnttab_max_frames=%u on Xen's command line",
-                 (unsigned long long)safe, (unsigned long long)others, (unsigned long long)needed,
-                 gpuvchan__xen_frames_for(&facts, others + needed), gpuvchan__xen_frames_for(&facts, others + needed));
+                 (unsigned long long)safe, (unsigned long long)others, (unsigned long long)needed, frames, frames);
         pages = others < safe ? safe - others : 0;
         needed = gpuvchan__xen_grants_for(pages) - pages;
         pages = pages > needed ? pages - needed : 0;
-        claim(store, l, pages);
+        claim(store, node, pages);
     }
     xs_close(store);
     return pages;
@@ -341,7 +383,7 @@ share_all(struct xen_link *l)
     if (error == 0)
         error = share_region(l, device);
     if (error == 0)
-        xen_keep(l->node, device);
+        l->kept = xen_keep(l->node, device);
     /* The mappings and the keeper hold the pages, and no child of a fork does. */
     if (device >= 0)
         close(device);
@@ -393,13 +435,28 @@ refused(struct xs_handle *store, const struct xen_link *l, struct wire_welcome *
     return true;
 }
 
+/*
+ * A host in a domain that is not Dom0 may not list the domains, and learns of a node by its change alone: one that
+ * starts anew finds who waits by this. Permissions are written as they are, since that creates no node that is gone.
+ */
+static void
+knock_again(struct xs_handle *store, const struct xen_link *l)
+{
+    unsigned count;
+    struct xs_permissions *permissions = xs_get_permissions(store, XBT_NULL, l->node, &count);
+
+    if (permissions)
+        xs_set_permissions(store, XBT_NULL, l->node, permissions, count);
+    free(permissions);
+}
+
 static int
 await_welcome(struct xen_link *l, struct xs_handle *store, struct wire_welcome *welcome, uint32_t timeout_ms)
 {
-    uint64_t give_up = gpuvchan__now_ns() + timeout_ms * 1000000ull;
+    uint64_t now = gpuvchan__now_ns(), knocked = now, give_up = now + timeout_ms * 1000000ull;
     struct pollfd waiting = {.fd = libxenvchan_fd_for_select(l->vchan), .events = POLLIN};
 
-    for (;;) {
+    for (;; now = gpuvchan__now_ns()) {
         bool closed = libxenvchan_is_open(l->vchan) == 0; /* asked first: what it said before is still there */
         int got = libxenvchan_recv(l->vchan, welcome, sizeof(*welcome));
 
@@ -407,10 +464,14 @@ await_welcome(struct xen_link *l, struct xs_handle *store, struct wire_welcome *
             return 0;
         if (got < 0 || closed)
             return gpuvchan__error(-ECONNRESET, "the host closed the connection without an answer: see its log");
-        if (gpuvchan__now_ns() >= give_up)
+        if (now >= give_up)
             return gpuvchan__error(
                 -ETIMEDOUT, "the host in domain %u does not answer within %u ms: is gpuvchan-host at work there?",
                 l->domain, timeout_ms);
+        if (l->domain != 0 && now - knocked >= KNOCK_AGAIN_MS * 1000000ull) {
+            knock_again(store, l);
+            knocked = now;
+        }
         if (poll(&waiting, 1, GREET_POLL_MS) > 0)
             libxenvchan_wait(l->vchan);
     }

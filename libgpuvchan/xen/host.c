@@ -200,7 +200,7 @@ map_error(const struct xen_link *l, int error, uint64_t at)
                            "cannot map the guest's region of %llu MiB behind %llu MiB of it: %s. Either its grants are "
                            "none, or this domain's maptrack table is full, which holds 262144 entries by default (a PV "
                            "domain takes two for a page: 512 MiB in all): gnttab_max_maptrack_frames=4096 on Xen's "
-                           "command line, or max_maptrack_frames= in a driver domain's xl.cfg, raises it; "
+                           "command line, and for a driver domain max_maptrack_frames= in its xl.cfg, too, raises it; "
                            "max-arena limits what guests may share",
                            (unsigned long long)(l->bytes >> 20), (unsigned long long)(at >> 8), text);
 }

@@ -70,7 +70,7 @@ spawn(struct keeper *keeper)
     return status == 0 ? 0 : -ENOEXEC;
 }
 
-void
+bool
 xen_keep(const char *node, int file)
 {
     char program[4096], pid[16], *arguments[] = {"gpuvchan-keeper", (char *)(uintptr_t)node, pid, NULL};
@@ -80,7 +80,7 @@ xen_keep(const char *node, int file)
     int error;
 
     if (!dladdr((void *)(uintptr_t)xen_keep, &info) || !(slash = strrchr(info.dli_fname, '/')))
-        return;
+        return false;
     snprintf(program, sizeof(program), "%.*s/gpuvchan-keeper", (int)(slash - info.dli_fname), info.dli_fname);
     snprintf(pid, sizeof(pid), "%d", (int)getpid());
     error = spawn(&keeper);
@@ -89,4 +89,5 @@ xen_keep(const char *node, int file)
                      "%s does not start (%s): if this program is killed, the kernel takes long to free what it shares "
                      "(grant_table.free_per_iteration=65536 on the kernel's command line helps)",
                      program, strerror(-error));
+    return error == 0;
 }

@@ -8,19 +8,22 @@
  * it frees ten pages in a second: a killed program would take its domain's grants along for half an hour.
  * The file keeps the pages granted, whatever becomes of the program, and this process keeps the file. It
  * ends when the channel's node vanishes from xenstore, which the host's supervisor sees to once the worker
- * has ended; or, should no supervisor be there, some time after the program.
+ * has ended; or, should no supervisor be there, some time after the program. NODE.pages says how many pages
+ * that are, for other programs of the domain, and goes last.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <xenstore.h>
 
+#define KEPT 3
 #define LINGER_MS 30000
-#define GRACE_MS 1000 /* the host's kernel may unmap by a work queue, a little after its process has ended */
 
 static bool
 is_there(struct xs_handle *store, const char *node)
@@ -31,6 +34,34 @@ is_there(struct xs_handle *store, const char *node)
 
     free(value);
     return value || (error != ENOENT && error != EACCES);
+}
+
+/* From now on other programs may ask whether this process is still there. */
+static void
+sign(struct xs_handle *store, const char *node)
+{
+    char claim[160], text[32];
+    unsigned length;
+    char *pages;
+
+    snprintf(claim, sizeof(claim), "%s.pages", node);
+    pages = xs_read(store, XBT_NULL, claim, &length);
+    if (!pages)
+        return;
+    snprintf(text, sizeof(text), "%lu %d", strtoul(pages, NULL, 10), (int)getpid());
+    xs_write(store, XBT_NULL, claim, text, (unsigned)strlen(text));
+    free(pages);
+}
+
+/* First the pages, then the claim to them. */
+static void
+give_back(struct xs_handle *store, const char *node)
+{
+    char claim[160];
+
+    close(KEPT);
+    snprintf(claim, sizeof(claim), "%s.pages", node);
+    xs_rm(store, XBT_NULL, claim);
 }
 
 int
@@ -49,6 +80,7 @@ main(int argc, char **argv)
     store = xs_open(0);
     if (!store || !xs_watch(store, argv[1], "node"))
         return 1;
+    sign(store, argv[1]);
     waiting[0].fd = xs_fileno(store);
     waiting[1].fd = (int)syscall(SYS_pidfd_open, atoi(argv[2]), 0);
     if (waiting[1].fd < 0)
@@ -57,7 +89,7 @@ main(int argc, char **argv)
         int ready = poll(waiting, 2, limit);
 
         if (ready == 0 && limit > 0)
-            return 0;
+            break;
         if (ready > 0 && waiting[0].revents)
             free(xs_check_watch(store));
         if (ready > 0 && waiting[1].revents) {
@@ -65,6 +97,6 @@ main(int argc, char **argv)
             limit = LINGER_MS;
         }
     }
-    poll(NULL, 0, GRACE_MS);
+    give_back(store, argv[1]);
     return 0;
 }

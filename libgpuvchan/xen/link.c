@@ -157,7 +157,7 @@ look_around(const struct xen_link *l)
         return gpuvchan__error(-ESTALE, "this domain was saved and restored, or migrated, and the channel to the host "
                                         "did not survive: start the program again");
     if (!host && l->domain != 0)
-        return gpuvchan__error(-EPIPE, "the host's domain %u has ended", l->domain);
+        return gpuvchan__error(-EHOSTDOWN, "the host's domain %u has ended", l->domain);
     return 0;
 }
 
@@ -313,6 +313,8 @@ xen_close(struct gpuvchan__link *link)
         munmap(l->directory, (size_t)l->directory_pages * XEN_PAGE);
     if (l->guest && l->base)
         munmap(l->base, l->bytes);
+    if (l->guest && !l->kept)
+        xen_unclaim(l);
     close(l->timer);
     close(l->shut);
     free(l);

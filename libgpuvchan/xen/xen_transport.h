@@ -19,6 +19,8 @@
  *          to                                    "H/SERVICE"
  *          ring-ref, event-channel               libxenvchan's, which has room for 63 characters of their paths
  *          refused                               the host's reason, as "ERROR TEXT"
+ *      /local/domain/G/data/gpuvchan/NAME.pages  how many pages the channel grants, until they are given back
+ *      /local/domain/G/data/gpuvchan/frames      size of G's grant table, from Dom0
  *
  * Everything in a guest's nodes is the guest's to write, and the host believes none of it: it uses the
  * path's own domain number, and libxenvchan maps what that domain really granted, or fails.
@@ -57,7 +59,7 @@ struct xen_bell {
 struct xen_link {
     struct gpuvchan__link link;
     uint32_t domain; /* the peer's */
-    bool guest, abandoned;
+    bool guest, abandoned, kept;
     char node[XEN_NODE];      /* the channel's */
     char host_node[XEN_NODE]; /* guest: where the host says that it listens */
     struct libxenvchan *vchan;
@@ -95,13 +97,15 @@ bool xen_peer_closed(const struct xen_link *l);
 /* guest.c */
 int xen_connect(const char *place, uint32_t timeout_ms, struct gpuvchan__link **out);
 uint64_t xen_shareable(struct gpuvchan__link *link, uint64_t wanted, char *why, size_t bytes);
+/** Without a keeper: the pages are no longer this program's. */
+void xen_unclaim(const struct xen_link *l);
 int xen_allocate(struct gpuvchan__link *link, uint64_t bytes, void **base);
 int xen_greet(struct gpuvchan__link *link, struct wire_hello *hello, struct wire_welcome *welcome, uint32_t timeout_ms);
 int xen_lane_open(struct gpuvchan__link *link, uint32_t lane, uint32_t *doorbell);
 
 /* keep.c */
 /** Keeps what @p file of the grant device has granted until the host has unmapped it, see keeper.c. */
-void xen_keep(const char *node, int file);
+bool xen_keep(const char *node, int file);
 
 /* host.c */
 bool xen_is_mine(int fd);

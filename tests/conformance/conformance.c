@@ -186,7 +186,12 @@ right_options(void **state)
     static const struct gpuvchan_channel_options right[] = {
         {.size = sizeof(plain), .lanes = 1, .command_bytes = 4096, .reply_bytes = 4096, .arena_bytes = 1},
         {.size = sizeof(plain), .lanes = 64, .command_bytes = 8192, .reply_bytes = 65536, .arena_bytes = 4097},
-        {.size = sizeof(plain), .lanes = 3, .command_bytes = 16u << 20, .reply_bytes = 4096, .spin_us = -1},
+        {.size = sizeof(plain),
+         .lanes = 3,
+         .command_bytes = 16u << 20,
+         .reply_bytes = 4096,
+         .arena_bytes = 1 << 20,
+         .spin_us = -1},
         {.size = sizeof(size_t)}, /* an older program, which knows none of the fields */
     };
 

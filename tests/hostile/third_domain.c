@@ -13,7 +13,7 @@
 
 #include "check.h"
 
-#define GUESSES 3000 /* references and ports below that are tried, too */
+#define GUESSES 600 /* references and ports below that are tried, too */
 
 static uint32_t guest, host, reference, port;
 static const char *node;
@@ -136,6 +136,8 @@ main(int argc, char **argv)
         printf("Bail out! no xenstore\n");
         return 1;
     }
+    if (!freopen("/dev/null", "w", stderr)) /* Xen's libraries say what fails there */
+        return 1;
     failed = cmocka_run_group_tests_name("third domain", tests, NULL, NULL);
     xs_close(store);
     return failed;

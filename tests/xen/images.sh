@@ -23,7 +23,7 @@ cache=${GPUVCHAN_XEN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gpuvchan-xen}/$serie
 libdir=lib/x86_64-linux-gnu
 
 # Modules and what loads them: modprobe by the inits, or by a test.
-dom0_modules=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs virtio_pci 9pnet_virtio 9p xen-pciback)
+dom0_modules=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs virtio_pci 9pnet_virtio 9p xen-pciback e1000 bochs)
 domu_modules=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-pcifront uio_pci_generic e1000 bochs virtio-gpu)
 
 say() {
@@ -178,11 +178,16 @@ stage() {
     done
     mkdir -p "$out/host.new/src/tests"
     cp -a "$top"/tests/*.sh "$top/tests/xen" "$out/host.new/src/tests/"
+    # What 70-guide.sh follows.
+    mkdir -p "$out/host.new/src/libgpuvchan" "$out/host.new/src/host/ctl"
+    cp "$top/libgpuvchan/gpuvchan-xen.7.scd" "$out/host.new/src/libgpuvchan/"
+    cp "$top/host/ctl/60-gpuvchan.rules" "$out/host.new/src/host/ctl/"
 }
 
 # What a fresh image is to be newer than.
 inputs() {
     find "$here" "$build/bin" "$build/lib" "$build/tests" "$top"/tests/*.sh "$cache/complete" \
+        "$top/libgpuvchan/gpuvchan-xen.7.scd" "$top/host/ctl/60-gpuvchan.rules" \
         -newer "$out/images/complete" -print -quit 2>/dev/null
 }
 

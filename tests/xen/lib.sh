@@ -182,6 +182,16 @@ guest_complaints() {
     guest_console "$1" | grep -E 'WARNING: CPU|BUG:|Oops|general protection|Kernel panic|blocked for more than|segfault'
 }
 
+# guest_sees_card NAME DEVICE: waits until its PCI frontend has found the device with that number, as 0x1111. The frontend
+# waits for two seconds for each of the backend's answers, and on a busy machine misses a card at first.
+guest_sees_card() {
+    guest_run "$1" "for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        grep -qs $2 /sys/bus/pci/devices/*/device && exit 0
+        sleep 2
+        echo 1 >/sys/bus/pci/rescan
+    done; exit 1"
+}
+
 # ---- The host ----------------------------------------------------------------------------------
 
 # host_start [OPTION...]: starts gpuvchan-host and returns when it listens: $host_pid, $host_log. Its local socket is

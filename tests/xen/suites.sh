@@ -16,7 +16,7 @@ tests=/opt/gpuvchan/tests
 test_host_start() {
     suite_log=/work/$(basename "$0" .sh).test-host.log
     if [ -n "${1:-}" ]; then
-        guest_spawn "$1" test-host "env $suite_environment $tests/helpers/test_host xen: /run/test-host.log" || return 1
+        guest_spawn "$1" test-host "exec env $suite_environment $tests/helpers/test_host xen: /run/test-host.log" || return 1
         test_host_ready() { guest_output "$1" test-host | grep -q READY; }
         within 60 test_host_ready "$1" && return 0
         diag "$(guest_output "$1" test-host)"
@@ -86,6 +86,10 @@ suite_settled() {
 
 # nothing_left GUEST...: compares with $suite_before, taken from `leaks` before the host was started.
 nothing_left() {
+    # What Dom0's host tells guests of their grant tables stays: it is no channel's.
+    for suite_domid in $(xenstore-list /local/domain); do
+        xenstore-rm "/local/domain/$suite_domid/data/gpuvchan/frames" 2>/dev/null
+    done
     within 1 suite_settled
     is "no grant, channel, node or zombie is left" "$(leaks)" "$suite_before"
     for suite_guest in "$@"; do

@@ -149,8 +149,8 @@ GPUVCHAN_EXPORT int gpuvchan_channel_shared(struct gpuvchan_channel **out);
 
 /**
  * 0 while the channel works, else the sticky error that ended it: -EPIPE: the worker or the host has
- * gone; -EPROTO: a corrupt record was seen by this side or the other; -ENOTCONN: child of a fork.
- * Local, never blocks.
+ * gone; -EPROTO: a corrupt record was seen by this side or the other; -ENOTCONN: child of a fork. On Xen
+ * also -EHOSTDOWN: the host's domain has ended; -ESTALE: this domain was saved and restored. Local, never blocks.
  */
 GPUVCHAN_EXPORT int gpuvchan_channel_error(struct gpuvchan_channel *channel);
 

@@ -20,9 +20,9 @@ between() {
 }
 
 ok "a PV guest for the host" guest_start server1 pv 'memory = 320' || bail "there is no guest"
-ok "a PV guest" guest_start pv1 pv 'memory = 400' 'extra+ = gntalloc=28000' || bail "there is no guest"
+ok "a PV guest" guest_start pv1 pv 'memory = 400' 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
 between server1 pv1
 ok "pv1 ends" guest_destroy pv1
-ok "a PVH guest" guest_start pvh1 pvh 'memory = 400' 'extra+ = gntalloc=28000' || bail "there is no guest"
+ok "a PVH guest" guest_start pvh1 pvh 'memory = 400' 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
 between server1 pvh1
 done_testing

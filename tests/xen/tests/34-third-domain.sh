@@ -25,8 +25,8 @@ spied() {
     guest_wait pv1 channel >/dev/null
 }
 
-ok "a guest" guest_start pv1 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
-ok "another one" guest_start pv2 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
+ok "a guest" guest_start pv1 pv 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
+ok "another one" guest_start pv2 pv 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in Dom0" test_host_start || bail "there is no host"
 spied 0
@@ -34,7 +34,7 @@ test_host_stop
 is "the host ends" $? 0
 nothing_left pv1 pv2
 
-ok "a guest for the host" guest_start server1 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
+ok "a guest for the host" guest_start server1 pv 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in it" test_host_start server1 || bail "there is no host"
 spied "$(guest_domid server1)"
