@@ -282,7 +282,7 @@ case="guest with the kernel's limit"
 put sys/module/xen_gntalloc/parameters/limit 1024
 doctor
 is "$case: status" "$status" 0
-line warn granting "will have 4028 KiB instead of 64 MiB: .*grant 1024 pages in all, and 16416 are needed"
+line warn granting "will have less than 4028 KiB instead of 64 MiB: .*grant 1024 pages in all, and 16416 are needed"
 like "$case: what to do" "$output" 'Do: echo 28672 > /sys/module/xen_gntalloc/parameters/limit; '
 like "$case: for the next start" "$output" "echo 'options xen-gntalloc limit=28672' > /etc/modprobe.d/"
 

@@ -39,7 +39,7 @@ check_grantable(struct doctor *doctor)
         report_fail(&doctor->report, "granting", "%s", why);
     else if (pages < ARENA_PAGES)
         report_warn(&doctor->report, "granting",
-                    "the arena of a program will have %" PRIu64 " KiB instead of %" PRIu64 " MiB: %s",
+                    "the arena of a program will have less than %" PRIu64 " KiB instead of %" PRIu64 " MiB: %s",
                     pages * (XEN_LIMITS_PAGE / 1024), mib(ARENA_PAGES), why);
     else if (why[0])
         report_warn(&doctor->report, "granting", "%s", why);
@@ -121,7 +121,8 @@ check_maptrack(struct doctor *doctor)
                   "%lu frames%s, for guests' arenas of %" PRIu64 " MiB in all; more: %s", frames,
                   asked ? "" : " (Xen's default)", mib(pages),
                   doctor->facts.control ? "gnttab_max_maptrack_frames=N on Xen's command line"
-                                        : "max_maptrack_frames=N in this domain's xl.cfg");
+                                        : "max_maptrack_frames=N in this domain's xl.cfg, and no less on Xen's "
+                                          "command line as gnttab_max_maptrack_frames=N");
 }
 
 /* What guests may have at most, whatever their configuration says. */

@@ -250,10 +250,12 @@ print_lines(const struct assignment *assignment)
     }
     puts("]\n"
          "    # memory and maxmem must be the same: a device needs all of it from the start\n"
-         "    max_maptrack_frames = 4096  # it maps its guests' arenas: 256 pages for each frame\n\n"
-         "For the configurations of its guests:\n\n"
-         "    max_grant_frames = 256  # arenas of more than 112 MiB in all; Xen's command line:\n"
-         "                            # gnttab_max_frames=256 gnttab_max_maptrack_frames=4096");
+         "\n"
+         "For guests' arenas of more than 512 MiB in all, or 112 MiB in one guest, put this on Xen's command line,\n"
+         "without which no domain starts that has the lines below it:\n\n"
+         "    gnttab_max_frames=256 gnttab_max_maptrack_frames=4096\n\n"
+         "    max_maptrack_frames = 4096  # for this domain: it maps its guests' arenas\n"
+         "    max_grant_frames = 256      # for its guests: they grant them");
 }
 
 /* The domain that has any of the card, or NULL. */

@@ -29,7 +29,7 @@ guest_spawn pv1 many 'i=0
     echo "done: $i"'
 # Meanwhile a worker is killed now and then.
 while [ "$(guest_job pv1 many)" = running ]; do
-    for worker in $(pidof gpuvchan-worker); do
+    for worker in $(pgrep gpuvchan-worker); do
         kill -KILL "$worker" 2>/dev/null
         break
     done
