@@ -9,105 +9,78 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
-#include <xen/sys/gntalloc.h>
 
 #include "error.h"
 #include "limits.h"
 #include "ring.h"
 #include "window.h"
 
-#define IN_PAGE_SMALL 1024 /* with rings of these sizes libxenvchan needs one page in all */
-#define IN_PAGE_LARGE 2048
 #define AWAIT_OTHERS_MS 1000
 #define GREET_POLL_MS 20 /* a refusal comes through xenstore, which is asked so often */
 #define KNOCK_AGAIN_MS 500
 
 /* ---- Finding the host ------------------------------------------------------------------------ */
 
-/* A node of this channel alone, which the host's domain may read and clear away; its name is libxenvchan's limit. */
-static int
-node_create(struct xs_handle *store, struct xen_link *l, uint32_t own, const char *service)
+#define PUBLISH_TRIES 100 /* others write to xenstore at the same time */
+
+static bool
+put(struct xs_handle *store, xs_transaction_t t, const struct xen_link *l, const char *key, const char *value)
+{
+    char node[XEN_NODE + 16];
+
+    snprintf(node, sizeof(node), "%s/%s", l->node, key);
+    return xs_write(store, t, node, value, (unsigned)strlen(value));
+}
+
+/* A node of this channel alone, which the host's domain may read and clear away. */
+static bool
+node_write(struct xs_handle *store, xs_transaction_t t, const struct xen_link *l, uint32_t own, const char *service)
 {
     struct xs_permissions all = {.id = own, .perms = XS_PERM_READ};
-    char node[XEN_NODE], to[XEN_TO];
+    char place[XEN_NODE], to[XEN_TO], reference[16], port[16];
+
+    snprintf(place, sizeof(place), "%.*s", (int)(strrchr(l->node, '/') - l->node), l->node);
+    xen_to(to, l->domain, service);
+    snprintf(reference, sizeof(reference), "%u", l->page_reference);
+    snprintf(port, sizeof(port), "%u", l->vchan->event_port);
+    return xs_mkdir(store, t, place) && xs_set_permissions(store, t, place, &all, 1) &&
+           xen_store_share(store, t, l->node, own, l->domain) && put(store, t, l, "to", to) &&
+           put(store, t, l, "ring-ref", reference) && put(store, t, l, "event-channel", port);
+}
+
+/* All at once: a program that is killed in the middle leaves nothing that nobody clears away. */
+static int
+publish(struct xs_handle *store, const struct xen_link *l, uint32_t own, const char *service)
+{
+    int error = EAGAIN;
+
+    for (int tries = 0; tries < PUBLISH_TRIES && error == EAGAIN; tries++) {
+        xs_transaction_t t = xs_transaction_start(store);
+        bool written = t != XBT_NULL && node_write(store, t, l, own, service);
+
+        error = written ? 0 : errno;
+        if (t != XBT_NULL && !xs_transaction_end(store, t, !written) && written)
+            error = errno;
+    }
+    if (error == 0)
+        return 0;
+    return gpuvchan__error(-error, "cannot write to this domain's data/gpuvchan in xenstore: %s%s", strerror(error),
+                           error == ENOSPC || error == E2BIG ? " (xenstored's quota of nodes is used up)" : "");
+}
+
+/* libxenvchan limits the length of its path. */
+static int
+node_name(struct xen_link *l, uint32_t own)
+{
     uint64_t random;
 
     if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return gpuvchan__error(-errno, "no random numbers: %s", strerror(errno));
-    snprintf(node, sizeof(node), "/local/domain/%u/data/gpuvchan", own);
-    if (!xs_mkdir(store, XBT_NULL, node) || !xs_set_permissions(store, XBT_NULL, node, &all, 1))
-        goto refused;
-    snprintf(l->node, sizeof(l->node), "%.40s/%0*llx", node, XEN_NAME,
+    snprintf(l->node, sizeof(l->node), "/local/domain/%u/data/gpuvchan/%0*llx", own, XEN_NAME,
              (unsigned long long)random >> (64 - 4 * XEN_NAME));
-    if (!xen_store_share(store, l->node, own, l->domain))
-        goto refused;
-    xen_to(to, l->domain, service);
-    snprintf(node, sizeof(node), "%.100s/to", l->node);
-    if (xs_write(store, XBT_NULL, node, to, (unsigned)strlen(to)))
-        return 0;
-refused:
-    return gpuvchan__error(-errno, "cannot write to this domain's data/gpuvchan in xenstore: %s%s", strerror(errno),
-                           errno == ENOSPC || errno == E2BIG ? " (xenstored's quota of nodes is used up)" : "");
-}
-
-/*
- * libxenvchan 4.17 may crash instead of failing when the kernel grants it no page: so one is asked for
- * first. Between the two another process may take the last one; only a raised limit helps then.
- */
-static int
-probe_grant(uint32_t domain)
-{
-    xengntshr_handle *shares = xengntshr_open(NULL, 0);
-    char why[XEN_LIMITS_WHY];
-    uint32_t reference;
-    void *page;
-    int error;
-
-    if (!shares)
-        return gpuvchan__error(-errno,
-                               "cannot open /dev/xen/gntalloc: %s (modprobe xen-gntalloc; for users that are not root "
-                               "see the group gpuvchan in gpuvchan(7))",
-                               strerror(errno));
-    page = xengntshr_share_pages(shares, domain, 1, &reference, 1);
-    error = errno;
-    if (page)
-        xengntshr_unshare(shares, page, 1);
-    xengntshr_close(shares);
-    if (page)
-        return 0;
-    gpuvchan__xen_grantable("", UINT64_MAX >> 16, why, sizeof(why));
-    return gpuvchan__error(-error,
-                           "the kernel grants not even one page: %s. Other programs of this domain have taken all: %s",
-                           strerror(error), why);
-}
-
-static int
-server_create(struct xen_link *l)
-{
-    int error = probe_grant(l->domain);
-    int fd;
-
-    if (error != 0)
-        return error;
-    errno = 0;
-    l->vchan = libxenvchan_server_init(NULL, (int)l->domain, l->node, IN_PAGE_SMALL, IN_PAGE_LARGE);
-    if (!l->vchan)
-        return gpuvchan__error(errno ? -errno : -EIO,
-                               "cannot create a vchan to domain %u: %s (one grant, one event channel; event_channels= "
-                               "in this domain's xl.cfg limits those, 1023 by default)",
-                               l->domain, strerror(errno ? errno : EIO));
-    l->vchan->blocking = 0;
-    l->vchan->server_persist = 0;
-    /* The mapping keeps the page; the handle would keep it, too, in a child of a fork. */
-    xengntshr_close(l->vchan->gntshr);
-    l->vchan->gntshr = NULL;
-    madvise(l->vchan->ring, XEN_PAGE, MADV_DONTFORK);
-    fd = libxenvchan_fd_for_select(l->vchan);
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return 0;
 }
 
@@ -132,12 +105,12 @@ knock(struct xs_handle *store, uint32_t own, uint32_t host, const char *service,
     if (error != 0)
         return error;
     memcpy(l->host_node, node, sizeof(node));
-    error = node_create(store, l, own, service);
+    error = node_name(l, own);
     if (error == 0)
-        error = server_create(l);
+        error = xen_server_create(l);
+    if (error == 0)
+        error = publish(store, l, own, service);
     if (error != 0) {
-        if (l->node[0])
-            xs_rm(store, XBT_NULL, l->node);
         xen_close(&l->link);
         return error;
     }
@@ -302,30 +275,6 @@ xen_shareable(struct gpuvchan__link *link, uint64_t wanted, char *why, size_t by
     return granted * XEN_PAGE >= wanted ? wanted : granted * XEN_PAGE;
 }
 
-/*
- * One extent of the region. libxengnttab chooses the address itself, and has the device's file forget its
- * pages at once; ours shall be at a given place, and for the keeper to hold.
- */
-static int
-share_at(int device, uint32_t domain, unsigned char *at, uint32_t pages, uint32_t *references)
-{
-    struct ioctl_gntalloc_alloc_gref *grant = calloc(1, sizeof(*grant) + (pages - 1) * sizeof(grant->gref_ids[0]));
-    int error = 0;
-
-    if (!grant)
-        return -ENOMEM;
-    grant->domid = (uint16_t)domain;
-    grant->flags = GNTALLOC_FLAG_WRITABLE;
-    grant->count = pages;
-    if (ioctl(device, IOCTL_GNTALLOC_ALLOC_GREF, grant) != 0 ||
-        mmap(at, (size_t)pages * XEN_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, device,
-             (off_t)grant->index) != at)
-        error = -errno;
-    memcpy(references, grant->gref_ids, pages * sizeof(*references));
-    free(grant);
-    return error;
-}
-
 static int
 share_region(struct xen_link *l, int device)
 {
@@ -336,7 +285,7 @@ share_region(struct xen_link *l, int device)
     for (uint64_t at = 0; at < pages && error == 0; at += XEN_REFS) {
         uint32_t count = pages - at < XEN_REFS ? (uint32_t)(pages - at) : XEN_REFS;
 
-        error = share_at(device, l->domain, l->base + at * XEN_PAGE, count, references + at);
+        error = xen_grant(device, l->domain, l->base + at * XEN_PAGE, count, references + at, NULL);
     }
     return error;
 }
@@ -383,12 +332,16 @@ share_all(struct xen_link *l)
     if (error == 0)
         error = share_region(l, device);
     if (error == 0)
-        l->kept = xen_keep(l->node, device);
+        l->kept = xen_keep(l, device);
     /* The mappings and the keeper hold the pages, and no child of a fork does. */
     if (device >= 0)
         close(device);
     if (shares)
         xengntshr_close(shares);
+    if (error == 0) {
+        close(l->device);
+        l->device = -1;
+    }
     return error;
 }
 
@@ -521,5 +474,6 @@ xen_lane_open(struct gpuvchan__link *link, uint32_t lane, uint32_t *doorbell)
     }
     bell->port = (evtchn_port_t)port;
     *doorbell = (uint32_t)port;
+    xen_keep_too(l, xenevtchn_fd(bell->handle));
     return 0;
 }

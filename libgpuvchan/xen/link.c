@@ -28,6 +28,7 @@ xen_link_create(uint32_t domain, bool guest, struct xen_link **out)
     l->link.transport = &gpuvchan__transport_xen;
     l->domain = domain;
     l->guest = guest;
+    l->device = l->keeper = -1;
     l->shut = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (l->shut < 0 || l->timer < 0) {
@@ -258,6 +259,8 @@ xen_abandon(struct gpuvchan__link *link)
         close(libxenvchan_fd_for_select(l->vchan));
     close(l->shut);
     close(l->timer);
+    if (l->keeper >= 0)
+        close(l->keeper);
     l->abandoned = true;
 }
 
@@ -268,27 +271,6 @@ close_abandoned(struct xen_link *l)
     if (l->base)
         munmap(l->base, l->bytes);
     free(l);
-}
-
-/*
- * libxenvchan's own close for a server wants its handle on the grant device, which is closed already, so
- * that a child of a fork has none. Page and event are what it would have dealt with. The node stays, for
- * the host to clear away when it has unmapped everything, unless the host never came.
- */
-static void
-close_server(struct libxenvchan *vchan)
-{
-    bool alone = libxenvchan_is_open(vchan) == 2;
-
-    vchan->ring->srv_live = 0;
-    xenevtchn_notify(vchan->event, vchan->event_port);
-    munmap(vchan->ring, XEN_PAGE);
-    vchan->ring = NULL;
-    if (!alone) {
-        free(vchan->xs_path);
-        vchan->xs_path = NULL;
-    }
-    libxenvchan_close(vchan);
 }
 
 void
@@ -306,7 +288,7 @@ xen_close(struct gpuvchan__link *link)
     for (uint32_t i = 0; i < WIRE_LANES_MAX; i++)
         xen_bell_close(&l->bells[i]);
     if (l->vchan && l->guest)
-        close_server(l->vchan);
+        xen_server_close(l);
     else if (l->vchan)
         libxenvchan_close(l->vchan);
     if (l->directory)
@@ -315,6 +297,10 @@ xen_close(struct gpuvchan__link *link)
         munmap(l->base, l->bytes);
     if (l->guest && !l->kept)
         xen_unclaim(l);
+    if (l->device >= 0)
+        close(l->device);
+    if (l->keeper >= 0)
+        close(l->keeper);
     close(l->timer);
     close(l->shut);
     free(l);

@@ -56,14 +56,14 @@ xen_store_number(struct xs_handle *store, const char *node, uint32_t *number)
 }
 
 bool
-xen_store_share(struct xs_handle *store, const char *node, uint32_t own, uint32_t other)
+xen_store_share(struct xs_handle *store, xs_transaction_t t, const char *node, uint32_t own, uint32_t other)
 {
     struct xs_permissions permissions[] = {
         {.id = own, .perms = XS_PERM_NONE}, /* of everybody who is not named; the owner may do all */
         {.id = other, .perms = XS_PERM_READ | XS_PERM_WRITE},
     };
 
-    return xs_mkdir(store, XBT_NULL, node) && xs_set_permissions(store, XBT_NULL, node, permissions, 2);
+    return xs_mkdir(store, t, node) && xs_set_permissions(store, t, node, permissions, 2);
 }
 
 int

@@ -63,8 +63,12 @@ struct xen_link {
     char node[XEN_NODE];      /* the channel's */
     char host_node[XEN_NODE]; /* guest: where the host says that it listens */
     struct libxenvchan *vchan;
-    int shut;  /* eventfd, readable for good once this end is shut */
-    int timer; /* guest: when to look around, for all that sleep */
+    int device; /* guest: the vchan's page, until the keeper has it */
+    int keeper; /* guest: a socket to it, closed when this program ends */
+    uint32_t page_reference;
+    uint64_t page_index; /* guest: of the vchan's page on the device */
+    int shut;            /* eventfd, readable for good once this end is shut */
+    int timer;           /* guest: when to look around, for all that sleep */
     unsigned char *base;
     uint64_t bytes;
     uint32_t *directory; /* guest: root page and directory pages, until the host has answered */
@@ -103,9 +107,17 @@ int xen_allocate(struct gpuvchan__link *link, uint64_t bytes, void **base);
 int xen_greet(struct gpuvchan__link *link, struct wire_hello *hello, struct wire_welcome *welcome, uint32_t timeout_ms);
 int xen_lane_open(struct gpuvchan__link *link, uint32_t lane, uint32_t *doorbell);
 
+/* server.c */
+int xen_server_create(struct xen_link *l);
+void xen_server_close(struct xen_link *l);
+/** Grants pages; mapped at @p at unless that is NULL. The device's file holds them. */
+int xen_grant(int device, uint32_t domain, unsigned char *at, uint32_t pages, uint32_t *references, uint64_t *index);
+
 /* keep.c */
-/** Keeps what @p file of the grant device has granted until the host has unmapped it, see keeper.c. */
-bool xen_keep(const char *node, int file);
+/** Starts the keeper, which holds what has been granted, see keeper.c. @p region: the region's file of the device. */
+bool xen_keep(struct xen_link *l, int region);
+/** Gives it another descriptor to hold. */
+void xen_keep_too(const struct xen_link *l, int fd);
 
 /* host.c */
 bool xen_is_mine(int fd);
@@ -130,7 +142,7 @@ bool xen_store_read(struct xs_handle *store, const char *node, char *text, size_
 bool xen_store_absent(struct xs_handle *store, const char *node);
 bool xen_store_number(struct xs_handle *store, const char *node, uint32_t *number);
 /** Creates the node if it is not there; @p other may read and write it. */
-bool xen_store_share(struct xs_handle *store, const char *node, uint32_t own, uint32_t other);
+bool xen_store_share(struct xs_handle *store, xs_transaction_t t, const char *node, uint32_t own, uint32_t other);
 /** Splits "[DOMAIN][/SERVICE]"; *@p domain stays as it is without one. */
 int xen_place_parse(const char *place, uint32_t *domain, bool *has_domain, char service[XEN_SERVICE]);
 /** What a channel's node says of whom it is for. */
