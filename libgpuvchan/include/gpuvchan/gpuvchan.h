@@ -327,7 +327,9 @@ gpuvchan_session_accept(int fd, const struct gpuvchan_session_limits *limits, st
 /**
  * Gives up, for the whole process and for good, what serving this session needs no more: on Xen, all
  * access to other domains (xentoolcore_restrict_all). Call it before the process drops its privileges
- * and before gpuvchan_session_run(). @return 0, or -errno where Xen does not allow it.
+ * and before gpuvchan_session_run(), in a process that was started by exec: handles that a fork has
+ * inherited from a process with a listener are that one's, too, and would be restricted there as well.
+ * @return 0, or -errno where Xen does not allow it.
  */
 GPUVCHAN_EXPORT int gpuvchan_session_restrict(struct gpuvchan_session *session);
 
