@@ -207,9 +207,7 @@ static void
 explain(int error)
 {
     const char *address = getenv("GPUVCHAN_ADDRESS"), *runtime = getenv("XDG_RUNTIME_DIR");
-    const char *why = error == -ENOENT         ? "the socket does not exist"
-                      : error == -ECONNREFUSED ? "the socket is there, but nobody listens at it"
-                                               : gpuvchan_error_text();
+    const char *why = error == -ENOENT ? "the socket does not exist" : "the socket is there, but nobody listens at it";
 
     if ((error != -ENOENT && error != -ECONNREFUSED) || (address && strncmp(address, "xen:", 4) == 0)) {
         fprintf(stderr, "gpuvchan-run: the host%s%s cannot be used: %s\n", address ? " at " : "",

@@ -32,7 +32,7 @@
 #include "limits.h"
 #include "ring.h"
 
-#define VISITS_PER_DOMAIN 256u /* more is rubbish; xenstored's quota is 1000 nodes, of which each visit takes three */
+#define VISITS_PER_DOMAIN 256u /* more is rubbish; xenstored's quota is 1000 nodes, of which each visit takes four */
 #define EVENTS_AT_ONCE 64
 #define TICK_MS 500
 #define REFUSED_MS 10000 /* the reason of a refusal stays that long */
@@ -133,7 +133,7 @@ visit_look(struct xen_door *door, uint32_t domain, const char *node)
         return;
     snprintf(key, sizeof(key), "%s/event-channel", node);
     if (!xen_store_number(door->store, key, &number))
-        return; /* not yet: libxenvchan writes both at once, and then comes the next event */
+        return;
     snprintf(key, sizeof(key), "%s/refused", node);
     if (visits_of(door, domain) >= VISITS_PER_DOMAIN)
         gpuvchan_log(GPUVCHAN_LOG_WARNING, "domain %u has more than %u channels in xenstore: %s is ignored", domain,
@@ -208,7 +208,7 @@ watch_domain(struct xen_door *door, uint32_t domain)
     look_into(door, domain);
 }
 
-/* All domains that are there. */
+/* All domains that are there; Dom0 alone may ask. */
 static void
 look_for_domains(struct xen_door *door)
 {
@@ -220,9 +220,7 @@ look_for_domains(struct xen_door *door)
 
         if (!isdigit((unsigned char)names[i][0]) || domain == door->own)
             continue;
-        if (!door->dom0)
-            look_into(door, domain);
-        else if (!is_watched(door, domain))
+        if (!is_watched(door, domain))
             watch_domain(door, domain);
     }
     free(names);
@@ -255,11 +253,8 @@ look_at_path(struct xen_door *door, const char *path)
     size_t bytes;
     int end = 0;
 
-    if (sscanf(path, "/local/domain/%5u/%n", &domain, &end) != 1 || end == 0 || domain == door->own) {
-        if (strcmp(path, "/local/domain") == 0) /* the first, which a watch says by itself */
-            look_for_domains(door);
+    if (sscanf(path, "/local/domain/%5u/%n", &domain, &end) != 1 || end == 0 || domain == door->own)
         return;
-    }
     place_of(domain, place);
     bytes = strlen(place);
     if (strncmp(path, place, bytes) != 0 || path[bytes] != '/')
@@ -467,14 +462,10 @@ static const struct gpuvchan__door_ops door_ops = {
 static bool
 in_dom0(void)
 {
-    char text[32] = "";
-    FILE *file = fopen("/proc/xen/capabilities", "re");
+    char text[32];
 
-    if (!file)
-        return false;
-    (void)!fgets(text, sizeof(text), file);
-    fclose(file);
-    return strstr(text, "control_d") != NULL;
+    return gpuvchan__xen_file_line("", "/proc/xen/capabilities", text, sizeof(text)) == 0 &&
+           strstr(text, "control_d") != NULL;
 }
 
 /* A socket without messages, whose name only one process of the domain can have, and which dies with it. */

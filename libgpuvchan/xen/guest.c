@@ -224,18 +224,16 @@ xen_unclaim(const struct xen_link *l)
 
 /* What the grant table still holds: to fill it up would keep all programs of this domain from granting. */
 static uint64_t
-pages_left(struct xen_link *l, uint64_t pages, char *why, size_t bytes)
+pages_left(struct xen_link *l, const struct gpuvchan__xen_facts *facts, uint64_t pages, char *why, size_t bytes)
 {
     struct xs_handle *store = xs_open(0);
-    struct gpuvchan__xen_facts facts;
     uint64_t others, safe, needed = gpuvchan__xen_grants_for(pages);
     char node[XEN_NODE];
     unsigned frames;
 
     if (!store)
         return pages;
-    gpuvchan__xen_facts_read("", &facts);
-    safe = gpuvchan__xen_safe_grants(&facts);
+    safe = gpuvchan__xen_safe_grants(facts);
     claim_node(l, node);
     claim(store, node, pages);
     others = claimed_by_others(store, node);
@@ -245,7 +243,7 @@ pages_left(struct xen_link *l, uint64_t pages, char *why, size_t bytes)
         others = claimed_by_others(store, node);
     }
     if (others + needed > safe) {
-        frames = gpuvchan__xen_frames_for(&facts, others + needed);
+        frames = gpuvchan__xen_frames_for(facts, others + needed);
         snprintf(why, bytes,
                  "this domain's grant table holds %llu pages for programs, others of them use %llu, and %llu are "
                  "needed. End one of them, or raise the limit: max_grant_frames=%u in this domain's xl.cfg, and "
@@ -265,13 +263,15 @@ xen_shareable(struct gpuvchan__link *link, uint64_t wanted, char *why, size_t by
 {
     const uint64_t most = (uint64_t)XEN_REFS * XEN_REFS * XEN_PAGE; /* what one root page can name */
     uint64_t pages = wanted / XEN_PAGE, granted;
+    struct gpuvchan__xen_facts facts;
 
     if (wanted > most) {
         snprintf(why, bytes, "a channel on Xen shares at most 4 GiB");
         pages = most / XEN_PAGE;
     }
-    granted = gpuvchan__xen_grantable("", pages, why, bytes);
-    granted = pages_left(xen_link(link), granted < pages ? granted : pages, why, bytes);
+    gpuvchan__xen_facts_read("", &facts);
+    granted = gpuvchan__xen_judge(&facts, pages, why, bytes);
+    granted = pages_left(xen_link(link), &facts, granted < pages ? granted : pages, why, bytes);
     return granted * XEN_PAGE >= wanted ? wanted : granted * XEN_PAGE;
 }
 
@@ -312,13 +312,19 @@ share_directory(struct xen_link *l, xengntshr_handle *shares)
 }
 
 static void
-unshare(struct xen_link *l)
+unshare_directory(struct xen_link *l)
 {
     if (l->directory)
         munmap(l->directory, (size_t)l->directory_pages * XEN_PAGE);
+    l->directory = NULL;
+}
+
+void
+xen_unshare(struct xen_link *l)
+{
+    unshare_directory(l);
     if (l->base)
         munmap(l->base, l->bytes);
-    l->directory = NULL;
     l->base = NULL;
 }
 
@@ -360,8 +366,8 @@ xen_allocate(struct gpuvchan__link *link, uint64_t bytes, void **base)
         *base = l->base;
         return 0;
     }
-    unshare(l);
-    gpuvchan__xen_grantable("", UINT64_MAX >> 16, why, sizeof(why));
+    xen_unshare(l);
+    gpuvchan__xen_grantable("", XEN_LIMITS_ALL, why, sizeof(why));
     return gpuvchan__error(
         error, "cannot grant %llu pages to domain %u: %s. Other programs of this domain may hold the rest. %s",
         (unsigned long long)bytes / XEN_PAGE, l->domain, strerror(-error), why);
@@ -446,8 +452,7 @@ xen_greet(struct gpuvchan__link *link, struct wire_hello *hello, struct wire_wel
         error = await_welcome(l, store, welcome, timeout_ms);
     xs_close(store);
     /* The host has its own copy. */
-    munmap(l->directory, (size_t)l->directory_pages * XEN_PAGE);
-    l->directory = NULL;
+    unshare_directory(l);
     return error;
 }
 

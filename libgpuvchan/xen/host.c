@@ -91,8 +91,6 @@ xen_refuse(int fd, const struct wire_welcome *welcome)
 static int
 attach(const struct ticket *ticket, struct xen_link *l)
 {
-    int fd;
-
     memcpy(l->node, ticket->node, sizeof(l->node));
     errno = 0;
     l->vchan = libxenvchan_client_init(NULL, (int)ticket->domain, ticket->node);
@@ -102,8 +100,7 @@ attach(const struct ticket *ticket, struct xen_link *l)
                                "something else there)",
                                ticket->domain, ticket->node, strerror(errno ? errno : EIO));
     l->vchan->blocking = 0;
-    fd = libxenvchan_fd_for_select(l->vchan);
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    xen_nonblocking(libxenvchan_fd_for_select(l->vchan));
     return 0;
 }
 

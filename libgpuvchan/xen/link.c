@@ -45,12 +45,30 @@ xen_link_create(uint32_t domain, bool guest, struct xen_link **out)
 
 /* ---- Doorbells ------------------------------------------------------------------------------- */
 
+void
+xen_nonblocking(int fd)
+{
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+int
+xen_event_open(xenevtchn_handle **out)
+{
+    xenevtchn_handle *handle = xenevtchn_open(NULL, 0);
+
+    if (!handle)
+        return gpuvchan__error(-errno, "cannot open /dev/xen/evtchn: %s (see the group gpuvchan in gpuvchan(7))",
+                               strerror(errno));
+    xen_nonblocking(xenevtchn_fd(handle));
+    *out = handle;
+    return 0;
+}
+
 enum wake {
     WAKE_BELL,
     WAKE_SHUT,
     WAKE_PEER,
     WAKE_TIMER,
-    WAKES
 };
 
 static bool
@@ -78,19 +96,17 @@ int
 xen_bell_open(struct xen_link *l, uint32_t lane)
 {
     struct xen_bell *bell = &l->bells[lane];
-    int fd, error;
+    int error = xen_event_open(&bell->handle);
 
-    bell->handle = xenevtchn_open(NULL, 0);
-    if (!bell->handle)
-        return gpuvchan__error(-errno, "cannot open /dev/xen/evtchn: %s (see the group gpuvchan in gpuvchan(7))",
-                               strerror(errno));
-    fd = xenevtchn_fd(bell->handle);
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    if (error != 0)
+        return error;
     bell->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (bell->epoll >= 0 && wakes_for(bell->epoll, fd, WAKE_BELL) && wakes_for(bell->epoll, l->shut, WAKE_SHUT) &&
+    if (bell->epoll >= 0 && wakes_for(bell->epoll, xenevtchn_fd(bell->handle), WAKE_BELL) &&
+        wakes_for(bell->epoll, l->shut, WAKE_SHUT) &&
         (!l->guest || (wakes_for(bell->epoll, libxenvchan_fd_for_select(l->vchan), WAKE_PEER) &&
                        wakes_for(bell->epoll, l->timer, WAKE_TIMER)))) {
-        timer_set(l);
+        if (l->guest)
+            timer_set(l);
         return 0;
     }
     error = errno;
@@ -291,10 +307,8 @@ xen_close(struct gpuvchan__link *link)
         xen_server_close(l);
     else if (l->vchan)
         libxenvchan_close(l->vchan);
-    if (l->directory)
-        munmap(l->directory, (size_t)l->directory_pages * XEN_PAGE);
-    if (l->guest && l->base)
-        munmap(l->base, l->bytes);
+    if (l->guest)
+        xen_unshare(l);
     if (l->guest && !l->kept)
         xen_unclaim(l);
     if (l->device >= 0)

@@ -28,20 +28,17 @@ int
 xen_grant(int device, uint32_t domain, unsigned char *at, uint32_t pages, uint32_t *references, uint64_t *index)
 {
     struct ioctl_gntalloc_alloc_gref *grant = calloc(1, sizeof(*grant) + (pages - 1) * sizeof(grant->gref_ids[0]));
-    int flags = MAP_SHARED | (at ? MAP_FIXED : 0), error = 0;
-    void *mapped;
+    int error = 0;
 
     if (!grant)
         return -ENOMEM;
     grant->domid = (uint16_t)domain;
     grant->flags = GNTALLOC_FLAG_WRITABLE;
     grant->count = pages;
-    if (ioctl(device, IOCTL_GNTALLOC_ALLOC_GREF, grant) != 0) {
+    if (ioctl(device, IOCTL_GNTALLOC_ALLOC_GREF, grant) != 0 ||
+        (at && mmap(at, (size_t)pages * XEN_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, device,
+                    (off_t)grant->index) != at))
         error = -errno;
-    } else if (at) {
-        mapped = mmap(at, (size_t)pages * XEN_PAGE, PROT_READ | PROT_WRITE, flags, device, (off_t)grant->index);
-        error = mapped == at ? 0 : -errno;
-    }
     memcpy(references, grant->gref_ids, pages * sizeof(*references));
     if (index)
         *index = grant->index;
@@ -54,7 +51,7 @@ no_page(int error)
 {
     char why[XEN_LIMITS_WHY];
 
-    gpuvchan__xen_grantable("", UINT64_MAX >> 16, why, sizeof(why));
+    gpuvchan__xen_grantable("", XEN_LIMITS_ALL, why, sizeof(why));
     return gpuvchan__error(error,
                            "the kernel grants not even one page: %s. Other programs of this domain have taken all: %s",
                            strerror(-error), why);
@@ -93,12 +90,10 @@ static int
 event_create(struct xen_link *l, struct libxenvchan *vchan)
 {
     xenevtchn_port_or_error_t port;
-    int fd;
+    int error = xen_event_open(&vchan->event);
 
-    vchan->event = xenevtchn_open(NULL, 0);
-    if (!vchan->event)
-        return gpuvchan__error(-errno, "cannot open /dev/xen/evtchn: %s (see the group gpuvchan in gpuvchan(7))",
-                               strerror(errno));
+    if (error != 0)
+        return error;
     port = xenevtchn_bind_unbound_port(vchan->event, l->domain);
     if (port < 0)
         return gpuvchan__error(-errno,
@@ -106,8 +101,6 @@ event_create(struct xen_link *l, struct libxenvchan *vchan)
                                "in this domain's xl.cfg limits those, 1023 by default)",
                                l->domain, strerror(errno));
     vchan->event_port = (uint32_t)port;
-    fd = xenevtchn_fd(vchan->event);
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return 0;
 }
 

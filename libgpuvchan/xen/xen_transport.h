@@ -93,6 +93,9 @@ int xen_wait_main(struct gpuvchan__link *link, int timeout_ms);
 void xen_shut(struct gpuvchan__link *link);
 void xen_abandon(struct gpuvchan__link *link);
 void xen_close(struct gpuvchan__link *link);
+/** An event channel's handle whose descriptor does not block. */
+int xen_event_open(xenevtchn_handle **out);
+void xen_nonblocking(int fd);
 int xen_bell_open(struct xen_link *l, uint32_t lane);
 void xen_bell_close(struct xen_bell *bell);
 /** Has the peer's process closed or died, as its kernel tells? */
@@ -101,6 +104,8 @@ bool xen_peer_closed(const struct xen_link *l);
 /* guest.c */
 int xen_connect(const char *place, uint32_t timeout_ms, struct gpuvchan__link **out);
 uint64_t xen_shareable(struct gpuvchan__link *link, uint64_t wanted, char *why, size_t bytes);
+/** Unmaps what xen_allocate() has mapped. */
+void xen_unshare(struct xen_link *l);
 /** Without a keeper: the pages are no longer this program's. */
 void xen_unclaim(const struct xen_link *l);
 int xen_allocate(struct gpuvchan__link *link, uint64_t bytes, void **base);

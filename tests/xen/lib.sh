@@ -23,7 +23,7 @@
 # All of tests/tap.sh is there (ok, not_ok, is, like, unlike, skip, diag, bail, run, within, start, finish, $work,
 # done_testing ...). The tree under test is at /opt/gpuvchan, in Dom0 and in guests: bin, lib, tests (the programs of
 # $BUILD/tests) and the sources' examples; bin is in PATH, $build names it, and everything starts in that folder. Dom0
-# has /src/tests besides. Files in /work are there after the end, in $BUILD/xen/out/BOOT. Guests and hosts that a test
+# has /src/tests besides. Files in /results are there after the end, in $BUILD/xen/out/BOOT. Guests and hosts that a test
 # leaves are ended.
 
 # shellcheck source-path=SCRIPTDIR source=../tap.sh
@@ -169,12 +169,12 @@ guest_domid() {
 
 # guest_console NAME: its console since guest_start, that is its kernel's log.
 guest_console() {
-    tail -c "+$(($(cat "/run/$1.console" 2>/dev/null || echo 0) + 1))" "/work/console/guest-$1.log" 2>/dev/null | tr -d '\r'
+    tail -c "+$(($(cat "/run/$1.console" 2>/dev/null || echo 0) + 1))" "/results/console/guest-$1.log" 2>/dev/null | tr -d '\r'
 }
 
 # guest_console_mark NAME: from here on.
 guest_console_mark() {
-    stat -c %s "/work/console/guest-$1.log" 2>/dev/null >"/run/$1.console" || echo 0 >"/run/$1.console"
+    stat -c %s "/results/console/guest-$1.log" 2>/dev/null >"/run/$1.console" || echo 0 >"/run/$1.console"
 }
 
 # guest_complaints NAME: what its kernel has complained about, if it has; fails if it has not.
@@ -199,7 +199,7 @@ guest_sees_card() {
 # when it is ready, HOST_UNDER a command that it is started by.
 host_start() {
     rig_name=${HOST_NAME:-host}
-    host_log=/work/$(basename "$0" .sh).$rig_name.log
+    host_log=/results/$(basename "$0" .sh).$rig_name.log
     host_address=/run/$rig_name.sock
     rm -f "$host_address"
     : >"$host_log"

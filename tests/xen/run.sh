@@ -62,7 +62,7 @@ qemu_command() {
         -append "console=com1 com1=115200,8n1 dom0_mem=1024M,max:1024M dom0_max_vcpus=1 loglvl=$level guest_loglvl=$level bootscrub=0 conring_size=512k spec-ctrl=no,eager-fpu xpti=no ucode=no no-real-mode ${xen_args[*]}"
         -initrd "$build/xen/host/vmlinux console=hvc0 loglevel=5 mitigations=off panic=5 rig=$mode,$build/xen/images/dom0.cpio"
         -virtfs "local,path=$build/xen/host,mount_tag=host,security_model=none,id=host,readonly=on"
-        -virtfs "local,path=$folder,mount_tag=work,security_model=none,id=work")
+        -virtfs "local,path=$folder,mount_tag=results,security_model=none,id=work")
 }
 
 # ---- Results -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ tests=/opt/gpuvchan/tests
 
 # test_host_start [GUEST]: in Dom0, or in a guest.
 test_host_start() {
-    suite_log=/work/$(basename "$0" .sh).test-host.log
+    suite_log=/results/$(basename "$0" .sh).test-host.log
     if [ -n "${1:-}" ]; then
         guest_spawn "$1" test-host "exec env $suite_environment $tests/helpers/test_host xen: /run/test-host.log" || return 1
         test_host_ready() { guest_output "$1" test-host | grep -q READY; }
@@ -46,7 +46,7 @@ suite() {
     suite_name=$1 suite_guest=$2
     suite_ticks=$(($3 / 2))
     shift 3
-    suite_out=/work/$(basename "$0" .sh).$(echo "$suite_name" | tr -c "a-zA-Z0-9\n" -).out
+    suite_out=/results/$(basename "$0" .sh).$(echo "$suite_name" | tr -c "a-zA-Z0-9\n" -).out
     guest_spawn "$suite_guest" suite "env $suite_environment $*"
     while [ "$(guest_job "$suite_guest" suite)" = running ]; do
         guest_output "$suite_guest" suite >"$suite_out" 2>&1 # for those who look meanwhile

@@ -13,7 +13,7 @@ between() {
     suite_before=$(leaks)
     ok "$1: the tests' host" test_host_start "$1" || return
     suite "$2 to $1" "$2" 1500 "$tests/conformance/conformance xen:$(guest_domid "$1")"
-    guest_run "$1" 'cat /run/test-host.log' >"/work/32.$1-$2.log"
+    guest_run "$1" 'cat /run/test-host.log' >"/results/32.$1-$2.log"
     test_host_stop "$1"
     is "$1: the host ends" $? 0
     nothing_left "$1" "$2"

@@ -30,7 +30,7 @@ ok "a guest for the host" guest_start server1 pv 'extra+ = gntalloc=28000 grant_
 suite_before=$(leaks)
 ok "the tests' host in it" test_host_start server1 || bail "there is no host"
 lie pv1 "$(guest_domid server1)"
-guest_run server1 'cat /run/test-host.log' >/work/33.server1.log
+guest_run server1 'cat /run/test-host.log' >/results/33.server1.log
 test_host_stop server1
 is "the host ends" $? 0
 nothing_left pv1 server1

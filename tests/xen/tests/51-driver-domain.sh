@@ -29,7 +29,7 @@ host_in() {
 }
 said() { guest_output "$1" "$host_job" | grep -q "$2"; }
 # What it has said is kept for those who look.
-host_log() { guest_output "$1" "$host_job" >"/work/51-driver-domain.$host_job.log"; }
+host_log() { guest_output "$1" "$host_job" >"/results/51-driver-domain.$host_job.log"; }
 
 ok "a driver domain" guest_start driver pv 'memory = 288' "$(grep '^pci' /run/driver-domain.cfg)" || bail "no driver domain"
 ok "a guest" guest_start pv1 pv 'memory = 192' || bail "no guest"

@@ -9,7 +9,7 @@
 
 # Of emulated processors no time is asserted; the figures that were aimed at are printed beside what was measured.
 GUEST_SECONDS=240
-results=/work/60-bench
+results=/results/60-bench
 
 # row FILE NAME REFERENCE FIELD: of the JSON that the tool writes, one field a line.
 row() {
