@@ -132,26 +132,26 @@ rpath_bin := -Wl,-rpath,'$$ORIGIN/../lib'$(if $(MULTIARCH),:'$$ORIGIN/../lib/$(M
 rpath_plugin := -Wl,-rpath,'$$ORIGIN/../..'
 link_own := -L$(BUILD)/lib -l:$(SONAME)
 
-# Generated code: three headers and a source per protocol file.
+# Generated code: three headers and a source per protocol file. $(2): the file, and then its parts.
 define protocol
 $(GEN)/$(1)-guest.h: $(2) $(SCANNER_SRCS)
 	$$(call say,SCAN,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$(SCANNER) guest $(2) -o $$@
+	$$(Q)$(SCANNER) guest $(firstword $(2)) -o $$@
 $(GEN)/$(1)-host.h: $(2) $(SCANNER_SRCS)
 	$$(call say,SCAN,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$(SCANNER) host-header $(2) -o $$@
+	$$(Q)$(SCANNER) host-header $(firstword $(2)) -o $$@
 $(GEN)/$(1)-host.c: $(2) $(SCANNER_SRCS) $(GEN)/$(1)-host.h
 	$$(call say,SCAN,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$(SCANNER) host $(2) -o $$@
+	$$(Q)$(SCANNER) host $(firstword $(2)) -o $$@
 $(GEN)/$(1)-symbols.h: $(2) $(SCANNER_SRCS)
 	$$(call say,SCAN,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$(SCANNER) symbols $(2) -o $$@
+	$$(Q)$(SCANNER) symbols $(firstword $(2)) -o $$@
 endef
-$(eval $(call protocol,cuda,libgpuvchan/protocol/cuda/cuda.gpv))
+$(eval $(call protocol,cuda,libgpuvchan/protocol/cuda/cuda.gpv $(wildcard libgpuvchan/protocol/cuda/*.gpv)))
 $(eval $(call protocol,hello,examples/hello/hello.gpv))
 $(eval $(call protocol,sharpen,examples/sharpen/sharpen.gpv))
 $(eval $(call protocol,bench,bench/bench.gpv))

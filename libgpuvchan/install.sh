@@ -44,7 +44,7 @@ each() {
     for source in libgpuvchan/protocol/scanner/*.py; do
         file 644 "$source" "$DATADIR/gpuvchan/scanner/${source##*/}"
     done
-    for source in libgpuvchan/protocol/cuda/cuda.gpv libgpuvchan/protocol/cuda/cuda_api.h; do
+    for source in libgpuvchan/protocol/cuda/*.gpv libgpuvchan/protocol/cuda/cuda_api.h; do
         file 644 "$source" "$DATADIR/gpuvchan/protocol/${source##*/}"
     done
 

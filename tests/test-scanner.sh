@@ -67,6 +67,15 @@ deterministic() {
 hash_of() { # FILE
     "$scanner" guest "$1" -o - | sed -n '/\.hash/{:next;p;/,$/q;n;b next}'
 }
+parts() { # a protocol in parts is the same protocol
+    mkdir -p parted/below
+    head -n 3 "$root/tests/unit/dispatch.gpv" >parted/dispatch.gpv
+    printf 'part "below/rest.gpv"\n' >>parted/dispatch.gpv
+    printf '# the rest\npart "more.gpv"\n' >parted/below/rest.gpv
+    tail -n +4 "$root/tests/unit/dispatch.gpv" >parted/below/more.gpv
+    (cd parted && generate dispatch.gpv dispatch ../third)
+    diff -r first third
+}
 to_stdout() {
     "$scanner" guest "$root/tests/unit/dispatch.gpv" -o - | cmp - gen/dispatch-guest.h
 }
@@ -107,6 +116,7 @@ for compiler in ${COMPILERS:-gcc clang}; do
 done
 check "each output says where it comes from" begins_with_banner
 check "output depends on the file alone" deterministic
+check "a protocol in parts is the same protocol" parts
 check "- is stdout" to_stdout
 check "an installed scanner finds its modules" installed
 check "--version is the library's" version
@@ -199,6 +209,15 @@ bad "kind used twice" 3 "kind 1 belongs to 'a' already" <<<$'protocol p 1\nhandl
 bad "kind 0" 2 "the kind is 0, it must be 1 to 65535" <<<$'protocol p 1\nhandle a a_t kind 0 invalid 5'
 bad "invalid status 0" 2 "status 0 means success" <<<$'protocol p 1\nhandle a a_t kind 1 invalid 0'
 bad "struct's size" 2 "the struct's size is 70000, it must be" <<<$'protocol p 1\nstruct s bytes 70000'
+bad "part that is not there" 2 "no-such.gpv: No such file or directory" <<<$'protocol p 1\npart "no-such.gpv"'
+bad "part without quotes" 2 "a part is named by one string" <<<$'protocol p 1\npart x.gpv'
+bad "part of itself" 2 "'bad.gpv' is a part of itself" <<<$'protocol p 1\npart "bad.gpv"'
+printf '\nstruct size_t\n' >second.gpv
+second_file() {
+    printf 'protocol p 1\nscalar size_t u64\npart "second.gpv"\n' >first.gpv
+    "$scanner" guest first.gpv -o out.h 2>&1 | grep -q "^second.gpv:2: 'size_t' is declared already"
+}
+check "an error in a part names its file" second_file
 bad "not UTF-8" 1 "byte 11 is not UTF-8" < <(printf 'protocol p \377')
 
 entry "unknown keyword in an entry" 6 "'inn' is no keyword of an entry" 'call x' '    inn u32 a'

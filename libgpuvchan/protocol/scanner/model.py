@@ -294,7 +294,7 @@ class _Builder:
                 self.entry(word, words, statement)
                 continue
             if word not in top:
-                words.fail(f"'{word}' is no keyword here, use one of {', '.join(top)}, call, post, local, refused "
+                words.fail(f"'{word}' is no keyword here, use one of {', '.join(top)}, part, call, post, local, refused "
                            "(lines of an entry are indented)")
             if statement.body:
                 raise ScanError(self.path, statement.body[0].line,

@@ -63,9 +63,7 @@ def main(arguments):
     """Returns the exit status: 0, 1 for a file that is wrong or cannot be read or written; argparse exits with 2."""
     options = usage().parse_args(arguments)
     try:
-        with open(options.file, encoding="utf-8") as source:
-            text = source.read()
-        protocol = model.build(options.file, syntax.read_statements(options.file, text))
+        protocol = model.build(options.file, syntax.read_statements(options.file))
         output = OUTPUTS[options.output][0](protocol)
         if options.out == "-":
             sys.stdout.write(output)
@@ -73,9 +71,6 @@ def main(arguments):
             write_whole(options.out, output)
     except syntax.ScanError as error:
         print(error, file=sys.stderr)
-        return 1
-    except UnicodeDecodeError as error:
-        print(f"{options.file}:1: byte {error.start} is not UTF-8, save the file as UTF-8", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"gpuvchan-scanner: {error.filename or options.file}: {error.strerror}", file=sys.stderr)

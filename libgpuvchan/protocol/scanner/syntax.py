@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Lines and words: a protocol file as statements, each with the indented lines that belong to it."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import List
@@ -10,7 +11,16 @@ class ScanError(Exception):
     """What is wrong with a protocol file, as "file:line: message, what to do"."""
 
     def __init__(self, file, line, message):
-        super().__init__(f"{file}:{line}: {message}")
+        super().__init__(f"{getattr(line, 'file', file)}:{line}: {message}")
+
+
+class Line(int):
+    """A line's number that knows its file, since a protocol may have several."""
+
+    def __new__(cls, number, file):
+        line = super().__new__(cls, number)
+        line.file = file
+        return line
 
 
 @dataclass(frozen=True)
@@ -57,10 +67,43 @@ def _logical_lines(text):
         yield first, pending
 
 
-def read_statements(file, text):
-    """The file's statements in order. Blank lines and comments are gone."""
+def _read(file):
+    try:
+        with open(file, encoding="utf-8") as source:
+            return source.read()
+    except UnicodeDecodeError as error:
+        raise ScanError(file, 1, f"byte {error.start} is not UTF-8, save the file as UTF-8") from error
+
+
+def _part(file, statement, parents):
+    """The statements of the file that a part statement names, relative to the one that it stands in."""
+    words = statement.words
+    if len(words) != 2 or not words[1].quoted or statement.body:
+        raise ScanError(file, statement.line, 'a part is named by one string, as in: part "memory.gpv"')
+    path = os.path.join(os.path.dirname(file), words[1].text)
+    if path in parents:
+        raise ScanError(file, statement.line, f"'{words[1].text}' is a part of itself, remove one of the part lines")
+    try:
+        return read_statements(path, parents)
+    except OSError as error:
+        raise ScanError(file, statement.line, f"{path}: {error.strerror}") from error
+
+
+def read_statements(file, parents=()):
+    """The statements of @file and its parts in order. Blank lines and comments are gone. May raise OSError."""
+    statements = []
+    for statement in _statements(file, _read(file)):
+        if statement.words[0] == Word("part"):
+            statements += _part(file, statement, (*parents, file))
+        else:
+            statements.append(statement)
+    return statements
+
+
+def _statements(file, text):
     statements = []
     for number, line in _logical_lines(text):
+        number = Line(number, file)
         words = _split(file, number, line)
         if not words:
             continue
