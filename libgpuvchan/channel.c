@@ -246,7 +246,7 @@ region_allocate(struct gpuvchan_channel *channel, uint32_t lanes_min)
     const struct gpuvchan__transport *transport = channel->link->transport;
     struct wire_hello *hello = &channel->hello;
     uint64_t asked = hello->arena_bytes, room;
-    char why[400] = "";
+    char why[ERROR_TEXT] = "";
     void *base;
     int error;
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "arena.h"
+#include "error.h"
 #include "ring.h"
 #include "transport.h"
 
@@ -28,8 +29,8 @@ struct gpuvchan_channel {
     struct wire_hello hello;
     unsigned char *base;
     struct wire_region *region;
-    _Atomic int error;    /* sticky; 0 while it works */
-    char error_text[512]; /* what it was, for threads that notice later; under the lock */
+    _Atomic int error;           /* sticky; 0 while it works */
+    char error_text[ERROR_TEXT]; /* what it was, for threads that notice later; under the lock */
     _Atomic uint32_t ordered;
     _Atomic uint64_t clock __attribute__((aligned(64)));
     struct gpuvchan__arena arena __attribute__((aligned(64)));

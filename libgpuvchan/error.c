@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-static _Thread_local char error_text[512];
+static _Thread_local char error_text[ERROR_TEXT];
 
 static void log_to_stderr(enum gpuvchan_log_level level, const char *text);
 

@@ -5,6 +5,9 @@
 
 #include <gpuvchan/gpuvchan.h>
 
+/** Room for the longest text, which names a limit and the commands that raise it. */
+#define ERROR_TEXT 1024
+
 /** Sets this thread's gpuvchan_error_text() and returns @p error, so that a function can end with it. */
 int gpuvchan__error(int error, const char *format, ...) GPUVCHAN_PRINTF(2, 3);
 

@@ -31,7 +31,7 @@ gpuvchan__xen_here(void)
 static int
 core_error(int error, const char *format, va_list list)
 {
-    char text[512];
+    char text[ERROR_TEXT];
 
     vsnprintf(text, sizeof(text), format, list);
     return gpuvchan__error(error, "%s", text);

@@ -146,7 +146,7 @@ ok "and says what to install" says err librsvg2-bin
 if command -v taskset >/dev/null; then
 	cpu=$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')
 	count=$((count + 1))
-	if timeout 120 taskset -c "$cpu" "$bench" compare --quick --only pipe/call-64 \
+	if timeout 400 taskset -c "$cpu" "$bench" compare --quick --only pipe/call-64 \
 		>"$tmp/out" 2>"$tmp/err" && says out "only CPU $cpu is allowed"; then
 		echo "ok $count - works on one CPU, and says so"
 	else

@@ -9,7 +9,7 @@
 host=$build/bin/gpuvchan-host
 guest=$build/lib/gpuvchan/guest
 native=$(dirname "${CUDA_NATIVE:-$build/lib/gpuvchan/sim/libcuda.so.1}")
-limit=${TEST_SECONDS:-90}
+limit=${TEST_SECONDS:-270}
 
 for file in "$host" "$guest/libcuda.so.1" "$build/lib/gpuvchan/plugins/cuda.so" "$native/libcuda.so.1"; do
     [ -e "$file" ] || skip_all "$file is not built"

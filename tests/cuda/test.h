@@ -78,7 +78,7 @@ test_begin(void)
 {
     CUcontext context;
 
-    alarm(getenv("TEST_SECONDS") ? (unsigned)atoi(getenv("TEST_SECONDS")) : 60);
+    alarm(getenv("TEST_SECONDS") ? (unsigned)atoi(getenv("TEST_SECONDS")) : 240);
     NEED(cuInit(0));
     NEED(cuCtxCreate_v2(&context, 0, 0));
     return context;

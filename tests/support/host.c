@@ -132,8 +132,9 @@ reap(void)
 
 static void
 start_worker(int fd, struct gpuvchan_listener *listener, const struct gpuvchan_peer *peer,
-             const struct test_host_options *options)
+             const struct test_service *service)
 {
+    const struct test_host_options *options = &service->options;
     int slot = 0;
     pid_t pid;
 
@@ -147,6 +148,10 @@ start_worker(int fd, struct gpuvchan_listener *listener, const struct gpuvchan_p
     pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (service->become) {
+            service->become(service, fd);
+            _exit(127);
+        }
         close(gpuvchan_listener_fd(listener));
         exit(serve(fd, options));
     }
@@ -156,13 +161,13 @@ start_worker(int fd, struct gpuvchan_listener *listener, const struct gpuvchan_p
 
 /* What the readable descriptor of a listener means: guests wait, or a domain may have ended. */
 static void
-look_at(struct gpuvchan_listener *listener, const struct test_host_options *options)
+look_at(struct gpuvchan_listener *listener, const struct test_service *service)
 {
     struct gpuvchan_peer peer;
     int fd, error;
 
     while ((error = gpuvchan_listener_accept(listener, &fd, &peer)) == 0)
-        start_worker(fd, listener, &peer, options);
+        start_worker(fd, listener, &peer, service);
     if (error != -EAGAIN)
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "accept: %d: %s", error, gpuvchan_error_text());
     for (int i = 0; i < WORKERS; i++)
@@ -187,18 +192,32 @@ end_workers(void)
         }
 }
 
+static void
+prepare(const char *log)
+{
+    struct sigaction action = {.sa_handler = on_stop};
+
+    sigaction(SIGTERM, &action, NULL);
+    log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    gpuvchan_log_set(write_log, GPUVCHAN_LOG_WARNING);
+}
+
+int
+test_host_work(const struct test_service *service, int fd, const char *log)
+{
+    prepare(log);
+    return serve(fd, &service->options);
+}
+
 int
 test_host_serve(const struct test_service *services, size_t count, const char *log, int ready)
 {
-    struct sigaction action = {.sa_handler = on_stop};
     struct gpuvchan_listener *listeners[TEST_SERVICES] = {NULL};
     struct pollfd waiting[TEST_SERVICES];
     int status = 0;
 
     alarm(0);
-    sigaction(SIGTERM, &action, NULL);
-    log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    gpuvchan_log_set(write_log, GPUVCHAN_LOG_WARNING);
+    prepare(log);
     for (size_t i = 0; i < count && status == 0; i++)
         if (gpuvchan_listener_create(services[i].address, &listeners[i]) != 0) {
             fprintf(stderr, "# %s\n", gpuvchan_error_text());
@@ -215,7 +234,7 @@ test_host_serve(const struct test_service *services, size_t count, const char *l
         reap();
         for (size_t i = 0; i < count; i++)
             if (waiting[i].revents != 0)
-                look_at(listeners[i], &services[i].options);
+                look_at(listeners[i], &services[i]);
     }
     end_workers();
     for (size_t i = 0; i < count; i++)

@@ -34,6 +34,9 @@ struct test_host_options {
 struct test_service {
     const char *address;
     struct test_host_options options;
+    /** Makes a forked worker another program, with @p fd open in it; NULL: it works as it is. On Xen it must be one: what
+     *  it shares with the host since fork() would be restricted with it. */
+    void (*become)(const struct test_service *service, int fd);
 };
 
 #define TEST_SERVICES 8
@@ -66,6 +69,8 @@ bool test_host_gone(const struct test_host *host, pid_t worker, int ms);
  * @return its exit status.
  */
 int test_host_serve(const struct test_service *services, size_t count, const char *log, int ready);
+/** A worker's program, see test_service: serves the guest at @p fd. @return its exit status. */
+int test_host_work(const struct test_service *service, int fd, const char *log);
 
 /** Open descriptors of a process, -1 if it cannot be told. */
 int test_descriptors(pid_t pid);

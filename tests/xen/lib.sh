@@ -10,6 +10,8 @@
 #     #
 #     # boot: default         what it is booted with: a name from run.sh, see there; "default" if there is no such line
 #     # timeout: 300          seconds that it may take; 300 if there is no such line. Be generous: all is emulated.
+#     # takes: 30             seconds that it does take, for dealing tests out to machines; 30 if there is no such line
+#     # alone: yes            no other machine runs meanwhile: it measures, or polls on two processors for most of its time
 #
 #     . /src/tests/xen/lib.sh
 #

@@ -10,8 +10,9 @@
 #     --keep                 keeps the results of the run before, as out.1, out.2 ...
 #     --check                ends with a line as tests/check.sh does
 #
-# It boots once for each kind of boot that tests ask for; tests/xen/lib.sh tells how they are written. BUILD is the tree
-# under test, which is to be built already; logs and results are in $BUILD/xen/out/BOOT. RIG_SLOW (default 1)
+# It boots once for each kind of boot that tests ask for, and more for the one that most ask for; two machines run at a
+# time (RIG_JOBS), but one for the tests that want to be alone, at the end. tests/xen/lib.sh tells how they are written. BUILD is the
+# tree under test, which is to be built already; logs and results are in $BUILD/xen/out/BOOT. RIG_SLOW (default 1)
 # stretches all time-outs, for machines that have much else to do.
 #
 # The exit status is 0 only if everything has passed. Where Xen's packages cannot be had all is skipped.
@@ -24,6 +25,7 @@ case $build in /*) ;; *) build=$top/$build ;; esac
 export BUILD=$build
 out=$build/xen/out
 slow=${RIG_SLOW:-1}
+jobs=${RIG_JOBS:-$(($(nproc) < 2 ? 1 : 2))}
 grace=${RIG_GRACE:-120} # seconds that a test may take above its own, for what Dom0 does besides
 series=${GPUVCHAN_XEN_SERIES:-4.17}
 cache=${GPUVCHAN_XEN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gpuvchan-xen}/$series
@@ -80,6 +82,19 @@ point() {
     *) bad=$((bad + 1)) ;;
     esac
 }
+
+# Counts and numbers anew what boots have printed; each numbers its own.
+merge() {
+    local line
+    while IFS= read -r line; do
+        if [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ -\ (.*)$ ]]; then
+            point "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+        else
+            printf '%s\n' "$line"
+        fi
+    done
+}
+
 
 # report NAME FILE STATUS: a test's points, numbered anew, and one more if it has not kept to its plan.
 report() {
@@ -143,7 +158,7 @@ seconds_of() {
 # watch FOLDER TEST...: reports the tests of a boot as they are done, until QEMU has ended. It is given so long for each
 # step, and killed then. Sets $reported and $late.
 watch() {
-    local folder=$1 name up="" alive=1 limit=$((SECONDS + 400 * slow)) begun=$SECONDS
+    local folder=$1 name up="" alive=1 limit=$((SECONDS + 400 * slow)) begun=$SECONDS test_begun=$SECONDS
     shift
     reported=0
     late=
@@ -153,13 +168,18 @@ watch() {
         if [ -z "$up" ] && [ -e "$folder/$name.tap" ]; then
             up=1
             printf '# up after %d s\n' $((SECONDS - begun))
+            test_begun=$SECONDS
             limit=$((SECONDS + $(seconds_of "$folder" 1) + grace * slow))
         fi
         while [ "$reported" -lt "$#" ]; do
             name=${*:reported + 1:1}
             name=$(basename "$name" .sh)
             [ -e "$folder/$name.status" ] || break
+            flock 7
             report "$name" "$folder/$name.tap" "$(cat "$folder/$name.status")"
+            printf '# %s: %d s\n' "$name" $((SECONDS - test_begun))
+            flock -u 7
+            test_begun=$SECONDS
             reported=$((reported + 1))
             limit=$((SECONDS + $(seconds_of "$folder" $((reported + 1))) + grace * slow))
         done
@@ -173,14 +193,14 @@ watch() {
 
 complaints='Xen BUG|Xen WARN|WARNING: CPU|Oops|BUG: |general protection'
 
-# run_boot BOOT TEST...: the tests' paths.
+# run_boot NAME BOOT TEST...: the tests' paths. The name is that of its folder.
 run_boot() {
     local name=$1 folder=$out/$1 path limit begun=$SECONDS status reported late died=""
-    shift
-    if ! boot "$name"; then
-        point "not ok" "boot $name: there is no such"
+    if ! boot "$2"; then
+        point "not ok" "boot $2: there is no such"
         return
     fi
+    shift 2
     mkdir -p "$folder"
     for path in "$@"; do
         limit=$(header timeout "$path")
@@ -205,6 +225,7 @@ run_boot() {
     elif [ "$reported" -lt "$#" ]; then
         died="not all tests have run"
     fi
+    flock 7
     # The one that was running then.
     if [ "$reported" -lt "$#" ]; then
         path=${*:reported + 1:1}
@@ -223,6 +244,79 @@ run_boot() {
         point ok "boot $name: neither Xen nor Dom0's kernel complains"
     fi
     printf '# boot %s: %d s\n' "$name" $((SECONDS - begun))
+    flock -u 7
+}
+
+# ---- Several ---------------------------------------------------------------------------------
+
+# plan TEST...: prints a line "NAME BOOT TEST..." for each machine to boot, the longest first, those that are to be alone
+# last. Tests that want nothing special are dealt out to as many as run at a time.
+plan() {
+    local path boot
+    for path in "$@"; do
+        boot=$(header boot "$path")
+        printf '%s %s %s %s\n' "$(header alone "$path" | grep . || echo no)" "${boot:-default}" \
+            "$(header takes "$path" | grep . || echo 30)" "$path"
+    done | sort -k 3,3nr | awk -v jobs="$jobs" '
+        function add(unit, boot, path, takes) {
+            if (!(unit in kind)) { kind[unit] = boot; order[++units] = unit }
+            tests[unit] = tests[unit] "\n" path
+            total[unit] += takes
+        }
+        $1 != "no" { add($2 "-alone", $2, $4, 0); next }
+        $2 != "default" { add($2, $2, $4, $3); next }
+        {
+            least = 1
+            for (i = 2; i <= jobs; i++) if (total["default" i] < total["default" least]) least = i
+            add("default" least, $2, $4, $3)
+        }
+        END {
+            for (i = 1; i <= units; i++) {
+                unit = order[i]
+                name = unit == "default1" ? "default" : unit
+                count = split(tests[unit], paths, "\n")
+                # In the order of their names: a few numbers.
+                for (a = 2; a <= count; a++) for (b = a + 1; b <= count; b++)
+                    if (paths[b] < paths[a]) { swap = paths[a]; paths[a] = paths[b]; paths[b] = swap }
+                printf "%d %d %s %s", unit ~ /-alone$/, total[unit], name, kind[unit]
+                for (a = 2; a <= count; a++) printf " %s", paths[a]
+                printf "\n"
+            }
+        }' | sort -k 1,1n -k 2,2nr | cut -d " " -f 3-
+}
+
+# Runs what plan() says. Each is a process of its own, and ends when this one does.
+run_all() {
+    local unit most units=() running=()
+    plan "$@" >"$out/plan"
+    while read -r -a unit; do
+        units+=("${unit[*]}")
+    done <"$out/plan"
+    for unit in "${units[@]}"; do
+        most=$jobs
+        [[ ${unit%% *} != *-alone ]] || most=1
+        while [ "${#running[@]}" -ge "$most" ]; do
+            one_ends
+        done
+        # shellcheck disable=SC2086 # a list
+        setpriv --pdeathsig TERM "$here/run.sh" --unit $unit 8>&- 9>&- &
+        running+=("$!")
+    done
+    while [ "${#running[@]}" -gt 0 ]; do
+        one_ends
+    done
+}
+
+# Of $running one is over.
+one_ends() {
+    local ended status pid left=()
+    wait -n -p ended "${running[@]}"
+    status=$?
+    for pid in "${running[@]}"; do
+        [ "$pid" = "$ended" ] || left+=("$pid")
+    done
+    running=("${left[@]}")
+    [ "$status" -eq 0 ] || printf 'not ok 0 - a machine ended with %d\n' "$status"
 }
 
 shell() {
@@ -267,6 +361,14 @@ wanted=()
 while [ "$#" -gt 0 ]; do
     case $1 in
     --shell | --list | --self-test) mode=${1#--} ;;
+    --unit) # for itself: --unit NAME BOOT TEST...
+        shift
+        cd "$here" || exit 1
+        [ -z "${RIG_SELF_TEST:-}" ] || out=$build/xen/out-self-test
+        exec 7>"$out/lock" # boots that run at the same time say one thing after the other
+        run_boot "$@"
+        exit 0 # what failed is told
+        ;;
     --keep) keep=1 ;;
     --check) check=1 ;;
     --help | -h)
@@ -350,12 +452,8 @@ mkdir -p "$out"
 
 [ "$mode" != shell ] || shell "${wanted[0]:-default}"
 
-boots=$(for file in "${tests[@]}"; do header boot "$file" | grep . || echo default; done | awk '!seen[$0]++')
-for name in $boots; do
-    some=()
-    for file in "${tests[@]}"; do
-        [ "$(header boot "$file" | grep . || echo default)" != "$name" ] || some+=("$file")
-    done
-    run_boot "$name" "${some[@]}"
-done
-end
+exec 9>&1 > >(exec 9>&-; merge; end)
+merger=$!
+run_all "${tests[@]}"
+exec >&9 9>&-
+wait "$merger"

@@ -4,6 +4,7 @@
 # Xen is there, PV and PVH guests start, and commands in them do what they should: the rig can be relied on.
 #
 # timeout: 600
+# takes: 40
 
 . /src/tests/xen/lib.sh
 

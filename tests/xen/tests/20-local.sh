@@ -5,6 +5,7 @@
 # is missing there.
 #
 # timeout: 600
+# takes: 26
 
 . /src/tests/xen/lib.sh
 

@@ -4,11 +4,13 @@
 # The conformance suite from a PVH guest to Dom0.
 #
 # timeout: 1800
+# takes: 60
+# alone: yes
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh
 
-ok "a guest" guest_start pvh1 pvh 'memory = 512' 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
+ok "a guest" guest_start pvh1 pvh 'memory = 512' 'extra+ = gntalloc=28000' || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in Dom0" test_host_start || bail "there is no host"
 suite "conformance" pvh1 1500 "$tests/conformance/conformance xen:0"

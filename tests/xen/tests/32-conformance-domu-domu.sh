@@ -4,6 +4,8 @@
 # The conformance suite from one guest to another that is the host: a PV and a PVH guest of a PV host.
 #
 # timeout: 3600
+# takes: 84
+# alone: yes
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh
@@ -20,9 +22,9 @@ between() {
 }
 
 ok "a PV guest for the host" guest_start server1 pv 'memory = 320' || bail "there is no guest"
-ok "a PV guest" guest_start pv1 pv 'memory = 400' 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
+ok "a PV guest" guest_start pv1 pv 'memory = 400' 'extra+ = gntalloc=28000' || bail "there is no guest"
 between server1 pv1
 ok "pv1 ends" guest_destroy pv1
-ok "a PVH guest" guest_start pvh1 pvh 'memory = 400' 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
+ok "a PVH guest" guest_start pvh1 pvh 'memory = 400' 'extra+ = gntalloc=28000' || bail "there is no guest"
 between server1 pvh1
 done_testing

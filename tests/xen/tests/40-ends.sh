@@ -3,6 +3,7 @@
 #
 # What ends a connection, and what must be left then: nothing. And pause, which ends none.
 # timeout: 900
+# takes: 160
 
 . /src/tests/xen/lib.sh
 

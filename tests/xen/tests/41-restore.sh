@@ -4,6 +4,7 @@
 # A guest is saved and restored while one of its programs has a channel: the program gets a clear error and ends, the
 # kernels have nothing to complain about, nothing is left on the host, and the restored guest is served.
 # timeout: 900
+# takes: 45
 
 . /src/tests/xen/lib.sh
 

@@ -4,6 +4,8 @@
 # gpuvchan-bench between domains: every row is there, with its ratio to libxenvchan; and nothing is notified while both spin.
 #
 # timeout: 600
+# takes: 60
+# alone: yes
 
 . /src/tests/xen/lib.sh
 

@@ -5,6 +5,7 @@
 #
 # boot: grants
 # timeout: 900
+# takes: 70
 
 . /src/tests/xen/lib.sh
 

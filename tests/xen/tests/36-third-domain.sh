@@ -4,6 +4,8 @@
 # A third domain cannot attach to another guest's channel: neither by xenstore nor by guessing numbers.
 #
 # timeout: 1200
+# takes: 40
+# alone: yes
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh
@@ -25,8 +27,8 @@ spied() {
     guest_wait pv1 channel >/dev/null
 }
 
-ok "a guest" guest_start pv1 pv 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
-ok "another one" guest_start pv2 pv 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
+ok "a guest" guest_start pv1 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
+ok "another one" guest_start pv2 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in Dom0" test_host_start || bail "there is no host"
 spied 0
@@ -34,7 +36,7 @@ test_host_stop
 is "the host ends" $? 0
 nothing_left pv1 pv2
 
-ok "a guest for the host" guest_start server1 pv 'extra+ = gntalloc=28000 grant_table.free_per_iteration=0' || bail "there is no guest"
+ok "a guest for the host" guest_start server1 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in it" test_host_start server1 || bail "there is no host"
 spied "$(guest_domid server1)"
