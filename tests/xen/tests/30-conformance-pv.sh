@@ -4,7 +4,7 @@
 # The conformance suite from a PV guest to Dom0.
 #
 # timeout: 1800
-# takes: 44
+# takes: 50
 # alone: yes
 
 # shellcheck source=tests/xen/suites.sh

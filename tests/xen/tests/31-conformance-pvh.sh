@@ -4,7 +4,7 @@
 # The conformance suite from a PVH guest to Dom0.
 #
 # timeout: 1800
-# takes: 60
+# takes: 75
 # alone: yes
 
 # shellcheck source=tests/xen/suites.sh

@@ -4,7 +4,7 @@
 # The conformance suite from one guest to another that is the host: a PV and a PVH guest of a PV host.
 #
 # timeout: 3600
-# takes: 84
+# takes: 100
 # alone: yes
 
 # shellcheck source=tests/xen/suites.sh

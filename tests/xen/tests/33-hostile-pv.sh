@@ -4,7 +4,7 @@
 # A PV guest that lies to Dom0: wrong hellos and records as on the local transport, and what only Xen has.
 #
 # timeout: 1800
-# takes: 60
+# takes: 150
 # alone: yes
 
 # shellcheck source=tests/xen/suites.sh
@@ -13,7 +13,8 @@
 ok "a guest" guest_start pv1 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in Dom0" test_host_start || bail "there is no host"
-lie pv1 0
+lie_in_records pv1 0
+lie_to_xen pv1 0
 test_host_stop
 is "the host ends" $? 0
 nothing_left pv1

@@ -4,7 +4,7 @@
 # A PV guest that lies to another guest, which is the host.
 #
 # timeout: 1800
-# takes: 60
+# takes: 160
 # alone: yes
 
 # shellcheck source=tests/xen/suites.sh
@@ -14,7 +14,8 @@ ok "a guest for the host" guest_start server1 pv 'extra+ = gntalloc=28000' || ba
 ok "a guest" guest_start pv1 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in the first one" test_host_start server1 || bail "there is no host"
-lie pv1 "$(guest_domid server1)"
+lie_in_records pv1 "$(guest_domid server1)"
+lie_to_xen pv1 "$(guest_domid server1)"
 guest_run server1 'cat /run/test-host.log' >/results/35.server1.log
 test_host_stop server1
 is "the host ends" $? 0

@@ -4,7 +4,7 @@
 # A host in Dom0 that lies: wrong welcomes, replies, positions and faults. Guests get a named error, and nothing hangs.
 #
 # timeout: 1200
-# takes: 40
+# takes: 60
 # alone: yes
 
 # shellcheck source=tests/xen/suites.sh

@@ -3,7 +3,7 @@
 #
 # 200 connections, of which most are killed somewhere between their first step and their last, on either side.
 # timeout: 900
-# takes: 45
+# takes: 100
 # alone: yes
 
 . /src/tests/xen/lib.sh
