@@ -8,7 +8,7 @@
 . /src/tests/xen/lib.sh
 
 # How many times as long as on an idle machine all may take.
-slow=${TEST_SLOW:-6}
+slow=${TEST_SLOW:-10}
 suite_environment="TEST_SLOW=$slow TEST_SECONDS=1500 TEST_ROUNDS=${TEST_ROUNDS:-20} GPUVCHAN_TRANSPORTS=/opt/gpuvchan/lib/gpuvchan"
 tests=/opt/gpuvchan/tests
 

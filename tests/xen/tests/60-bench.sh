@@ -106,6 +106,9 @@ guest_wait pv1 first >/dev/null
 run_in pv1 'gpuvchan-bench ring --quick --peer 0 --only doorbell'
 is "and then another is served" "$status" 0
 ok "serve goes on" alive "$serve"
+# What the killed one has left it clears away, and a refusal after ten seconds.
+no_nodes() { [ "$(store_nodes "$(guest_domid pv1)")" -eq 0 ]; }
+ok "no channel's node is left" within 60 no_nodes
 kill "$serve"
 finish 30 "$serve"
 is "serve ends by SIGTERM" "$?" 0
