@@ -436,6 +436,49 @@ cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction handle, int 
     return sim_end(CUDA_SUCCESS);
 }
 
+/* A cluster has one block here. */
+
+static bool
+is_one_block(const CUlaunchAttributeValue *value)
+{
+    return value->clusterDim.x == 1 && value->clusterDim.y == 1 && value->clusterDim.z == 1;
+}
+
+SIM_EXPORT CUresult
+cuOccupancyMaxActiveClusters(int *clusters, CUfunction handle, const CUlaunchConfig *c)
+{
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
+    unsigned int i;
+
+    if (result)
+        return result;
+    if (!clusters || !c || (c->numAttrs && !c->attrs))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    for (i = 0; i < c->numAttrs; i++)
+        if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION && !is_one_block(&c->attrs[i].value))
+            return sim_end(CUDA_ERROR_INVALID_CLUSTER_SIZE);
+    *clusters = active_blocks(function, (int)(c->blockDimX * c->blockDimY * c->blockDimZ), c->sharedMemBytes) *
+                SIM_MULTIPROCESSORS;
+    return sim_end(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult
+cuOccupancyMaxPotentialClusterSize(int *size, CUfunction handle, const CUlaunchConfig *c)
+{
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
+
+    if (result)
+        return result;
+    if (!size || !c)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *size = 1;
+    return sim_end(CUDA_SUCCESS);
+}
+
 /* Launches. */
 
 static bool
@@ -608,12 +651,6 @@ cuLaunchCooperativeKernel(CUfunction f, unsigned int grid_x, unsigned int grid_y
     return launch(f, &c, true, params, NULL);
 }
 SIM_SYNONYM(cuLaunchCooperativeKernel_ptsz, cuLaunchCooperativeKernel);
-
-static bool
-is_one_block(const CUlaunchAttributeValue *value)
-{
-    return value->clusterDim.x == 1 && value->clusterDim.y == 1 && value->clusterDim.z == 1;
-}
 
 SIM_EXPORT CUresult
 cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
