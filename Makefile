@@ -182,7 +182,7 @@ $(BUILD)/lib/gpuvchan/plugins/cuda.so: $(call objects,$(CUDA_PLUGIN_SRCS)) $(BUI
 # Last, so that they count whatever CFLAGS says.
 $(call objects,$(SIM_SRCS)): OWN_CFLAGS_LAST := $(SIM_CFLAGS)
 $(BUILD)/lib/gpuvchan/sim/libcuda.so.1: $(call objects,$(SIM_SRCS))
-	$(call link,$@,$^,-shared -Wl$(comma)-soname$(comma)libcuda.so.1 -lm -lpthread)
+	$(call link,$@,$^,-shared -Wl$(comma)-soname$(comma)libcuda.so.1 $(shell pkg-config --libs liblz4 libzstd) -lm -lpthread)
 
 # ---- Guest -----------------------------------------------------------------------------------------
 

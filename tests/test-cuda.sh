@@ -49,7 +49,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts modules launches memory rows fills streams handles faults threads order forks exits; do
+for name in contexts modules libraries launches memory rows fills streams handles faults threads order forks exits; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue
@@ -66,9 +66,17 @@ for name in contexts modules launches memory rows fills streams handles faults t
     ok "$name says the same" cmp -s "$work/native" "$work/forwarded"
 done
 
-# The rules of look-ups are the library's own.
-cuda_compile procaddr || bail "procaddr does not compile"
-check forwarded procaddr
+# The rules of look-ups are the library's own, and so are launches of the first generation.
+for name in procaddr firsts; do
+    cuda_compile "$name" || bail "$name does not compile"
+    check forwarded "$name"
+done
+
+# Images that the arena has no room for.
+if forwarded libraries GPUVCHAN_ARENA=16M; then pass "libraries with a small arena"; else
+    fail "libraries with a small arena"
+    explain
+fi
 
 # Every post waits: errors come at once, results stay.
 for name in launches memory streams order; do

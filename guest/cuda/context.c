@@ -48,6 +48,8 @@ drop_contents(struct cuda_guest_context *context)
     while ((object = cuda_guest_object_take_newest(context))) {
         if (object->kind == CUDA_HANDLE_MODULE)
             cuda_guest_module_drop((struct cuda_guest_module *)object);
+        else if (object->kind == CUDA_HANDLE_LINK)
+            cuda_guest_link_drop(object);
         else
             cuda_guest_object_free(object);
     }
@@ -75,6 +77,13 @@ cuda_guest_context_end(struct cuda_guest_thread *self, struct cuda_guest_context
     if (context->primary)
         gpuvchan_handles_remove(cuda_guest.handles, wire, CUDA_HANDLE_CONTEXT);
     return CUDA_SUCCESS; /* also after a fault */
+}
+
+void
+cuda_guest_context_ended(struct cuda_guest_context *context)
+{
+    if (context->storage_drop)
+        context->storage_drop(context);
 }
 
 static CUresult
@@ -154,6 +163,8 @@ cuCtxDestroy_v2(CUcontext handle)
     pthread_mutex_unlock(&cuda_guest_contexts_lock);
     if (result == CUDA_SUCCESS && cuda_guest_current(self) == context)
         self->depth--;
+    if (result == CUDA_SUCCESS)
+        cuda_guest_context_ended(context);
     return result;
 }
 ENTRY_ALIAS(cuCtxDestroy, cuCtxDestroy_v2);

@@ -64,28 +64,56 @@ struct cuda_guest_context {
     bool priorities_known;
     int least, greatest;
     struct cuda_guest_object *newest; /* with the objects' lock */
+    /* What libraries keep with the context, see cudart_compat.c; storage_drop is called when a life of it ends. */
+    _Atomic(struct cuda_guest_storage *) storage;
+    void (*storage_drop)(struct cuda_guest_context *context);
 };
 
 struct cuda_guest_module {
     struct cuda_guest_object object;
     struct cuda_guest_function *functions; /* with the objects' lock */
+    struct cuda_guest_library *library;    /* whose module it is in its context, or NULL */
+    struct cuda_guest_module *next;        /* of the library's; with the objects' lock */
+};
+
+/** A library. It is in no context, but has a module in each in which one was asked for. */
+struct cuda_guest_library {
+    struct cuda_guest_object object;
+    struct cuda_guest_module *modules;   /* with the objects' lock */
+    struct cuda_guest_function *kernels; /* the same */
 };
 
 struct cuda_guest_parameter {
     uint32_t offset, bytes;
 };
 
+#define CUDA_GUEST_OCCUPANCIES 4
+
+/** A kernel's attributes on a device. */
+struct cuda_guest_attributes {
+    int count;
+    _Atomic int values[CU_FUNC_ATTRIBUTE_MAX];
+    _Atomic uint64_t occupancies[CUDA_GUEST_OCCUPANCIES]; /* see occupancy.c; 0: none */
+    _Atomic uint32_t turn;
+};
+
+/**
+ * A function of a module, or a kernel of a library: that one has no context and no module, and what is kept of it
+ * is known for a device once its attributes there are. Launches take both.
+ */
 struct cuda_guest_function {
     struct cuda_guest_object object;
-    struct cuda_guest_module *module;
+    struct cuda_guest_module *module;   /* NULL: a kernel */
+    struct cuda_guest_library *library; /* of a kernel, else NULL */
     struct cuda_guest_function *next;
     char *name;
-    _Atomic int attributes[CU_FUNC_ATTRIBUTE_MAX];
-    int attribute_count;
     uint32_t parameter_bytes; /* to the end of the last one */
     uint32_t parameter_count;
-    bool gaps; /* between parameters */
+    bool gaps;    /* between parameters */
+    bool borrows; /* its attributes are a kernel's */
     struct cuda_guest_parameter *parameters;
+    struct cuda_guest_first *first;                       /* what the first generation's functions have set */
+    _Atomic(struct cuda_guest_attributes *) attributes[]; /* by device; NULL: not asked for yet */
 };
 
 struct cuda_guest_stream {
@@ -289,7 +317,68 @@ cuda_guest_stream_wire(struct cuda_guest_thread *self, CUstream stream, uint32_t
 /* module.c, function.c */
 /** Frees a module that was taken and that the host has ended, with its functions and variables. */
 void cuda_guest_module_drop(struct cuda_guest_module *module);
-void cuda_guest_functions_drop(struct cuda_guest_module *module);
+/** Ends all functions of the list. */
+void cuda_guest_functions_drop(struct cuda_guest_function **list);
+/** The function of that name in the list, or NULL. */
+struct cuda_guest_function *cuda_guest_function_known(struct cuda_guest_function *const *list, const char *name);
+/** Where a kernel's parameters lie, and its attributes, as records give them. */
+struct cuda_guest_function_answer {
+    uint32_t offsets[CUDA_KERNEL_INFO_OFFSETS_MAX], sizes[CUDA_KERNEL_INFO_SIZES_MAX];
+    int32_t attributes[CUDA_KERNEL_INFO_ATTRIBUTES_MAX];
+    size_t offset_count, size_count, attribute_count;
+};
+/** Keeps it. The function may be in use by other threads, unless it is a new one. */
+CUresult cuda_guest_function_keep(struct cuda_guest_function *function, int device,
+                                  const struct cuda_guest_function_answer *answer);
+/** A function or kernel that nobody knows yet. */
+CUresult
+cuda_guest_function_create(struct cuda_guest_context *context, const char *name, struct cuda_guest_function **out);
+void cuda_guest_function_free(struct cuda_guest_function *function);
+/** Finds or makes the function of that name. */
+CUresult cuda_guest_module_function(struct cuda_guest_thread *self, struct cuda_guest_module *module, const char *name,
+                                    struct cuda_guest_function **out);
+
+/* library.c, kernel.c */
+/** The library's kernel of that name. */
+CUresult cuda_guest_library_kernel(struct cuda_guest_thread *self, struct cuda_guest_library *library, const char *name,
+                                   struct cuda_guest_function **out);
+/** The module that the library has in the current context. */
+CUresult cuda_guest_library_module(struct cuda_guest_thread *self, struct cuda_guest_library *library,
+                                   struct cuda_guest_module **out);
+/** The slow part of the function below: asks the host. */
+CUresult cuda_guest_kernel_ask(struct cuda_guest_thread *self, struct cuda_guest_function *kernel, int device);
+
+/** An attribute was set: keeps that, and forgets what depended on it. */
+static inline void
+cuda_guest_attribute_set(struct cuda_guest_attributes *attributes, CUfunction_attribute attribute, int value)
+{
+    atomic_store_explicit(&attributes->values[attribute], value, memory_order_relaxed);
+    for (unsigned i = 0; i < CUDA_GUEST_OCCUPANCIES; i++)
+        atomic_store_explicit(&attributes->occupancies[i], 0, memory_order_relaxed);
+}
+
+/** Sees that what is kept of the function is known for the device. */
+static inline CUresult
+cuda_guest_function_learn(struct cuda_guest_thread *self, struct cuda_guest_function *function, int device)
+{
+    if (__builtin_expect(atomic_load_explicit(&function->attributes[device], memory_order_acquire) != NULL, 1))
+        return CUDA_SUCCESS;
+    return function->library ? cuda_guest_kernel_ask(self, function, device) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+/** An attribute of a function that is known for the device. */
+static inline int
+cuda_guest_function_attribute(const struct cuda_guest_function *function, int device, CUfunction_attribute attribute)
+{
+    const struct cuda_guest_attributes *attributes =
+        atomic_load_explicit(&function->attributes[device], memory_order_acquire);
+
+    return atomic_load_explicit(&attributes->values[attribute], memory_order_relaxed);
+}
+
+/* link.c */
+/** Frees a link that was taken and that the host has ended. */
+void cuda_guest_link_drop(struct cuda_guest_object *object);
 
 /* image.c */
 /** How many bytes the module image at @p image has, and where it really begins; 0: it is none. */
@@ -402,6 +491,7 @@ cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from,
 
 #define CUDA_GUEST_PER_THREAD_ENTRIES(X)                         \
     X(cuLaunchKernel, cuLaunchKernel_ptsz)                       \
+    X(cuLaunchKernelEx, cuLaunchKernelEx_ptsz)                   \
     X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel_ptsz) \
     X(cuMemsetD8_v2, cuMemsetD8_v2_ptds)                         \
     X(cuMemsetD8Async, cuMemsetD8Async_ptsz)                     \
@@ -460,12 +550,14 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
-    X(cuModuleGetGlobal)                                                                                               \
-    X(cuMemAlloc) X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer)       \
-        X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16)           \
-            X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) \
-                X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                \
+    X(cuModuleGetGlobal)                                                                                              \
+    X(cuMemAlloc)                                                                                                     \
+    X(cuMemAllocPitch)                                                                                                \
+    X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) \
+        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)               \
+            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync)            \
+                X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

@@ -42,11 +42,12 @@ unlink_object(struct cuda_guest_object *object)
     cuda_guest_objects_unlock();
 }
 
-/* Contexts are in no context, and functions are in their modules' lists. */
+/* Contexts and libraries are in no context, and functions are in the lists of their modules and libraries. */
 static bool
 is_listed(const struct cuda_guest_object *object)
 {
-    return object->kind != CUDA_HANDLE_CONTEXT && object->kind != CUDA_HANDLE_FUNCTION;
+    return object->kind != CUDA_HANDLE_CONTEXT && object->kind != CUDA_HANDLE_LIBRARY &&
+           object->kind != CUDA_HANDLE_FUNCTION;
 }
 
 CUresult

@@ -26,15 +26,44 @@ struct cuda_context {
 struct cuda_module {
     struct cuda_object object;
     CUmodule native;
+    struct cuda_library *library; /* whose module it is in its context, or NULL */
+    struct cuda_module *next;     /* of the library's; with the host's lock */
 };
 
 /** A kernel; its parameters' layout says what a launch must bring. */
 struct cuda_function {
     struct cuda_object object;
-    CUfunction native;
+    CUfunction native;  /* of a library: its CUkernel */
+    bool kernel;        /* of a library */
+    _Atomic bool known; /* what follows is */
     uint32_t parameter_bytes;
     uint32_t parameter_count;
     uint32_t *parameter_offsets;
+};
+
+/** A library. The driver reads from its image whenever it loads something of it. */
+struct cuda_library {
+    struct cuda_object object;
+    CUlibrary native;
+    void *image;
+    struct cuda_module *modules; /* with the host's lock */
+};
+
+/** Options of the compiler for the driver. */
+struct cuda_load_options {
+    CUjit_option names[CUDA_MODULE_LOAD_OPTIONS_MAX + 4];
+    void *values[CUDA_MODULE_LOAD_OPTIONS_MAX + 4];
+    unsigned int count;
+};
+
+/** A linker at work. */
+struct cuda_link {
+    struct cuda_object object;
+    CUlinkState native;
+    char *info_log, *error_log;       /* or NULL */
+    struct cuda_load_options options; /* the driver writes to their values */
+    const unsigned char *made;        /* what it has linked: the driver's */
+    size_t made_bytes;
 };
 
 struct cuda_stream {
@@ -47,14 +76,22 @@ struct cuda_event {
     CUevent native;
 };
 
-/** What a lane's record is using: its context, two objects, and two ranges of addresses. */
+/** What a lane's record is using: its context, up to four objects, and two ranges of addresses. */
 enum cuda_lane_slot {
     CUDA_SLOT_CONTEXT,
     CUDA_SLOT_FIRST,
     CUDA_SLOT_SECOND,
+    CUDA_SLOT_THIRD,
+    CUDA_SLOT_FOURTH,
     CUDA_SLOT_RANGE,
     CUDA_SLOT_RANGES = 2,
     CUDA_SLOTS = CUDA_SLOT_RANGE + CUDA_SLOT_RANGES,
+};
+
+/** An image that comes in pieces. */
+struct cuda_staged {
+    unsigned char *image; /* NULL: none */
+    size_t bytes, filled;
 };
 
 struct cuda_lane {
@@ -63,7 +100,8 @@ struct cuda_lane {
     /* And only the lane's own thread at these. */
     struct cuda_host *host __attribute__((aligned(64)));
     struct cuda_context *current; /* what ctx_set_current named last; it may be dead */
-    char *info_log, *error_log;   /* of the last module_load that asked for logs, or NULL */
+    char *info_log, *error_log;   /* of the last load that asked for logs, or NULL */
+    struct cuda_staged staged;
 };
 
 struct cuda_host {
@@ -126,9 +164,34 @@ int cuda_leave(struct cuda_lane *lane, int result);
 /** Destroys @p context and all in it. @return what the driver said. */
 int cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_context *context, bool reset);
 
-/* module.c */
+/* load.c */
+/** Takes what a record has of them. @return 0 or a CUresult. */
+int cuda_options_take(struct cuda_load_options *options, const uint32_t *names, size_t names_count,
+                      const uint64_t *values, size_t values_count);
+/** Adds logs of @p bytes, in the memory that @p info and @p error get; for 0 bytes none. False: out of memory. */
+bool cuda_options_logs(struct cuda_load_options *options, uint32_t bytes, char **info, char **error);
+/** A checked private copy of the image at @p image, or the one that the lane has got in pieces; NULL: see @p result. */
+void *cuda_lane_image(struct cuda_lane *lane, const void *image, size_t bytes, int *result);
+/** The same for data of any kind: not checked. */
+void *cuda_lane_data(struct cuda_lane *lane, const void *data, size_t *bytes, int *result);
 void cuda_lane_forget_logs(struct cuda_lane *lane);
+void cuda_lane_forget_image(struct cuda_lane *lane);
+
+/* module.c, library.c, link.c */
 void cuda_function_finish(struct cuda_function *function);
+void cuda_module_finish(struct cuda_module *module);
+void cuda_library_finish(struct cuda_library *library);
+void cuda_link_finish(struct cuda_link *link);
+/** Asks for a parameter of a kernel; ends with CUDA_ERROR_INVALID_VALUE. */
+typedef CUresult cuda_parameter_ask(const struct cuda_driver *native, const struct cuda_function *function,
+                                    size_t index, size_t *offset, size_t *bytes);
+/** Where the parameters lie, for the guest and for our own checks. The function must not be known yet. */
+int cuda_function_layout(const struct cuda_driver *native, struct cuda_function *function, cuda_parameter_ask *ask,
+                         uint32_t *offsets, size_t *offsets_count, uint32_t *sizes, size_t *sizes_count);
+/** Puts a name behind those in @p names, of which @p used bytes are taken. False: it does not fit. */
+bool cuda_names_add(char *names, size_t room, size_t *used, const char *name);
+/** Ends all libraries. */
+void cuda_libraries_end(struct cuda_host *host);
 
 /* memory.c */
 /** Lets the guest use these addresses, as part of @p owner. @return a CUresult. */

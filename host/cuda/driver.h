@@ -43,9 +43,34 @@
     NEEDED(cuFuncSetAttribute, cuFuncSetAttribute)                                                                     \
     NEEDED(cuFuncSetCacheConfig, cuFuncSetCacheConfig)                                                                 \
     OPTIONAL(cuFuncGetParamInfo, cuFuncGetParamInfo)                                                                   \
+    OPTIONAL(cuFuncGetName, cuFuncGetName)                                                                             \
+    OPTIONAL(cuFuncLoad, cuFuncLoad)                                                                                   \
+    OPTIONAL(cuFuncIsLoaded, cuFuncIsLoaded)                                                                           \
+    OPTIONAL(cuFuncSetSharedMemConfig, cuFuncSetSharedMemConfig)                                                       \
+    OPTIONAL(cuModuleEnumerateFunctions, cuModuleEnumerateFunctions)                                                   \
+    OPTIONAL(cuLibraryLoadData, cuLibraryLoadData)                                                                     \
+    OPTIONAL(cuLibraryUnload, cuLibraryUnload)                                                                         \
+    OPTIONAL(cuLibraryGetKernel, cuLibraryGetKernel)                                                                   \
+    OPTIONAL(cuLibraryGetKernelCount, cuLibraryGetKernelCount)                                                         \
+    OPTIONAL(cuLibraryEnumerateKernels, cuLibraryEnumerateKernels)                                                     \
+    OPTIONAL(cuLibraryGetModule, cuLibraryGetModule)                                                                   \
+    OPTIONAL(cuKernelGetFunction, cuKernelGetFunction)                                                                 \
+    OPTIONAL(cuKernelGetName, cuKernelGetName)                                                                         \
+    OPTIONAL(cuKernelGetParamInfo, cuKernelGetParamInfo)                                                               \
+    OPTIONAL(cuKernelGetAttribute, cuKernelGetAttribute)                                                               \
+    OPTIONAL(cuKernelSetAttribute, cuKernelSetAttribute)                                                               \
+    OPTIONAL(cuKernelSetCacheConfig, cuKernelSetCacheConfig)                                                           \
+    OPTIONAL(cuLinkCreate, cuLinkCreate_v2)                                                                            \
+    OPTIONAL(cuLinkAddData, cuLinkAddData_v2)                                                                          \
+    OPTIONAL(cuLinkComplete, cuLinkComplete)                                                                           \
+    OPTIONAL(cuLinkDestroy, cuLinkDestroy)                                                                             \
+    OPTIONAL(cuOccupancyAvailableDynamicSMemPerBlock, cuOccupancyAvailableDynamicSMemPerBlock)                         \
+    OPTIONAL(cuOccupancyMaxActiveClusters, cuOccupancyMaxActiveClusters)                                               \
+    OPTIONAL(cuOccupancyMaxPotentialClusterSize, cuOccupancyMaxPotentialClusterSize)                                   \
     NEEDED(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) \
     NEEDED(cuLaunchKernel, cuLaunchKernel)                                                                             \
     OPTIONAL(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel)                                                     \
+    OPTIONAL(cuLaunchKernelEx, cuLaunchKernelEx)                                                                       \
     NEEDED(cuMemAlloc, cuMemAlloc_v2)                                                                                  \
     NEEDED(cuMemAllocPitch, cuMemAllocPitch_v2)                                                                        \
     NEEDED(cuMemFree, cuMemFree_v2)                                                                                    \

@@ -80,18 +80,9 @@ elf_fits(const unsigned char *image, size_t bytes)
 
 /* Entries one behind the other; what is compressed in them is the driver's to judge. */
 static bool
-fatbin_fits(const unsigned char *image, size_t bytes)
+entries_fit(const unsigned char *image, uint64_t at, uint64_t end)
 {
-    struct fatbin_header header;
-    uint64_t at, end;
-
-    if (bytes < sizeof(header))
-        return false;
-    memcpy(&header, image, sizeof(header));
-    if (header.header_bytes < sizeof(header) || !inside(header.header_bytes, header.bytes, bytes))
-        return false;
-    end = header.header_bytes + header.bytes;
-    for (at = header.header_bytes; at < end;) {
+    while (at < end) {
         struct fatbin_entry entry;
 
         if (!inside(at, sizeof(entry), end))
@@ -105,8 +96,30 @@ fatbin_fits(const unsigned char *image, size_t bytes)
     return true;
 }
 
+/* One, and those that follow it at once. */
 static bool
-is_image(const unsigned char *image, size_t bytes)
+fatbins_fit(const unsigned char *image, size_t bytes)
+{
+    struct fatbin_header header;
+    uint64_t at = 0;
+
+    do {
+        if (!inside(at, sizeof(header), bytes))
+            return at != 0; /* too little for another one */
+        memcpy(&header, image + at, sizeof(header));
+        if (header.magic != FATBIN_MAGIC)
+            break;
+        if (header.header_bytes < sizeof(header) || !inside(at, header.header_bytes, bytes) ||
+            !inside(at + header.header_bytes, header.bytes, bytes) ||
+            !entries_fit(image, at + header.header_bytes, at + header.header_bytes + header.bytes))
+            return false;
+        at += header.header_bytes + header.bytes;
+    } while (at < bytes);
+    return true;
+}
+
+bool
+cuda_image_fits(const unsigned char *image, size_t bytes)
 {
     uint32_t magic = 0;
 
@@ -116,26 +129,18 @@ is_image(const unsigned char *image, size_t bytes)
     if (memcmp(&magic, ELFMAG, SELFMAG) == 0)
         return elf_fits(image, bytes);
     if (magic == FATBIN_MAGIC)
-        return fatbin_fits(image, bytes);
+        return fatbins_fit(image, bytes);
     /* A text, that is PTX: the driver reads up to the NUL. No other binary is known to be safe. */
     return image[0] == '/' || image[0] == '.' || image[0] == '\t' || image[0] == '\r' || image[0] == '\n' ||
            image[0] == ' ';
 }
 
 void *
-cuda_image_copy(const void *image, size_t bytes, int *result)
+cuda_image_memory(size_t bytes)
 {
-    unsigned char *copy = bytes < SIZE_MAX - TAIL ? malloc(bytes + TAIL) : NULL;
+    unsigned char *memory = bytes < SIZE_MAX - TAIL ? malloc(bytes + TAIL) : NULL;
 
-    if (!copy) {
-        *result = CUDA_ERROR_OUT_OF_MEMORY;
-        return NULL;
-    }
-    memcpy(copy, image, bytes);
-    memset(copy + bytes, 0, TAIL);
-    if (is_image(copy, bytes))
-        return copy;
-    free(copy);
-    *result = CUDA_ERROR_INVALID_IMAGE;
-    return NULL;
+    if (memory)
+        memset(memory + bytes, 0, TAIL);
+    return memory;
 }

@@ -6,12 +6,12 @@
 #ifndef CUDA_IMAGE_H
 #define CUDA_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/**
- * A private copy of @p bytes of arena memory with zeros behind, for free(). NULL, with *@p result set: it is no
- * image (CUDA_ERROR_INVALID_IMAGE), or out of memory.
- */
-void *cuda_image_copy(const void *image, size_t bytes, int *result);
+/** Memory for an image of @p bytes with zeros behind, for free(), or NULL. */
+void *cuda_image_memory(size_t bytes);
+/** Is what lies there an image that stays inside its @p bytes? In memory of cuda_image_memory(). */
+bool cuda_image_fits(const unsigned char *image, size_t bytes);
 
 #endif

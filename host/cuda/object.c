@@ -10,6 +10,7 @@ static const size_t object_bytes[CUDA_OBJECT_KINDS] = {
     [CUDA_OBJECT_CONTEXT] = sizeof(struct cuda_context),   [CUDA_OBJECT_MODULE] = sizeof(struct cuda_module),
     [CUDA_OBJECT_FUNCTION] = sizeof(struct cuda_function), [CUDA_OBJECT_STREAM] = sizeof(struct cuda_stream),
     [CUDA_OBJECT_EVENT] = sizeof(struct cuda_event),       [CUDA_OBJECT_RANGE] = sizeof(struct cuda_range),
+    [CUDA_OBJECT_LIBRARY] = sizeof(struct cuda_library),   [CUDA_OBJECT_LINK] = sizeof(struct cuda_link),
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -52,6 +53,20 @@ unlink_object(struct cuda_object *object)
     atomic_store_explicit(&object->owner, NULL, memory_order_release);
 }
 
+/* What an object has besides its own memory; with the lock, or when nobody else is left. */
+static void
+finish(struct cuda_object *object)
+{
+    if (object->kind == CUDA_OBJECT_FUNCTION)
+        cuda_function_finish((struct cuda_function *)object);
+    else if (object->kind == CUDA_OBJECT_MODULE)
+        cuda_module_finish((struct cuda_module *)object);
+    else if (object->kind == CUDA_OBJECT_LIBRARY)
+        cuda_library_finish((struct cuda_library *)object);
+    else if (object->kind == CUDA_OBJECT_LINK)
+        cuda_link_finish((struct cuda_link *)object);
+}
+
 /* With the lock. */
 static void
 recycle(struct cuda_host *host, struct cuda_object *object)
@@ -61,8 +76,7 @@ recycle(struct cuda_host *host, struct cuda_object *object)
     object->made = false;
     atomic_store(&object->alive, false);
     unlink_object(object);
-    if (object->kind == CUDA_OBJECT_FUNCTION)
-        cuda_function_finish((struct cuda_function *)object);
+    finish(object);
     object->next_free = host->unused[object->kind];
     host->unused[object->kind] = object;
 }
@@ -102,8 +116,8 @@ cuda_objects_finish(struct cuda_host *host)
         struct cuda_object *object = host->made;
 
         host->made = object->next_made;
-        if (object->kind == CUDA_OBJECT_FUNCTION)
-            cuda_function_finish((struct cuda_function *)object);
+        if (object->made)
+            finish(object);
         free(object);
     }
 }
@@ -183,7 +197,8 @@ unbind(struct cuda_host *host, const struct cuda_object *object)
     static const uint16_t kinds[CUDA_OBJECT_KINDS] = {
         [CUDA_OBJECT_CONTEXT] = CUDA_HANDLE_CONTEXT,   [CUDA_OBJECT_MODULE] = CUDA_HANDLE_MODULE,
         [CUDA_OBJECT_FUNCTION] = CUDA_HANDLE_FUNCTION, [CUDA_OBJECT_STREAM] = CUDA_HANDLE_STREAM,
-        [CUDA_OBJECT_EVENT] = CUDA_HANDLE_EVENT,
+        [CUDA_OBJECT_EVENT] = CUDA_HANDLE_EVENT,       [CUDA_OBJECT_LIBRARY] = CUDA_HANDLE_LIBRARY,
+        [CUDA_OBJECT_LINK] = CUDA_HANDLE_LINK,
     };
 
     if (object->handle && gpuvchan_handles_lookup(host->handles, object->handle, kinds[object->kind]) == object)
@@ -211,7 +226,13 @@ destroy_native(const struct cuda_driver *native, struct cuda_object *object)
 {
     switch (object->kind) {
     case CUDA_OBJECT_MODULE:
+        if (((struct cuda_module *)object)->library)
+            return 0; /* goes with the library */
         return native->cuModuleUnload(((struct cuda_module *)object)->native);
+    case CUDA_OBJECT_LIBRARY:
+        return native->cuLibraryUnload(((struct cuda_library *)object)->native);
+    case CUDA_OBJECT_LINK:
+        return native->cuLinkDestroy(((struct cuda_link *)object)->native);
     case CUDA_OBJECT_STREAM:
         return native->cuStreamDestroy(((struct cuda_stream *)object)->native);
     case CUDA_OBJECT_EVENT:
@@ -239,6 +260,15 @@ cuda_object_close(struct cuda_lane *lane, struct cuda_object *object)
     cuda_leave(lane, 0);
     cuda_object_destroy(lane->host, object);
     return result;
+}
+
+int
+cuda_object_revoke(struct cuda_lane *lane, struct cuda_object *object)
+{
+    pthread_mutex_lock(&lane->host->lock);
+    unbind(lane->host, object);
+    pthread_mutex_unlock(&lane->host->lock);
+    return cuda_object_close(lane, object);
 }
 
 /* ---- A lane's record ------------------------------------------------------------------------- */

@@ -64,6 +64,7 @@ cuda_close(void *state)
     struct cuda_host *host = state;
 
     /* Newest first. All lanes are closed, so nobody is in here but this thread. */
+    cuda_libraries_end(host);
     while (host->newest)
         cuda_context_end(host, NULL, host->newest, false);
     cuda_objects_finish(host);
@@ -141,6 +142,7 @@ cuda_lane_close(void *state, void *lane_state)
     host->native->cuCtxSetCurrent(NULL);
     lane->current = NULL;
     cuda_lane_forget_logs(lane);
+    cuda_lane_forget_image(lane);
 }
 
 static struct gpuvchan_plugin cuda_plugin = {

@@ -156,6 +156,8 @@
     X(cuOccupancyMaxActiveBlocksPerMultiprocessor, 2000, cuOccupancyMaxActiveBlocksPerMultiprocessor) \
     X(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, 2000,                                     \
       cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags)                                           \
+    X(cuOccupancyMaxActiveClusters, 11070, cuOccupancyMaxActiveClusters)                              \
+    X(cuOccupancyMaxPotentialClusterSize, 11070, cuOccupancyMaxPotentialClusterSize)                  \
     X(cuOccupancyMaxPotentialBlockSize, 2000, cuOccupancyMaxPotentialBlockSize)                       \
     X(cuOccupancyMaxPotentialBlockSizeWithFlags, 2000, cuOccupancyMaxPotentialBlockSizeWithFlags)     \
     X(cuPointerGetAttribute, 2000, cuPointerGetAttribute)                                             \

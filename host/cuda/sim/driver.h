@@ -70,6 +70,7 @@ struct sim_module {
     struct sim_function_handle **functions; /* made when asked for */
     unsigned int target;                    /* of its PTX */
     struct sim_library *library;            /* goes with it, not by itself */
+    struct sim_module *next;                /* of the library's */
 };
 
 struct sim_function_handle {
@@ -95,9 +96,17 @@ struct sim_event {
     uint64_t nanoseconds;
 };
 
+/*
+ * A library is of no context. Its kernels are the functions of a module in a
+ * context that nobody else has; where one is used, the library gets a module of
+ * that context, and the kernel's function there stands in.
+ */
 struct sim_library {
     struct object object;
     struct sim_module *module;
+    struct sim_module *instances;
+    char *text; /* what they are made from */
+    size_t length;
 };
 
 struct sim_device {
@@ -109,6 +118,7 @@ struct sim_driver {
     struct sim_memory *memory;
     int device_count;
     struct sim_device devices[SIM_MAX_DEVICES];
+    struct sim_context *libraries; /* the context of their own modules, once there is one */
     unsigned long long next_id;
     uint64_t launches;
 };
@@ -147,12 +157,22 @@ CUresult sim_stream_check(CUstream stream);
 CUresult sim_module_load(struct sim_context *context, const void *image, size_t size, struct ptx_log *log,
                          struct sim_module **module);
 void sim_module_destroy(struct sim_module *module);
+CUresult sim_library_load(const void *image, struct ptx_log *log, struct sim_library **library);
+void sim_library_destroy(struct sim_library *library);
+/* The library's module in the context. */
+CUresult sim_library_module(struct sim_library *library, struct sim_context *context, struct sim_module **module);
+/* The function that a kernel is in the context; any other function is itself. */
+CUresult sim_function_in(struct sim_context *context, struct sim_function_handle **function);
 CUresult sim_module_function(struct sim_module *module, const char *name, struct sim_function_handle **handle);
 CUresult sim_function_at(struct sim_module *module, uint32_t index, struct sim_function_handle **handle);
 const struct sim_function *sim_function_of(const struct sim_function_handle *handle);
 
-/* The PTX inside an image; CUDA_SUCCESS with text and length set. */
-CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *length, struct ptx_log *log);
+/*
+ * The PTX inside an image; CUDA_SUCCESS with text and length set. It lies in
+ * the image, or in memory that the caller frees.
+ */
+CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *length, char **memory,
+                            struct ptx_log *log);
 
 uint64_t sim_now(void);
 
