@@ -299,6 +299,7 @@ size_t cuda_guest_image_bytes(const void **image);
 
 enum cuda_guest_range_kind {
     CUDA_GUEST_DEVICE, /* cuMemAlloc */
+    CUDA_GUEST_POOLED, /* cuMemAllocAsync: of no context */
     CUDA_GUEST_GLOBAL, /* a variable of a module */
     CUDA_GUEST_PINNED, /* cuMemHostAlloc, in the arena */
     CUDA_GUEST_ALIAS,  /* the device's address of pinned memory, where that is another one */
@@ -310,13 +311,28 @@ struct cuda_guest_range {
     enum cuda_guest_range_kind kind;
     unsigned flags;
     uint64_t id;
-    struct cuda_guest_context *context;
-    struct cuda_guest_module *module; /* of a variable */
+    struct cuda_guest_context *context; /* NULL: of a device alone */
+    int device_number;                  /* if it is of no context */
+    uint32_t pool;                      /* pooled: its handle; 0: the device's own */
+    struct cuda_guest_module *module;   /* of a variable */
     /* Pinned memory: */
     struct gpuvchan_buffer *buffer;
     unsigned char *host;
     uint64_t device; /* its address for the device */
 };
+
+static inline bool
+cuda_guest_range_is_pinned(const struct cuda_guest_range *range)
+{
+    return range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_ALIAS;
+}
+
+/** The device that it is on, or was pinned for. */
+static inline int
+cuda_guest_range_device(const struct cuda_guest_range *range)
+{
+    return range->context ? range->context->device : range->device_number;
+}
 
 /* range.c */
 /** Enters a copy of @p range, which may overlap no other. */
@@ -325,6 +341,9 @@ CUresult cuda_guest_range_add(const struct cuda_guest_range *range);
 bool cuda_guest_range_find(uint64_t address, struct cuda_guest_range *out);
 /** Takes out the range of @p kind that begins at @p address. Of two that race, one gets true. */
 bool cuda_guest_range_take(uint64_t address, enum cuda_guest_range_kind kind, struct cuda_guest_range *out);
+/** Takes out a range of @p kind that has a byte of [@p address, +@p bytes); false: there is none. */
+bool cuda_guest_range_take_touching(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind,
+                                    struct cuda_guest_range *out);
 /** Takes out one range of @p context, or of @p module if that is not NULL; false: there is none left. */
 bool cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct cuda_guest_module *module,
                               struct cuda_guest_range *out);
@@ -436,7 +455,10 @@ cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from,
     X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                       \
     X(cuStreamGetId, cuStreamGetId_ptsz)                         \
     X(cuEventRecord, cuEventRecord_ptsz)                         \
-    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)
+    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)       \
+    X(cuMemAllocAsync, cuMemAllocAsync_ptsz)                     \
+    X(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync_ptsz)     \
+    X(cuMemFreeAsync, cuMemFreeAsync_ptsz)
 
 #define CUDA_GUEST_DECLARE(of, name) __typeof__(of) name;
 CUDA_GUEST_PER_THREAD_ENTRIES(CUDA_GUEST_DECLARE)
@@ -462,7 +484,8 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
  */
 #define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
     X(cuModuleGetGlobal)                                                                                               \
-    X(cuMemAlloc) X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer)       \
+    X(cuMemAlloc)                                                                                                      \
+    X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer)                     \
         X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16)           \
             X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) \
                 X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)

@@ -2,7 +2,7 @@
 /* Device memory, and what is known of an address. */
 #include <string.h>
 
-#include "guest.h"
+#include "pool.h"
 
 /* ---- Allocation ------------------------------------------------------------------------------ */
 
@@ -76,7 +76,8 @@ cuMemFree_v2(CUdeviceptr address)
         return CUDA_SUCCESS;
     if (result != CUDA_SUCCESS || address == 0)
         return result;
-    if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range))
+    if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range) &&
+        !cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range))
         return CUDA_ERROR_INVALID_VALUE;
     return cuda_guest_result(cuda_mem_free_on(&cuda_guest.client, self->lane, address));
 }
@@ -118,12 +119,6 @@ cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr address)
     if (bytes)
         *bytes = range.bytes;
     return CUDA_SUCCESS;
-}
-
-static bool
-is_pinned(const struct cuda_guest_range *range)
-{
-    return range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_ALIAS;
 }
 
 /* An attribute is of one of these sizes, and what lies behind it in the caller's memory must stay. */
@@ -176,12 +171,12 @@ attribute_unknown(CUpointer_attribute attribute, CUdeviceptr address)
 static struct answer
 attribute_of(CUpointer_attribute attribute, CUdeviceptr address, const struct cuda_guest_range *range)
 {
-    bool pinned = is_pinned(range);
+    bool pinned = cuda_guest_range_is_pinned(range);
     uint64_t inside = address - range->start;
 
     switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
-        return wide((uintptr_t)cuda_guest_handle(&range->context->object));
+        return wide(range->context ? (uintptr_t)cuda_guest_handle(&range->context->object) : 0);
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
         return word(pinned ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE);
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
@@ -193,7 +188,7 @@ attribute_of(CUpointer_attribute attribute, CUdeviceptr address, const struct cu
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
         return wide(range->id);
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
-        return word((uint32_t)range->context->device);
+        return word((uint32_t)cuda_guest_range_device(range));
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
         return wide(range->start);
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
@@ -209,8 +204,9 @@ attribute_of(CUpointer_attribute attribute, CUdeviceptr address, const struct cu
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
         return word(0);
     case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
-    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
         return wide(0);
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+        return wide(range->kind == CUDA_GUEST_POOLED ? (uintptr_t)cuda_guest_pool_of(range) : 0);
     default:
         return (struct answer){.result = CUDA_ERROR_INVALID_VALUE};
     }

@@ -112,6 +112,25 @@ cuda_guest_range_take(uint64_t address, enum cuda_guest_range_kind kind, struct 
 }
 
 bool
+cuda_guest_range_take_touching(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind,
+                               struct cuda_guest_range *out)
+{
+    struct cuda_guest_range key = {.start = address, .bytes = bytes};
+    struct node **found, *node;
+
+    pthread_rwlock_wrlock(&lock);
+    found = tfind(&key, &tree, compare);
+    node = found && (*found)->range.kind == kind ? *found : NULL;
+    if (node) {
+        take_out(node);
+        *out = node->range;
+    }
+    pthread_rwlock_unlock(&lock);
+    free(node);
+    return node != NULL;
+}
+
+bool
 cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct cuda_guest_module *module,
                          struct cuda_guest_range *out)
 {

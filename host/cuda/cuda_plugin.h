@@ -47,6 +47,13 @@ struct cuda_event {
     CUevent native;
 };
 
+/** Of a device. */
+struct cuda_pool {
+    struct cuda_object object;
+    CUmemoryPool native;
+    bool lasting; /* the device's own, which nobody destroys */
+};
+
 /** What a lane's record is using: its context, two objects, and two ranges of addresses. */
 enum cuda_lane_slot {
     CUDA_SLOT_CONTEXT,
@@ -134,6 +141,10 @@ void cuda_function_finish(struct cuda_function *function);
 /** Lets the guest use these addresses, as part of @p owner. @return a CUresult. */
 int cuda_range_begin(struct cuda_host *host, struct cuda_object *owner, enum cuda_range_use use, CUdeviceptr start,
                      uint64_t bytes);
+/** Takes the allocation that starts at @p address out of use, announced. NULL: there is none. */
+struct cuda_range *cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr address);
+/** Leaves the record that has freed it with @p result, for which it may be in use again. Passes it through. */
+int cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result);
 
 /* stream.c */
 /** Binds the streams that have fixed handles. @return 0 or a negative errno value. */

@@ -50,6 +50,18 @@
     NEEDED(cuMemAllocPitch, cuMemAllocPitch_v2)                                                                        \
     NEEDED(cuMemFree, cuMemFree_v2)                                                                                    \
     NEEDED(cuMemGetInfo, cuMemGetInfo_v2)                                                                              \
+    OPTIONAL(cuMemAllocAsync, cuMemAllocAsync)                                                                         \
+    OPTIONAL(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync)                                                         \
+    OPTIONAL(cuMemFreeAsync, cuMemFreeAsync)                                                                           \
+    OPTIONAL(cuMemPoolCreate, cuMemPoolCreate)                                                                         \
+    OPTIONAL(cuMemPoolDestroy, cuMemPoolDestroy)                                                                       \
+    OPTIONAL(cuMemPoolTrimTo, cuMemPoolTrimTo)                                                                         \
+    OPTIONAL(cuMemPoolSetAttribute, cuMemPoolSetAttribute)                                                             \
+    OPTIONAL(cuMemPoolGetAttribute, cuMemPoolGetAttribute)                                                             \
+    OPTIONAL(cuMemPoolSetAccess, cuMemPoolSetAccess)                                                                   \
+    OPTIONAL(cuMemPoolGetAccess, cuMemPoolGetAccess)                                                                   \
+    OPTIONAL(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool)                                                     \
+    OPTIONAL(cuDeviceSetMemPool, cuDeviceSetMemPool)                                                                   \
     NEEDED(cuMemHostRegister, cuMemHostRegister_v2)                                                                    \
     NEEDED(cuMemHostUnregister, cuMemHostUnregister)                                                                   \
     NEEDED(cuMemHostGetDevicePointer, cuMemHostGetDevicePointer_v2)                                                    \

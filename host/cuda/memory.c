@@ -83,18 +83,31 @@ cuda_host_mem_alloc_pitch(struct gpuvchan_request *request, uint64_t width, uint
     return cuda_leave(lane, result);
 }
 
-/* Takes the allocation that starts at @p address out of the table, announced. NULL: there is none. */
-static struct cuda_range *
-take_allocation(struct cuda_lane *lane, CUdeviceptr address)
+struct cuda_range *
+cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr address)
 {
     struct cuda_range *range = cuda_lane_range(lane, 0, address, 1);
 
     /* Of two lanes that free the same one, one gets it. */
-    if (!range || range->start != address || range->use != CUDA_RANGE_ALLOCATION ||
+    if (!range || range->start != address || (range->use != CUDA_RANGE_ALLOCATION && range->use != CUDA_RANGE_POOLED) ||
         !cuda_ranges_remove(&lane->host->ranges, range))
         return NULL;
     cuda_object_end(lane->host, lane, &range->object);
     return range;
+}
+
+int
+cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result)
+{
+    if (result != 0) {
+        /* The driver still has it, and so has the guest: after a fault, say. It goes with its context. */
+        atomic_store(&range->object.alive, true);
+        cuda_ranges_insert(&lane->host->ranges, range);
+        return cuda_leave(lane, result);
+    }
+    cuda_leave(lane, 0);
+    cuda_object_destroy(lane->host, &range->object);
+    return 0;
 }
 
 int
@@ -106,19 +119,10 @@ cuda_host_mem_free(struct gpuvchan_request *request, CUdeviceptr address)
 
     if (result != 0 || !address)
         return result;
-    range = take_allocation(lane, address);
+    range = cuda_allocation_take(lane, address);
     if (!range)
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
-    result = cuda_native(request)->cuMemFree(address);
-    if (result != CUDA_SUCCESS) {
-        /* The driver still has it, and so has the guest: after a fault, say. It goes with its context. */
-        atomic_store(&range->object.alive, true);
-        cuda_ranges_insert(&lane->host->ranges, range);
-        return cuda_leave(lane, result);
-    }
-    cuda_leave(lane, 0);
-    cuda_object_destroy(lane->host, &range->object);
-    return 0;
+    return cuda_allocation_leave(lane, range, cuda_native(request)->cuMemFree(address));
 }
 
 int

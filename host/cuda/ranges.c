@@ -110,6 +110,18 @@ cuda_ranges_find(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t
     return cuda_object_alive(&range->object) ? range : NULL;
 }
 
+struct cuda_range *
+cuda_ranges_touching(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes)
+{
+    size_t at = count_before(ranges, address);
+
+    if (at > 0 && address - ranges->items[at - 1]->start < ranges->items[at - 1]->bytes)
+        return ranges->items[at - 1];
+    if (at < ranges->count && ranges->items[at]->start - address < bytes)
+        return ranges->items[at];
+    return NULL;
+}
+
 bool
 cuda_rows_extent(uint64_t pitch, uint64_t width, uint64_t height, uint64_t *extent)
 {

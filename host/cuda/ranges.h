@@ -21,6 +21,7 @@
 
 enum cuda_range_use {
     CUDA_RANGE_ALLOCATION,
+    CUDA_RANGE_POOLED,      /* of no context */
     CUDA_RANGE_GLOBAL,      /* owned by a module */
     CUDA_RANGE_REGISTERED,  /* part of the arena */
     CUDA_RANGE_COMPLETIONS, /* the completion page: no guest's address */
@@ -51,6 +52,9 @@ bool cuda_ranges_remove(struct cuda_ranges *ranges, const struct cuda_range *ran
 
 /** The live range that holds [@p address, +@p bytes) wholly, or NULL. With the lock. */
 struct cuda_range *cuda_ranges_find(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes);
+
+/** The first range, alive or not, that has a byte of [@p address, +@p bytes), or NULL. With the lock. */
+struct cuda_range *cuda_ranges_touching(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes);
 
 /**
  * Bytes from the first to the last of @p height rows of @p width bytes, @p pitch apart.

@@ -8,6 +8,7 @@ SIM_SRCS := \
 	host/cuda/sim/api_launch.c \
 	host/cuda/sim/api_memory.c \
 	host/cuda/sim/api_module.c \
+	host/cuda/sim/api_pool.c \
 	host/cuda/sim/api_stream.c \
 	host/cuda/sim/api_table.c \
 	host/cuda/sim/builtin.c \

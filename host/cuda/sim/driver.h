@@ -33,7 +33,8 @@ enum object_kind {
     OBJECT_STREAM,
     OBJECT_EVENT,
     OBJECT_LIBRARY,
-    OBJECT_LINK
+    OBJECT_LINK,
+    OBJECT_POOL
 };
 
 struct object {
@@ -153,6 +154,9 @@ const struct sim_function *sim_function_of(const struct sim_function_handle *han
 
 /* The PTX inside an image; CUDA_SUCCESS with text and length set. */
 CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *length, struct ptx_log *log);
+
+/* If the range that starts there is from a pool, it is no longer; before it is freed, outside the lock. */
+void sim_pool_forget(CUdeviceptr start);
 
 uint64_t sim_now(void);
 

@@ -208,6 +208,18 @@ drop(struct sim_memory *memory, size_t at)
     memmove(range, range + 1, (memory->count - at) * sizeof *range);
 }
 
+void
+sim_memory_set_pool(struct sim_memory *memory, uintptr_t start, void *pool)
+{
+    struct range *range;
+
+    pthread_rwlock_wrlock(&memory->lock);
+    range = find(memory, start, 1);
+    if (range)
+        range->pool = pool;
+    pthread_rwlock_unlock(&memory->lock);
+}
+
 CUresult
 sim_memory_free(struct sim_memory *memory, enum range_kind kind, uintptr_t start)
 {
@@ -219,7 +231,7 @@ sim_memory_free(struct sim_memory *memory, enum range_kind kind, uintptr_t start
     if (at && memory->ranges[at - 1].start == start) {
         enum range_kind found = memory->ranges[at - 1].kind;
 
-        if (found == kind || (kind == RANGE_DEVICE && found == RANGE_MANAGED)) {
+        if (found == kind || (kind == RANGE_DEVICE && (found == RANGE_MANAGED || found == RANGE_POOLED))) {
             drop(memory, at - 1);
             result = CUDA_SUCCESS;
         }

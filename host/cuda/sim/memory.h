@@ -24,6 +24,7 @@ enum range_kind {
     RANGE_REGISTERED,
     RANGE_MANAGED,
     RANGE_MODULE,
+    RANGE_POOLED,
     RANGE_HEAP /* malloc of device code */
 };
 
@@ -36,6 +37,7 @@ struct range {
     struct sim_context *context;
     unsigned int flags;
     unsigned long long id;
+    void *pool; /* that it is from */
 };
 
 struct sim_memory *sim_memory_create(size_t bytes_per_device);
@@ -46,6 +48,8 @@ CUresult sim_memory_alloc(struct sim_memory *memory, enum range_kind kind, int d
                           size_t size, unsigned int flags, uintptr_t *start);
 CUresult sim_memory_register(struct sim_memory *memory, int device, struct sim_context *context, void *start,
                              size_t size, unsigned int flags);
+/* The pool that the range which starts there is from. */
+void sim_memory_set_pool(struct sim_memory *memory, uintptr_t start, void *pool);
 /* Frees the range that starts there, when it is of the kind. */
 CUresult sim_memory_free(struct sim_memory *memory, enum range_kind kind, uintptr_t start);
 void sim_memory_free_context(struct sim_memory *memory, const struct sim_context *context);
