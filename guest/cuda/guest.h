@@ -300,6 +300,7 @@ size_t cuda_guest_image_bytes(const void **image);
 enum cuda_guest_range_kind {
     CUDA_GUEST_DEVICE, /* cuMemAlloc */
     CUDA_GUEST_POOLED, /* cuMemAllocAsync: of no context */
+    CUDA_GUEST_MAPPED, /* cuMemMap: of no context; those side by side can be used as one */
     CUDA_GUEST_GLOBAL, /* a variable of a module */
     CUDA_GUEST_PINNED, /* cuMemHostAlloc, in the arena */
     CUDA_GUEST_ALIAS,  /* the device's address of pinned memory, where that is another one */
@@ -311,10 +312,11 @@ struct cuda_guest_range {
     enum cuda_guest_range_kind kind;
     unsigned flags;
     uint64_t id;
-    struct cuda_guest_context *context; /* NULL: of a device alone */
-    int device_number;                  /* if it is of no context */
-    uint32_t pool;                      /* pooled: its handle; 0: the device's own */
-    struct cuda_guest_module *module;   /* of a variable */
+    struct cuda_guest_context *context;   /* NULL: of a device alone */
+    int device_number;                    /* if it is of no context */
+    uint32_t pool;                        /* pooled: its handle; 0: the device's own */
+    struct cuda_guest_physical *physical; /* mapped: what */
+    struct cuda_guest_module *module;     /* of a variable */
     /* Pinned memory: */
     struct gpuvchan_buffer *buffer;
     unsigned char *host;
@@ -341,6 +343,10 @@ CUresult cuda_guest_range_add(const struct cuda_guest_range *range);
 bool cuda_guest_range_find(uint64_t address, struct cuda_guest_range *out);
 /** Takes out the range of @p kind that begins at @p address. Of two that race, one gets true. */
 bool cuda_guest_range_take(uint64_t address, enum cuda_guest_range_kind kind, struct cuda_guest_range *out);
+/** Is [@p address, +@p bytes) all in @p range, which holds its beginning, or in mappings that follow it? */
+bool cuda_guest_range_holds(const struct cuda_guest_range *range, uint64_t address, uint64_t bytes);
+/** Has a range of @p kind a byte of [@p address, +@p bytes), in which no other kind has? */
+bool cuda_guest_range_touches(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind);
 /** Takes out a range of @p kind that has a byte of [@p address, +@p bytes); false: there is none. */
 bool cuda_guest_range_take_touching(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind,
                                     struct cuda_guest_range *out);
@@ -482,13 +488,14 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
-    X(cuModuleGetGlobal)                                                                                               \
-    X(cuMemAlloc)                                                                                                      \
-    X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer)                     \
-        X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16)           \
-            X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) \
-                X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                \
+    X(cuModuleGetGlobal)                                                                                              \
+    X(cuMemAlloc)                                                                                                     \
+    X(cuMemAllocPitch)                                                                                                \
+    X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) \
+        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)               \
+            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync)            \
+                X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

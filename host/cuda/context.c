@@ -159,10 +159,10 @@ take_registered(struct cuda_host *host, const struct cuda_context *context)
 
     pthread_mutex_lock(&host->lock);
     while (*at && atomic_load(&(*at)->object.owner) != &context->object)
-        at = &(*at)->next_registered;
+        at = &(*at)->next;
     range = *at;
     if (range)
-        *at = range->next_registered;
+        *at = range->next;
     pthread_mutex_unlock(&host->lock);
     return range;
 }

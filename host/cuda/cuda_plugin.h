@@ -54,6 +54,12 @@ struct cuda_pool {
     bool lasting; /* the device's own, which nobody destroys */
 };
 
+/** Memory of a device without an address. */
+struct cuda_physical {
+    struct cuda_object object;
+    CUmemGenericAllocationHandle native;
+};
+
 /** What a lane's record is using: its context, two objects, and two ranges of addresses. */
 enum cuda_lane_slot {
     CUDA_SLOT_CONTEXT,
@@ -89,6 +95,7 @@ struct cuda_host {
     struct cuda_context *newest;
     struct cuda_context **primaries; /* by device; NULL: not retained */
     struct cuda_range *registered;   /* parts of the arena, also those that are just being registered */
+    struct cuda_range *reserved;     /* address space */
     struct cuda_object *made;
     struct cuda_object *unused[CUDA_OBJECT_KINDS];
 };

@@ -62,6 +62,15 @@
     OPTIONAL(cuMemPoolGetAccess, cuMemPoolGetAccess)                                                                   \
     OPTIONAL(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool)                                                     \
     OPTIONAL(cuDeviceSetMemPool, cuDeviceSetMemPool)                                                                   \
+    OPTIONAL(cuMemAddressReserve, cuMemAddressReserve)                                                                 \
+    OPTIONAL(cuMemAddressFree, cuMemAddressFree)                                                                       \
+    OPTIONAL(cuMemCreate, cuMemCreate)                                                                                 \
+    OPTIONAL(cuMemRelease, cuMemRelease)                                                                               \
+    OPTIONAL(cuMemMap, cuMemMap)                                                                                       \
+    OPTIONAL(cuMemUnmap, cuMemUnmap)                                                                                   \
+    OPTIONAL(cuMemSetAccess, cuMemSetAccess)                                                                           \
+    OPTIONAL(cuMemGetAccess, cuMemGetAccess)                                                                           \
+    OPTIONAL(cuMemGetAllocationGranularity, cuMemGetAllocationGranularity)                                             \
     NEEDED(cuMemHostRegister, cuMemHostRegister_v2)                                                                    \
     NEEDED(cuMemHostUnregister, cuMemHostUnregister)                                                                   \
     NEEDED(cuMemHostGetDevicePointer, cuMemHostGetDevicePointer_v2)                                                    \

@@ -146,7 +146,7 @@ cuda_host_mem_info(struct gpuvchan_request *request, uint64_t *free_bytes, uint6
 static bool
 overlaps_registered(const struct cuda_host *host, const unsigned char *memory, size_t bytes)
 {
-    for (const struct cuda_range *range = host->registered; range; range = range->next_registered)
+    for (const struct cuda_range *range = host->registered; range; range = range->next)
         if (memory < range->memory + range->bytes && range->memory < memory + bytes)
             return true;
     return false;
@@ -167,7 +167,7 @@ reserve(struct cuda_host *host, unsigned char *memory, size_t bytes, struct cuda
     pthread_mutex_lock(&host->lock);
     taken = overlaps_registered(host, memory, bytes);
     if (!taken) {
-        range->next_registered = host->registered;
+        range->next = host->registered;
         host->registered = range;
     }
     pthread_mutex_unlock(&host->lock);
@@ -187,9 +187,9 @@ release(struct cuda_host *host, struct cuda_range *range)
 
     pthread_mutex_lock(&host->lock);
     while (*at && *at != range)
-        at = &(*at)->next_registered;
+        at = &(*at)->next;
     if (*at)
-        *at = range->next_registered;
+        *at = range->next;
     pthread_mutex_unlock(&host->lock);
     cuda_object_destroy(host, &range->object);
 }
@@ -247,7 +247,7 @@ take_registration(struct cuda_lane *lane, const unsigned char *memory, size_t by
     pthread_mutex_lock(&host->lock);
     range = host->registered;
     while (range && (range->memory != memory || range->bytes != bytes))
-        range = range->next_registered;
+        range = range->next;
     if (range && !cuda_lane_announce(lane, CUDA_SLOT_RANGE, &range->object))
         range = NULL; /* not registered yet, or no more */
     pthread_mutex_unlock(&host->lock);

@@ -37,6 +37,7 @@ enum cuda_object_kind {
     CUDA_OBJECT_EVENT,
     CUDA_OBJECT_RANGE,
     CUDA_OBJECT_POOL,
+    CUDA_OBJECT_PHYSICAL,
     CUDA_OBJECT_KINDS,
 };
 

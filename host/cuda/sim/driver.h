@@ -34,7 +34,8 @@ enum object_kind {
     OBJECT_EVENT,
     OBJECT_LIBRARY,
     OBJECT_LINK,
-    OBJECT_POOL
+    OBJECT_POOL,
+    OBJECT_PHYSICAL
 };
 
 struct object {

@@ -25,7 +25,8 @@ enum range_kind {
     RANGE_MANAGED,
     RANGE_MODULE,
     RANGE_POOLED,
-    RANGE_HEAP /* malloc of device code */
+    RANGE_MAPPED, /* side by side they count as one */
+    RANGE_HEAP    /* malloc of device code */
 };
 
 struct range {
@@ -50,6 +51,10 @@ CUresult sim_memory_register(struct sim_memory *memory, int device, struct sim_c
                              size_t size, unsigned int flags);
 /* The pool that the range which starts there is from. */
 void sim_memory_set_pool(struct sim_memory *memory, uintptr_t start, void *pool);
+/* Enters a mapping that the caller has made, of memory that is charged for. */
+CUresult sim_memory_add(struct sim_memory *memory, enum range_kind kind, int device, uintptr_t start, size_t size);
+bool sim_memory_charge(struct sim_memory *memory, int device, size_t bytes);
+void sim_memory_refund(struct sim_memory *memory, int device, size_t bytes);
 /* Frees the range that starts there, when it is of the kind. */
 CUresult sim_memory_free(struct sim_memory *memory, enum range_kind kind, uintptr_t start);
 void sim_memory_free_context(struct sim_memory *memory, const struct sim_context *context);

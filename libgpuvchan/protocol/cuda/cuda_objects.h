@@ -12,5 +12,6 @@ typedef struct cuda_function *cuda_function_ref;
 typedef struct cuda_stream *cuda_stream_ref;
 typedef struct cuda_event *cuda_event_ref;
 typedef struct cuda_pool *cuda_pool_ref;
+typedef struct cuda_physical *cuda_physical_ref;
 
 #endif
