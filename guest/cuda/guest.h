@@ -30,6 +30,8 @@
 
 #include "cuda-guest.h"
 
+#include "heap.h"
+
 #define ENTRY GPUVCHAN_EXPORT CUresult
 /** A second name of an entry point, for callers of another version. */
 #define ENTRY_ALIAS(name, of) GPUVCHAN_EXPORT __typeof__(of) name __attribute__((alias(#of)))
@@ -64,6 +66,10 @@ struct cuda_guest_context {
     bool priorities_known;
     int least, greatest;
     struct cuda_guest_object *newest; /* with the objects' lock */
+    /* With chunk.c's lock: */
+    struct cuda_guest_heap heap;
+    struct cuda_guest_context *next_lender;
+    bool lends;
 };
 
 struct cuda_guest_module {
@@ -314,6 +320,7 @@ struct cuda_guest_range {
     uint64_t id;
     struct cuda_guest_context *context;   /* NULL: of a device alone */
     int device_number;                    /* if it is of no context */
+    bool in_chunk;                        /* the driver knows nothing of it */
     uint32_t pool;                        /* pooled: its handle; 0: the device's own */
     struct cuda_guest_physical *physical; /* mapped: what */
     struct cuda_guest_module *module;     /* of a variable */
@@ -488,13 +495,14 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                \
-    X(cuModuleGetGlobal)                                                                                              \
-    X(cuMemAlloc)                                                                                                     \
-    X(cuMemAllocPitch)                                                                                                \
-    X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) \
-        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)               \
-            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync)            \
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                     \
+    X(cuModuleGetGlobal)                                                                                   \
+    X(cuMemAlloc)                                                                                          \
+    X(cuMemAllocPitch)                                                                                     \
+    X(cuMemFree)                                                                                           \
+    X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8)   \
+        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)    \
+            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync) \
                 X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);

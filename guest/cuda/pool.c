@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "chunk.h"
 #include "device.h"
 #include "pool.h"
 
@@ -382,6 +383,16 @@ keep(const struct cuda_guest_range *range)
     return result;
 }
 
+static CUresult
+alloc_on_host(struct cuda_guest_thread *self, uint64_t bytes, uint32_t pool, uint32_t stream, CUdeviceptr *address)
+{
+    CUresult result = cuda_guest_settle(self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    return cuda_guest_result(cuda_pool_alloc_on(&cuda_guest.client, self->lane, bytes, pool, stream, address));
+}
+
 /* From @p pool, or from the one that the stream's device has chosen. */
 static CUresult
 pool_alloc(CUdeviceptr *address, size_t bytes, const struct cuda_guest_pool *pool, CUstream stream)
@@ -401,10 +412,9 @@ pool_alloc(CUdeviceptr *address, size_t bytes, const struct cuda_guest_pool *poo
         return CUDA_ERROR_INVALID_VALUE;
     range.device_number = pool ? pool->device : context->device;
     range.pool = pool ? (pool->lasting ? 0 : pool->object.handle) : chosen_by(range.device_number);
-    result = cuda_guest_settle(self);
-    if (result == CUDA_SUCCESS)
-        result = cuda_guest_result(
-            cuda_pool_alloc_on(&cuda_guest.client, self->lane, bytes, pool ? pool->object.handle : 0, wire, &found));
+    result = alloc_on_host(self, bytes, pool ? pool->object.handle : 0, wire, &found);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && cuda_guest_chunks_trim(self))
+        result = alloc_on_host(self, bytes, pool ? pool->object.handle : 0, wire, &found);
     if (result != CUDA_SUCCESS)
         return result;
     range.start = found;
@@ -460,6 +470,8 @@ cuMemFreeAsync(CUdeviceptr address, CUstream stream)
     if (!cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range) &&
         !cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range))
         return CUDA_ERROR_INVALID_VALUE;
+    if (range.in_chunk)
+        return cuda_guest_chunk_free(self, &range);
     return cuda_guest_result(cuda_pool_free_on(&cuda_guest.client, self->lane, address, wire));
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "context.h"
+#include "chunk.h"
 
 struct cuda_guest_physical {
     struct cuda_guest_object object;
@@ -137,6 +137,15 @@ cuMemGetAllocationGranularity(size_t *granularity, const CUmemAllocationProp *pr
     return result;
 }
 
+static CUresult
+create_on_host(struct cuda_guest_thread *self, struct cuda_guest_physical *physical)
+{
+    uint32_t device = cuda_guest.device[physical->properties.location.id].ordinal;
+
+    return cuda_guest_result(cuda_physical_create_on(&cuda_guest.client, self->lane, physical->object.handle, device,
+                                                     physical->bytes, &physical->granularity));
+}
+
 ENTRY
 cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes, const CUmemAllocationProp *properties,
             unsigned long long flags)
@@ -159,9 +168,9 @@ cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes, const CUmemAlloc
     physical->properties = *properties;
     physical->bytes = bytes;
     physical->handles = 1;
-    result = cuda_guest_result(cuda_physical_create_on(&cuda_guest.client, self->lane, physical->object.handle,
-                                                       cuda_guest.device[properties->location.id].ordinal, bytes,
-                                                       &physical->granularity));
+    result = create_on_host(self, physical);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && cuda_guest_chunks_trim(self))
+        result = create_on_host(self, physical);
     if (result == CUDA_SUCCESS)
         *handle = (uintptr_t)cuda_guest_handle(&physical->object);
     else

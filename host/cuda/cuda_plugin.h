@@ -96,6 +96,9 @@ struct cuda_host {
     struct cuda_context **primaries; /* by device; NULL: not retained */
     struct cuda_range *registered;   /* parts of the arena, also those that are just being registered */
     struct cuda_range *reserved;     /* address space */
+    CUdeviceptr suggested;           /* of it, to the next who does not care where; 0: to nobody yet */
+    struct cuda_range *chunks;       /* by address, also those that are just being made */
+    CUdeviceptr window;              /* where they lie; 0: there was none yet */
     struct cuda_object *made;
     struct cuda_object *unused[CUDA_OBJECT_KINDS];
 };
@@ -152,6 +155,20 @@ int cuda_range_begin(struct cuda_host *host, struct cuda_object *owner, enum cud
 struct cuda_range *cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr address);
 /** Leaves the record that has freed it with @p result, for which it may be in use again. Passes it through. */
 int cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result);
+
+/* device.c */
+/** The driver's name for the guest's device @p number. @return a CUresult. */
+int cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device);
+
+/* virtual.c */
+/** Has the driver the functions for it? Devices may not. */
+bool cuda_virtual_known(const struct cuda_driver *native);
+/** Memory of a device, as a guest may have it. */
+CUmemAllocationProp cuda_physical_properties(CUdevice device);
+
+/* chunk.c */
+/** Takes the memory of the chunks that are part of @p context away, which is about to be destroyed. */
+void cuda_chunks_end(struct cuda_host *host, const struct cuda_context *context);
 
 /* stream.c */
 /** Binds the streams that have fixed handles. @return 0 or a negative errno value. */

@@ -9,14 +9,6 @@
  */
 #include "cuda_plugin.h"
 
-static int
-device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device)
-{
-    if (number >= (uint32_t)native->devices)
-        return CUDA_ERROR_INVALID_DEVICE;
-    return native->cuDeviceGet(device, (int)number);
-}
-
 /* ---- Pools ----------------------------------------------------------------------------------- */
 
 static int
@@ -48,7 +40,7 @@ cuda_host_pool_create(struct gpuvchan_request *request, struct cuda_pool **made,
 
     if (!native->cuMemPoolCreate || !native->cuMemPoolDestroy)
         return cuda_driver_lacks(native, "cuMemPoolCreate");
-    result = device_of(native, device, &properties.location.id);
+    result = cuda_device_of(native, device, &properties.location.id);
     if (result == CUDA_SUCCESS)
         result = native->cuMemPoolCreate(&pool, &properties);
     if (result != CUDA_SUCCESS)
@@ -69,7 +61,7 @@ cuda_host_pool_default(struct gpuvchan_request *request, struct cuda_pool **made
 
     if (!native->cuDeviceGetDefaultMemPool)
         return cuda_driver_lacks(native, "cuDeviceGetDefaultMemPool");
-    result = device_of(native, device, &number);
+    result = cuda_device_of(native, device, &number);
     if (result == CUDA_SUCCESS)
         result = native->cuDeviceGetDefaultMemPool(&pool, number);
     return result == CUDA_SUCCESS ? pool_begin(request, pool, true, made) : result;
@@ -113,7 +105,7 @@ cuda_host_pool_choose(struct gpuvchan_request *request, struct cuda_pool *from, 
 
     if (!native->cuDeviceSetMemPool)
         return cuda_driver_lacks(native, "cuDeviceSetMemPool");
-    result = device_of(native, device, &number);
+    result = cuda_device_of(native, device, &number);
     if (result == CUDA_SUCCESS)
         result = pool_enter(lane, from);
     return result ? result : cuda_leave(lane, native->cuDeviceSetMemPool(number, from->native));
@@ -178,7 +170,7 @@ cuda_host_pool_set_access(struct gpuvchan_request *request, struct cuda_pool *of
         wanted[i] = grants[i];
         if (wanted[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
             return CUDA_ERROR_INVALID_VALUE;
-        result = device_of(native, (uint32_t)grants[i].location.id, &wanted[i].location.id);
+        result = cuda_device_of(native, (uint32_t)grants[i].location.id, &wanted[i].location.id);
         if (result != CUDA_SUCCESS)
             return result;
     }
@@ -197,7 +189,7 @@ cuda_host_pool_get_access(struct gpuvchan_request *request, struct cuda_pool *of
 
     if (!native->cuMemPoolGetAccess)
         return cuda_driver_lacks(native, "cuMemPoolGetAccess");
-    result = device_of(native, device, &location.id);
+    result = cuda_device_of(native, device, &location.id);
     if (result == CUDA_SUCCESS)
         result = pool_enter(lane, of);
     if (result != 0)

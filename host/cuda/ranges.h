@@ -21,6 +21,7 @@
 
 enum cuda_range_use {
     CUDA_RANGE_ALLOCATION,
+    CUDA_RANGE_CHUNK,       /* of which the guest allocates by itself */
     CUDA_RANGE_POOLED,      /* of no context */
     CUDA_RANGE_GLOBAL,      /* owned by a module */
     CUDA_RANGE_REGISTERED,  /* part of the arena */
@@ -35,7 +36,7 @@ struct cuda_range {
     CUdeviceptr start;
     uint64_t bytes;
     unsigned char *memory;   /* registered: where it lies in this process */
-    struct cuda_range *next; /* registered, or reserved */
+    struct cuda_range *next; /* registered, reserved, or chunks */
 };
 
 struct cuda_ranges {

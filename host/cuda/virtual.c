@@ -9,16 +9,13 @@
  */
 #include "cuda_plugin.h"
 
-static int
-device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device)
-{
-    if (number >= (uint32_t)native->devices)
-        return CUDA_ERROR_INVALID_DEVICE;
-    return native->cuDeviceGet(device, (int)number);
-}
+/* Where a guest that does not care gets addresses, if they are free: the same in every run. */
+#define SUGGESTED_START 0x420000000000ull
+#define SUGGESTED_END 0x500000000000ull
+#define SUGGESTED_ALIGNMENT (2ull << 20)
 
-static bool
-has_functions(const struct cuda_driver *native)
+bool
+cuda_virtual_known(const struct cuda_driver *native)
 {
     return native->cuMemAddressReserve && native->cuMemAddressFree && native->cuMemCreate && native->cuMemRelease &&
            native->cuMemMap && native->cuMemUnmap && native->cuMemSetAccess && native->cuMemGetAccess &&
@@ -46,6 +43,27 @@ reservation_begin(struct cuda_host *host, CUdeviceptr address, uint64_t bytes)
     return 0;
 }
 
+static CUdeviceptr
+suggest(struct cuda_host *host, uint64_t bytes, uint64_t alignment)
+{
+    CUdeviceptr start = 0;
+
+    if (alignment < SUGGESTED_ALIGNMENT)
+        alignment = SUGGESTED_ALIGNMENT;
+    pthread_mutex_lock(&host->lock);
+    if (host->suggested == 0)
+        host->suggested = SUGGESTED_START;
+    if (alignment < SUGGESTED_START && bytes < SUGGESTED_END - SUGGESTED_START) {
+        start = (host->suggested + alignment - 1) / alignment * alignment;
+        if (start < SUGGESTED_END && bytes <= SUGGESTED_END - start)
+            host->suggested = start + bytes;
+        else
+            start = 0;
+    }
+    pthread_mutex_unlock(&host->lock);
+    return start;
+}
+
 int
 cuda_host_virtual_reserve(struct gpuvchan_request *request, uint64_t bytes, uint64_t alignment, CUdeviceptr wanted,
                           CUdeviceptr *address)
@@ -54,8 +72,10 @@ cuda_host_virtual_reserve(struct gpuvchan_request *request, uint64_t bytes, uint
     CUdeviceptr at = 0;
     int result;
 
-    if (!has_functions(native))
+    if (!cuda_virtual_known(native))
         return cuda_driver_lacks(native, "cuMemAddressReserve");
+    if (wanted == 0)
+        wanted = suggest(cuda_host_of(request), bytes, alignment);
     result = native->cuMemAddressReserve(&at, bytes, alignment, wanted, 0);
     if (result != CUDA_SUCCESS)
         return result;
@@ -119,8 +139,8 @@ cuda_host_virtual_free(struct gpuvchan_request *request, CUdeviceptr address, ui
 
 /* ---- Physical memory ------------------------------------------------------------------------- */
 
-static CUmemAllocationProp
-properties(CUdevice device)
+CUmemAllocationProp
+cuda_physical_properties(CUdevice device)
 {
     return (CUmemAllocationProp){.type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                  .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}};
@@ -135,12 +155,12 @@ cuda_host_physical_granularity(struct gpuvchan_request *request, uint32_t device
     CUdevice number;
     int result;
 
-    if (!has_functions(native))
+    if (!cuda_virtual_known(native))
         return cuda_driver_lacks(native, "cuMemGetAllocationGranularity");
-    result = device_of(native, device, &number);
+    result = cuda_device_of(native, device, &number);
     if (result != CUDA_SUCCESS)
         return result;
-    wanted = properties(number);
+    wanted = cuda_physical_properties(number);
     result = native->cuMemGetAllocationGranularity(&got, &wanted, (CUmemAllocationGranularity_flags)option);
     *bytes = got;
     return result;
@@ -158,13 +178,13 @@ cuda_host_physical_create(struct gpuvchan_request *request, struct cuda_physical
     int result = cuda_host_physical_granularity(request, device, CU_MEM_ALLOC_GRANULARITY_MINIMUM, granularity);
 
     if (result == CUDA_SUCCESS)
-        result = device_of(native, device, &number);
+        result = cuda_device_of(native, device, &number);
     if (result != CUDA_SUCCESS)
         return result;
     physical = (struct cuda_physical *)cuda_object_create(host, CUDA_OBJECT_PHYSICAL);
     if (!physical)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    wanted = properties(number);
+    wanted = cuda_physical_properties(number);
     result = native->cuMemCreate(&physical->native, bytes, &wanted, 0);
     if (result != CUDA_SUCCESS) {
         cuda_object_destroy(host, &physical->object);
@@ -259,7 +279,7 @@ cuda_host_virtual_set_access(struct gpuvchan_request *request, CUdeviceptr addre
         wanted[i] = grants[i];
         if (wanted[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
             return CUDA_ERROR_INVALID_VALUE;
-        result = device_of(native, (uint32_t)grants[i].location.id, &wanted[i].location.id);
+        result = cuda_device_of(native, (uint32_t)grants[i].location.id, &wanted[i].location.id);
         if (result != CUDA_SUCCESS)
             return result;
     }
@@ -275,7 +295,7 @@ cuda_host_virtual_get_access(struct gpuvchan_request *request, CUdeviceptr addre
     struct cuda_lane *lane = cuda_lane_of(request);
     CUmemLocation location = {.type = CU_MEM_LOCATION_TYPE_DEVICE};
     unsigned long long got = 0;
-    int result = device_of(native, device, &location.id);
+    int result = cuda_device_of(native, device, &location.id);
 
     if (result != CUDA_SUCCESS)
         return result;
