@@ -5,6 +5,9 @@
  * Design notes: cuMemFree() waits for the device, as the driver's does. So what is free has no work under way
  * in any stream, and may be allocated by any thread at once; and when the host unmaps a chunk nothing uses it.
  *
+ * A program that has sent nothing since it last waited for the device need not wait again, which a
+ * program with one thread can tell.
+ *
  * Growing is a call, because only the host knows whether there is memory. Chunks that have become empty are kept up
  * to a limit, and all of them are given back when an allocation of any kind fails.
  *
@@ -142,12 +145,26 @@ cuda_guest_chunk_alloc(struct cuda_guest_thread *self, uint64_t bytes, CUdevicep
     return result;
 }
 
+/* Waits until the device is done with what was posted in @p context. */
+static CUresult
+wait_for(struct cuda_guest_thread *self, struct cuda_guest_context *context)
+{
+    CUresult result;
+
+    if (context != cuda_guest_current(self))
+        return cuCtxSynchronize_v2(cuda_guest_context_handle(context));
+    if (context->quiet != 0 && context->quiet == gpuvchan_lane_published(self->lane))
+        return cuda_guest_result(gpuvchan_lane_take_error(self->lane));
+    result = cuda_guest_wait_context(self);
+    context->quiet = result == CUDA_SUCCESS ? gpuvchan_lane_published(self->lane) : 0;
+    return result;
+}
+
 CUresult
 cuda_guest_chunk_free(struct cuda_guest_thread *self, const struct cuda_guest_range *range)
 {
     struct cuda_guest_context *context = range->context;
-    bool other = context != cuda_guest_current(self);
-    CUresult result = other ? cuCtxSynchronize_v2(cuda_guest_context_handle(context)) : cuda_guest_wait_context(self);
+    CUresult result = wait_for(self, context);
 
     if (atomic_load(&cuda_guest.fault) != 0)
         return result; /* nothing is allocated any more */

@@ -68,6 +68,7 @@ struct cuda_guest_context {
     struct cuda_guest_object *newest; /* with the objects' lock */
     /* With chunk.c's lock: */
     struct cuda_guest_heap heap;
+    _Atomic uint64_t quiet; /* what had been published when the device was done with all of it; 0: unknown */
     struct cuda_guest_context *next_lender;
     bool lends;
 };
@@ -495,15 +496,16 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                     \
-    X(cuModuleGetGlobal)                                                                                   \
-    X(cuMemAlloc)                                                                                          \
-    X(cuMemAllocPitch)                                                                                     \
-    X(cuMemFree)                                                                                           \
-    X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8)   \
-        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)    \
-            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync) \
-                X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
+    X(cuModuleGetGlobal)                                                                                               \
+    X(cuMemAlloc)                                                                                                      \
+    X(cuMemAllocPitch)                                                                                                 \
+    X(cuMemFree)                                                                                                       \
+    X(cuMemGetInfo)                                                                                                    \
+    X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) \
+        X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH)         \
+            X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned)             \
+                X(cuMemcpy2DAsync)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)
