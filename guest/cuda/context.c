@@ -5,7 +5,7 @@
  * Design notes: a destroyed context stays on the stacks of the threads that had it, where it answers
  * CUDA_ERROR_CONTEXT_IS_DESTROYED, until they pop it.
  */
-#include "context.h"
+#include "chunk.h"
 
 #define PRIMARY_FLAGS_ALSO CU_CTX_MAP_HOST /* cuCtxGetFlags() says so of primary contexts */
 
@@ -55,6 +55,7 @@ drop_contents(struct cuda_guest_context *context)
     }
     while (cuda_guest_range_take_of(context, NULL, &range))
         gpuvchan_buffer_destroy(range.buffer);
+    cuda_guest_chunks_forget(context);
 }
 
 CUresult

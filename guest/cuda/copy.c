@@ -30,9 +30,9 @@ cuda_guest_place_find(uint64_t address, uint64_t bytes, struct cuda_guest_place 
     *out = (struct cuda_guest_place){.kind = CUDA_GUEST_AT_PAGEABLE, .host = (void *)(uintptr_t)address};
     if (!cuda_guest_range_find(address, &range))
         return CUDA_SUCCESS;
-    if (bytes > range.start + range.bytes - address)
+    if (!cuda_guest_range_holds(&range, address, bytes))
         return CUDA_ERROR_INVALID_VALUE;
-    if (range.kind == CUDA_GUEST_DEVICE || range.kind == CUDA_GUEST_GLOBAL) {
+    if (!cuda_guest_range_is_pinned(&range)) {
         out->kind = CUDA_GUEST_AT_DEVICE;
         out->device = address;
         return CUDA_SUCCESS;

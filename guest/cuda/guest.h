@@ -30,6 +30,8 @@
 
 #include "cuda-guest.h"
 
+#include "heap.h"
+
 #define ENTRY GPUVCHAN_EXPORT CUresult
 /** A second name of an entry point, for callers of another version. */
 #define ENTRY_ALIAS(name, of) GPUVCHAN_EXPORT __typeof__(of) name __attribute__((alias(#of)))
@@ -67,6 +69,11 @@ struct cuda_guest_context {
     /* What libraries keep with the context, see cudart_compat.c; storage_drop is called when a life of it ends. */
     _Atomic(struct cuda_guest_storage *) storage;
     void (*storage_drop)(struct cuda_guest_context *context);
+    /* With chunk.c's lock: */
+    struct cuda_guest_heap heap;
+    _Atomic uint64_t quiet; /* what had been published when the device was done with all of it; 0: unknown */
+    struct cuda_guest_context *next_lender;
+    bool lends;
 };
 
 struct cuda_guest_module {
@@ -388,6 +395,8 @@ size_t cuda_guest_image_bytes(const void **image);
 
 enum cuda_guest_range_kind {
     CUDA_GUEST_DEVICE, /* cuMemAlloc */
+    CUDA_GUEST_POOLED, /* cuMemAllocAsync: of no context */
+    CUDA_GUEST_MAPPED, /* cuMemMap: of no context; those side by side can be used as one */
     CUDA_GUEST_GLOBAL, /* a variable of a module */
     CUDA_GUEST_PINNED, /* cuMemHostAlloc, in the arena */
     CUDA_GUEST_ALIAS,  /* the device's address of pinned memory, where that is another one */
@@ -399,13 +408,30 @@ struct cuda_guest_range {
     enum cuda_guest_range_kind kind;
     unsigned flags;
     uint64_t id;
-    struct cuda_guest_context *context;
-    struct cuda_guest_module *module; /* of a variable */
+    struct cuda_guest_context *context;   /* NULL: of a device alone */
+    int device_number;                    /* if it is of no context */
+    bool in_chunk;                        /* the driver knows nothing of it */
+    uint32_t pool;                        /* pooled: its handle; 0: the device's own */
+    struct cuda_guest_physical *physical; /* mapped: what */
+    struct cuda_guest_module *module;     /* of a variable */
     /* Pinned memory: */
     struct gpuvchan_buffer *buffer;
     unsigned char *host;
     uint64_t device; /* its address for the device */
 };
+
+static inline bool
+cuda_guest_range_is_pinned(const struct cuda_guest_range *range)
+{
+    return range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_ALIAS;
+}
+
+/** The device that it is on, or was pinned for. */
+static inline int
+cuda_guest_range_device(const struct cuda_guest_range *range)
+{
+    return range->context ? range->context->device : range->device_number;
+}
 
 /* range.c */
 /** Enters a copy of @p range, which may overlap no other. */
@@ -414,6 +440,13 @@ CUresult cuda_guest_range_add(const struct cuda_guest_range *range);
 bool cuda_guest_range_find(uint64_t address, struct cuda_guest_range *out);
 /** Takes out the range of @p kind that begins at @p address. Of two that race, one gets true. */
 bool cuda_guest_range_take(uint64_t address, enum cuda_guest_range_kind kind, struct cuda_guest_range *out);
+/** Is [@p address, +@p bytes) all in @p range, which holds its beginning, or in mappings that follow it? */
+bool cuda_guest_range_holds(const struct cuda_guest_range *range, uint64_t address, uint64_t bytes);
+/** Has a range of @p kind a byte of [@p address, +@p bytes), in which no other kind has? */
+bool cuda_guest_range_touches(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind);
+/** Takes out a range of @p kind that has a byte of [@p address, +@p bytes); false: there is none. */
+bool cuda_guest_range_take_touching(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind,
+                                    struct cuda_guest_range *out);
 /** Takes out one range of @p context, or of @p module if that is not NULL; false: there is none left. */
 bool cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct cuda_guest_module *module,
                               struct cuda_guest_range *out);
@@ -526,7 +559,10 @@ cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from,
     X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                       \
     X(cuStreamGetId, cuStreamGetId_ptsz)                         \
     X(cuEventRecord, cuEventRecord_ptsz)                         \
-    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)
+    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)       \
+    X(cuMemAllocAsync, cuMemAllocAsync_ptsz)                     \
+    X(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync_ptsz)     \
+    X(cuMemFreeAsync, cuMemFreeAsync_ptsz)
 
 #define CUDA_GUEST_DECLARE(of, name) __typeof__(of) name;
 CUDA_GUEST_PER_THREAD_ENTRIES(CUDA_GUEST_DECLARE)
@@ -550,14 +586,30 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                \
-    X(cuModuleGetGlobal)                                                                                              \
-    X(cuMemAlloc)                                                                                                     \
-    X(cuMemAllocPitch)                                                                                                \
-    X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) \
-        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)               \
-            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync)            \
-                X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
+#define CUDA_GUEST_FIRST_GENERATION(X) \
+    X(cuModuleGetGlobal)               \
+    X(cuMemAlloc)                      \
+    X(cuMemAllocPitch)                 \
+    X(cuMemFree)                       \
+    X(cuMemGetInfo)                    \
+    X(cuMemAllocHost)                  \
+    X(cuMemHostGetDevicePointer)       \
+    X(cuMemGetAddressRange)            \
+    X(cuMemsetD8)                      \
+    X(cuMemsetD16)                     \
+    X(cuMemsetD32)                     \
+    X(cuMemsetD2D8)                    \
+    X(cuMemsetD2D16)                   \
+    X(cuMemsetD2D32)                   \
+    X(cuMemcpyHtoD)                    \
+    X(cuMemcpyHtoDAsync)               \
+    X(cuMemcpyDtoH)                    \
+    X(cuMemcpyDtoHAsync)               \
+    X(cuMemcpyDtoD)                    \
+    X(cuMemcpyDtoDAsync)               \
+    X(cuMemcpy2D)                      \
+    X(cuMemcpy2DUnaligned)             \
+    X(cuMemcpy2DAsync)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

@@ -112,6 +112,39 @@ cuda_guest_range_take(uint64_t address, enum cuda_guest_range_kind kind, struct 
 }
 
 bool
+cuda_guest_range_touches(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind)
+{
+    struct cuda_guest_range key = {.start = address, .bytes = bytes};
+    struct node **found;
+    bool touches;
+
+    pthread_rwlock_rdlock(&lock);
+    found = tfind(&key, &tree, compare);
+    touches = found && (*found)->range.kind == kind;
+    pthread_rwlock_unlock(&lock);
+    return touches;
+}
+
+bool
+cuda_guest_range_take_touching(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind,
+                               struct cuda_guest_range *out)
+{
+    struct cuda_guest_range key = {.start = address, .bytes = bytes};
+    struct node **found, *node;
+
+    pthread_rwlock_wrlock(&lock);
+    found = tfind(&key, &tree, compare);
+    node = found && (*found)->range.kind == kind ? *found : NULL;
+    if (node) {
+        take_out(node);
+        *out = node->range;
+    }
+    pthread_rwlock_unlock(&lock);
+    free(node);
+    return node != NULL;
+}
+
+bool
 cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct cuda_guest_module *module,
                          struct cuda_guest_range *out)
 {
@@ -130,6 +163,21 @@ cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct 
     return node != NULL;
 }
 
+bool
+cuda_guest_range_holds(const struct cuda_guest_range *range, uint64_t address, uint64_t bytes)
+{
+    struct cuda_guest_range last = *range;
+
+    while (bytes > last.start + last.bytes - address) {
+        uint64_t end = last.start + last.bytes;
+
+        if (last.kind != CUDA_GUEST_MAPPED || !cuda_guest_range_find(end, &last) || last.start != end ||
+            last.kind != CUDA_GUEST_MAPPED)
+            return false;
+    }
+    return true;
+}
+
 CUresult
 cuda_guest_range_check(uint64_t address, uint64_t bytes)
 {
@@ -139,5 +187,5 @@ cuda_guest_range_check(uint64_t address, uint64_t bytes)
         return CUDA_ERROR_INVALID_VALUE;
     if (range.kind == CUDA_GUEST_PINNED && range.device != range.start) /* the device knows it by its alias */
         return CUDA_ERROR_INVALID_VALUE;
-    return bytes <= range.start + range.bytes - address ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return cuda_guest_range_holds(&range, address, bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

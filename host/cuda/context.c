@@ -159,10 +159,10 @@ take_registered(struct cuda_host *host, const struct cuda_context *context)
 
     pthread_mutex_lock(&host->lock);
     while (*at && atomic_load(&(*at)->object.owner) != &context->object)
-        at = &(*at)->next_registered;
+        at = &(*at)->next;
     range = *at;
     if (range)
-        *at = range->next_registered;
+        *at = range->next;
     pthread_mutex_unlock(&host->lock);
     return range;
 }
@@ -194,6 +194,7 @@ cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_con
     host->native->cuCtxSetCurrent(context->native);
     host->native->cuCtxSynchronize();
     cuda_completions_move(host, self, context);
+    cuda_chunks_end(host, context);
     /* Registrations are of the process as much as of the context; all else goes with the context. */
     while ((range = take_registered(host, context)))
         host->native->cuMemHostUnregister(range->memory);

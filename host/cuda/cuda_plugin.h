@@ -76,6 +76,19 @@ struct cuda_event {
     CUevent native;
 };
 
+/** Of a device. */
+struct cuda_pool {
+    struct cuda_object object;
+    CUmemoryPool native;
+    bool lasting; /* the device's own, which nobody destroys */
+};
+
+/** Memory of a device without an address. */
+struct cuda_physical {
+    struct cuda_object object;
+    CUmemGenericAllocationHandle native;
+};
+
 /** What a lane's record is using: its context, up to four objects, and two ranges of addresses. */
 enum cuda_lane_slot {
     CUDA_SLOT_CONTEXT,
@@ -120,6 +133,10 @@ struct cuda_host {
     struct cuda_context *newest;
     struct cuda_context **primaries; /* by device; NULL: not retained */
     struct cuda_range *registered;   /* parts of the arena, also those that are just being registered */
+    struct cuda_range *reserved;     /* address space */
+    CUdeviceptr suggested;           /* of it, to the next who does not care where; 0: to nobody yet */
+    struct cuda_range *chunks;       /* by address, also those that are just being made */
+    CUdeviceptr window;              /* where they lie; 0: there was none yet */
     struct cuda_object *made;
     struct cuda_object *unused[CUDA_OBJECT_KINDS];
 };
@@ -197,6 +214,24 @@ void cuda_libraries_end(struct cuda_host *host);
 /** Lets the guest use these addresses, as part of @p owner. @return a CUresult. */
 int cuda_range_begin(struct cuda_host *host, struct cuda_object *owner, enum cuda_range_use use, CUdeviceptr start,
                      uint64_t bytes);
+/** Takes the allocation that starts at @p address out of use, announced. NULL: there is none. */
+struct cuda_range *cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr address);
+/** Leaves the record that has freed it with @p result, for which it may be in use again. Passes it through. */
+int cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result);
+
+/* device.c */
+/** The driver's name for the guest's device @p number. @return a CUresult. */
+int cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device);
+
+/* virtual.c */
+/** Has the driver the functions for it? Devices may not. */
+bool cuda_virtual_known(const struct cuda_driver *native);
+/** Memory of a device, as a guest may have it. */
+CUmemAllocationProp cuda_physical_properties(CUdevice device);
+
+/* chunk.c */
+/** Takes the memory of the chunks that are part of @p context away, which is about to be destroyed. */
+void cuda_chunks_end(struct cuda_host *host, const struct cuda_context *context);
 
 /* stream.c */
 /** Binds the streams that have fixed handles. @return 0 or a negative errno value. */

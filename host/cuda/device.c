@@ -59,3 +59,11 @@ cuda_host_device_info(struct gpuvchan_request *request, uint32_t device, char *n
     *attributes_count = fill_attributes(native, number, attributes, *attributes_count);
     return 0;
 }
+
+int
+cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device)
+{
+    if (number >= (uint32_t)native->devices)
+        return CUDA_ERROR_INVALID_DEVICE;
+    return native->cuDeviceGet(device, (int)number);
+}

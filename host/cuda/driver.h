@@ -75,6 +75,27 @@
     NEEDED(cuMemAllocPitch, cuMemAllocPitch_v2)                                                                        \
     NEEDED(cuMemFree, cuMemFree_v2)                                                                                    \
     NEEDED(cuMemGetInfo, cuMemGetInfo_v2)                                                                              \
+    OPTIONAL(cuMemAllocAsync, cuMemAllocAsync)                                                                         \
+    OPTIONAL(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync)                                                         \
+    OPTIONAL(cuMemFreeAsync, cuMemFreeAsync)                                                                           \
+    OPTIONAL(cuMemPoolCreate, cuMemPoolCreate)                                                                         \
+    OPTIONAL(cuMemPoolDestroy, cuMemPoolDestroy)                                                                       \
+    OPTIONAL(cuMemPoolTrimTo, cuMemPoolTrimTo)                                                                         \
+    OPTIONAL(cuMemPoolSetAttribute, cuMemPoolSetAttribute)                                                             \
+    OPTIONAL(cuMemPoolGetAttribute, cuMemPoolGetAttribute)                                                             \
+    OPTIONAL(cuMemPoolSetAccess, cuMemPoolSetAccess)                                                                   \
+    OPTIONAL(cuMemPoolGetAccess, cuMemPoolGetAccess)                                                                   \
+    OPTIONAL(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool)                                                     \
+    OPTIONAL(cuDeviceSetMemPool, cuDeviceSetMemPool)                                                                   \
+    OPTIONAL(cuMemAddressReserve, cuMemAddressReserve)                                                                 \
+    OPTIONAL(cuMemAddressFree, cuMemAddressFree)                                                                       \
+    OPTIONAL(cuMemCreate, cuMemCreate)                                                                                 \
+    OPTIONAL(cuMemRelease, cuMemRelease)                                                                               \
+    OPTIONAL(cuMemMap, cuMemMap)                                                                                       \
+    OPTIONAL(cuMemUnmap, cuMemUnmap)                                                                                   \
+    OPTIONAL(cuMemSetAccess, cuMemSetAccess)                                                                           \
+    OPTIONAL(cuMemGetAccess, cuMemGetAccess)                                                                           \
+    OPTIONAL(cuMemGetAllocationGranularity, cuMemGetAllocationGranularity)                                             \
     NEEDED(cuMemHostRegister, cuMemHostRegister_v2)                                                                    \
     NEEDED(cuMemHostUnregister, cuMemHostUnregister)                                                                   \
     NEEDED(cuMemHostGetDevicePointer, cuMemHostGetDevicePointer_v2)                                                    \

@@ -83,18 +83,31 @@ cuda_host_mem_alloc_pitch(struct gpuvchan_request *request, uint64_t width, uint
     return cuda_leave(lane, result);
 }
 
-/* Takes the allocation that starts at @p address out of the table, announced. NULL: there is none. */
-static struct cuda_range *
-take_allocation(struct cuda_lane *lane, CUdeviceptr address)
+struct cuda_range *
+cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr address)
 {
     struct cuda_range *range = cuda_lane_range(lane, 0, address, 1);
 
     /* Of two lanes that free the same one, one gets it. */
-    if (!range || range->start != address || range->use != CUDA_RANGE_ALLOCATION ||
+    if (!range || range->start != address || (range->use != CUDA_RANGE_ALLOCATION && range->use != CUDA_RANGE_POOLED) ||
         !cuda_ranges_remove(&lane->host->ranges, range))
         return NULL;
     cuda_object_end(lane->host, lane, &range->object);
     return range;
+}
+
+int
+cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result)
+{
+    if (result != 0) {
+        /* The driver still has it, and so has the guest: after a fault, say. It goes with its context. */
+        atomic_store(&range->object.alive, true);
+        cuda_ranges_insert(&lane->host->ranges, range);
+        return cuda_leave(lane, result);
+    }
+    cuda_leave(lane, 0);
+    cuda_object_destroy(lane->host, &range->object);
+    return 0;
 }
 
 int
@@ -106,19 +119,10 @@ cuda_host_mem_free(struct gpuvchan_request *request, CUdeviceptr address)
 
     if (result != 0 || !address)
         return result;
-    range = take_allocation(lane, address);
+    range = cuda_allocation_take(lane, address);
     if (!range)
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
-    result = cuda_native(request)->cuMemFree(address);
-    if (result != CUDA_SUCCESS) {
-        /* The driver still has it, and so has the guest: after a fault, say. It goes with its context. */
-        atomic_store(&range->object.alive, true);
-        cuda_ranges_insert(&lane->host->ranges, range);
-        return cuda_leave(lane, result);
-    }
-    cuda_leave(lane, 0);
-    cuda_object_destroy(lane->host, &range->object);
-    return 0;
+    return cuda_allocation_leave(lane, range, cuda_native(request)->cuMemFree(address));
 }
 
 int
@@ -142,7 +146,7 @@ cuda_host_mem_info(struct gpuvchan_request *request, uint64_t *free_bytes, uint6
 static bool
 overlaps_registered(const struct cuda_host *host, const unsigned char *memory, size_t bytes)
 {
-    for (const struct cuda_range *range = host->registered; range; range = range->next_registered)
+    for (const struct cuda_range *range = host->registered; range; range = range->next)
         if (memory < range->memory + range->bytes && range->memory < memory + bytes)
             return true;
     return false;
@@ -163,7 +167,7 @@ reserve(struct cuda_host *host, unsigned char *memory, size_t bytes, struct cuda
     pthread_mutex_lock(&host->lock);
     taken = overlaps_registered(host, memory, bytes);
     if (!taken) {
-        range->next_registered = host->registered;
+        range->next = host->registered;
         host->registered = range;
     }
     pthread_mutex_unlock(&host->lock);
@@ -183,9 +187,9 @@ release(struct cuda_host *host, struct cuda_range *range)
 
     pthread_mutex_lock(&host->lock);
     while (*at && *at != range)
-        at = &(*at)->next_registered;
+        at = &(*at)->next;
     if (*at)
-        *at = range->next_registered;
+        *at = range->next;
     pthread_mutex_unlock(&host->lock);
     cuda_object_destroy(host, &range->object);
 }
@@ -243,7 +247,7 @@ take_registration(struct cuda_lane *lane, const unsigned char *memory, size_t by
     pthread_mutex_lock(&host->lock);
     range = host->registered;
     while (range && (range->memory != memory || range->bytes != bytes))
-        range = range->next_registered;
+        range = range->next;
     if (range && !cuda_lane_announce(lane, CUDA_SLOT_RANGE, &range->object))
         range = NULL; /* not registered yet, or no more */
     pthread_mutex_unlock(&host->lock);

@@ -11,6 +11,7 @@ static const size_t object_bytes[CUDA_OBJECT_KINDS] = {
     [CUDA_OBJECT_FUNCTION] = sizeof(struct cuda_function), [CUDA_OBJECT_STREAM] = sizeof(struct cuda_stream),
     [CUDA_OBJECT_EVENT] = sizeof(struct cuda_event),       [CUDA_OBJECT_RANGE] = sizeof(struct cuda_range),
     [CUDA_OBJECT_LIBRARY] = sizeof(struct cuda_library),   [CUDA_OBJECT_LINK] = sizeof(struct cuda_link),
+    [CUDA_OBJECT_POOL] = sizeof(struct cuda_pool),         [CUDA_OBJECT_PHYSICAL] = sizeof(struct cuda_physical),
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -198,7 +199,8 @@ unbind(struct cuda_host *host, const struct cuda_object *object)
         [CUDA_OBJECT_CONTEXT] = CUDA_HANDLE_CONTEXT,   [CUDA_OBJECT_MODULE] = CUDA_HANDLE_MODULE,
         [CUDA_OBJECT_FUNCTION] = CUDA_HANDLE_FUNCTION, [CUDA_OBJECT_STREAM] = CUDA_HANDLE_STREAM,
         [CUDA_OBJECT_EVENT] = CUDA_HANDLE_EVENT,       [CUDA_OBJECT_LIBRARY] = CUDA_HANDLE_LIBRARY,
-        [CUDA_OBJECT_LINK] = CUDA_HANDLE_LINK,
+        [CUDA_OBJECT_LINK] = CUDA_HANDLE_LINK,         [CUDA_OBJECT_POOL] = CUDA_HANDLE_POOL,
+        [CUDA_OBJECT_PHYSICAL] = CUDA_HANDLE_PHYSICAL,
     };
 
     if (object->handle && gpuvchan_handles_lookup(host->handles, object->handle, kinds[object->kind]) == object)
@@ -237,6 +239,10 @@ destroy_native(const struct cuda_driver *native, struct cuda_object *object)
         return native->cuStreamDestroy(((struct cuda_stream *)object)->native);
     case CUDA_OBJECT_EVENT:
         return native->cuEventDestroy(((struct cuda_event *)object)->native);
+    case CUDA_OBJECT_POOL:
+        return native->cuMemPoolDestroy(((struct cuda_pool *)object)->native);
+    case CUDA_OBJECT_PHYSICAL:
+        return native->cuMemRelease(((struct cuda_physical *)object)->native);
     default:
         return 0; /* a function goes with its module; contexts and ranges have their own ways */
     }
@@ -309,7 +315,7 @@ cuda_lane_range(struct cuda_lane *lane, unsigned which, CUdeviceptr address, uin
     pthread_rwlock_rdlock(&ranges->lock);
     range = cuda_ranges_find(ranges, address, bytes);
     if (range)
-        atomic_store_explicit(&lane->uses[CUDA_SLOT_RANGE + which], &range->object, memory_order_relaxed);
+        atomic_store_explicit(&lane->uses[CUDA_SLOT_RANGE + which], cuda_range_used(range), memory_order_relaxed);
     pthread_rwlock_unlock(&ranges->lock);
     return range;
 }

@@ -38,13 +38,15 @@ enum cuda_object_kind {
     CUDA_OBJECT_RANGE,
     CUDA_OBJECT_LIBRARY,
     CUDA_OBJECT_LINK,
+    CUDA_OBJECT_POOL,
+    CUDA_OBJECT_PHYSICAL,
     CUDA_OBJECT_KINDS,
 };
 
 struct cuda_object {
     enum cuda_object_kind kind; /* never changes */
     _Atomic bool alive;
-    _Atomic(struct cuda_object *) owner; /* NULL: it is a context or a library */
+    _Atomic(struct cuda_object *) owner; /* NULL: it is a context, or of the process */
     uint32_t handle;                     /* the guest's; 0: it has none */
     /* With the host's lock: */
     bool made;                         /* not in the list of unused ones */

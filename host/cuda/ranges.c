@@ -99,15 +99,45 @@ cuda_ranges_remove(struct cuda_ranges *ranges, const struct cuda_range *range)
     return found;
 }
 
+/* Do the mappings behind that before @p at go on, side by side in the same reservation, to the end? */
+static bool
+go_on(const struct cuda_ranges *ranges, size_t at, CUdeviceptr address, uint64_t bytes)
+{
+    const struct cuda_range *last = ranges->items[at - 1];
+    const struct cuda_object *owner = atomic_load_explicit(&last->object.owner, memory_order_relaxed);
+
+    while (last->use == CUDA_RANGE_MAPPED && bytes > last->start - address + last->bytes) {
+        const struct cuda_range *next = at < ranges->count ? ranges->items[at++] : NULL;
+
+        if (!next || next->start != last->start + last->bytes ||
+            atomic_load_explicit(&next->object.owner, memory_order_relaxed) != owner)
+            return false;
+        last = next;
+    }
+    return last->use == CUDA_RANGE_MAPPED;
+}
+
 struct cuda_range *
 cuda_ranges_find(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes)
 {
     size_t at = count_before(ranges, address);
     struct cuda_range *range = at > 0 ? ranges->items[at - 1] : NULL;
 
-    if (!range || address - range->start >= range->bytes || bytes > range->bytes - (address - range->start))
+    if (!range || address - range->start >= range->bytes || !cuda_object_alive(&range->object))
         return NULL;
-    return cuda_object_alive(&range->object) ? range : NULL;
+    return bytes <= range->bytes - (address - range->start) || go_on(ranges, at, address, bytes) ? range : NULL;
+}
+
+struct cuda_range *
+cuda_ranges_touching(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes)
+{
+    size_t at = count_before(ranges, address);
+
+    if (at > 0 && address - ranges->items[at - 1]->start < ranges->items[at - 1]->bytes)
+        return ranges->items[at - 1];
+    if (at < ranges->count && ranges->items[at]->start - address < bytes)
+        return ranges->items[at];
+    return NULL;
 }
 
 bool

@@ -40,8 +40,10 @@
     X(cuDeviceGetAttribute, 2000, cuDeviceGetAttribute)                                               \
     X(cuDeviceGetByPCIBusId, 2000, cuDeviceGetByPCIBusId)                                             \
     X(cuDeviceGetCount, 2000, cuDeviceGetCount)                                                       \
+    X(cuDeviceGetDefaultMemPool, 11020, cuDeviceGetDefaultMemPool)                                    \
     X(cuDeviceGetExecAffinitySupport, 2000, cuDeviceGetExecAffinitySupport)                           \
     X(cuDeviceGetLuid, 2000, cuDeviceGetLuid)                                                         \
+    X(cuDeviceGetMemPool, 11020, cuDeviceGetMemPool)                                                  \
     X(cuDeviceGetName, 2000, cuDeviceGetName)                                                         \
     X(cuDeviceGetP2PAttribute, 2000, cuDeviceGetP2PAttribute)                                         \
     X(cuDeviceGetPCIBusId, 2000, cuDeviceGetPCIBusId)                                                 \
@@ -52,6 +54,7 @@
     X(cuDevicePrimaryCtxReset, 3020, cuDevicePrimaryCtxReset_v2)                                      \
     X(cuDevicePrimaryCtxRetain, 2000, cuDevicePrimaryCtxRetain)                                       \
     X(cuDevicePrimaryCtxSetFlags, 3020, cuDevicePrimaryCtxSetFlags_v2)                                \
+    X(cuDeviceSetMemPool, 11020, cuDeviceSetMemPool)                                                  \
     X(cuDeviceTotalMem, 3020, cuDeviceTotalMem_v2)                                                    \
     X(cuDriverGetVersion, 2000, cuDriverGetVersion)                                                   \
     X(cuEventCreate, 2000, cuEventCreate)                                                             \
@@ -100,21 +103,43 @@
     X(cuLinkComplete, 2000, cuLinkComplete)                                                           \
     X(cuLinkCreate, 3020, cuLinkCreate_v2)                                                            \
     X(cuLinkDestroy, 2000, cuLinkDestroy)                                                             \
+    X(cuMemAddressFree, 10020, cuMemAddressFree)                                                      \
+    X(cuMemAddressReserve, 10020, cuMemAddressReserve)                                                \
     X(cuMemAlloc, 3020, cuMemAlloc_v2)                                                                \
     X(cuMemAllocAsync, 2000, cuMemAllocAsync)                                                         \
+    X(cuMemAllocFromPoolAsync, 11020, cuMemAllocFromPoolAsync)                                        \
     X(cuMemAllocHost, 3020, cuMemAllocHost_v2)                                                        \
     X(cuMemAllocManaged, 2000, cuMemAllocManaged)                                                     \
     X(cuMemAllocPitch, 3020, cuMemAllocPitch_v2)                                                      \
+    X(cuMemCreate, 10020, cuMemCreate)                                                                \
     X(cuMemFree, 3020, cuMemFree_v2)                                                                  \
     X(cuMemFreeAsync, 2000, cuMemFreeAsync)                                                           \
     X(cuMemFreeHost, 2000, cuMemFreeHost)                                                             \
+    X(cuMemGetAccess, 10020, cuMemGetAccess)                                                          \
     X(cuMemGetAddressRange, 3020, cuMemGetAddressRange_v2)                                            \
+    X(cuMemGetAllocationGranularity, 10020, cuMemGetAllocationGranularity)                            \
+    X(cuMemGetAllocationPropertiesFromHandle, 10020, cuMemGetAllocationPropertiesFromHandle)          \
+    X(cuMemGetDefaultMemPool, 13000, cuMemGetDefaultMemPool)                                          \
     X(cuMemGetInfo, 3020, cuMemGetInfo_v2)                                                            \
+    X(cuMemGetMemPool, 13000, cuMemGetMemPool)                                                        \
     X(cuMemHostAlloc, 2000, cuMemHostAlloc)                                                           \
     X(cuMemHostGetDevicePointer, 3020, cuMemHostGetDevicePointer_v2)                                  \
     X(cuMemHostGetFlags, 2000, cuMemHostGetFlags)                                                     \
     X(cuMemHostRegister, 3020, cuMemHostRegister_v2)                                                  \
     X(cuMemHostUnregister, 2000, cuMemHostUnregister)                                                 \
+    X(cuMemMap, 10020, cuMemMap)                                                                      \
+    X(cuMemPoolCreate, 11020, cuMemPoolCreate)                                                        \
+    X(cuMemPoolDestroy, 11020, cuMemPoolDestroy)                                                      \
+    X(cuMemPoolGetAccess, 11020, cuMemPoolGetAccess)                                                  \
+    X(cuMemPoolGetAttribute, 11020, cuMemPoolGetAttribute)                                            \
+    X(cuMemPoolSetAccess, 11020, cuMemPoolSetAccess)                                                  \
+    X(cuMemPoolSetAttribute, 11020, cuMemPoolSetAttribute)                                            \
+    X(cuMemPoolTrimTo, 11020, cuMemPoolTrimTo)                                                        \
+    X(cuMemRelease, 10020, cuMemRelease)                                                              \
+    X(cuMemRetainAllocationHandle, 11000, cuMemRetainAllocationHandle)                                \
+    X(cuMemSetAccess, 10020, cuMemSetAccess)                                                          \
+    X(cuMemSetMemPool, 13000, cuMemSetMemPool)                                                        \
+    X(cuMemUnmap, 10020, cuMemUnmap)                                                                  \
     X(cuMemcpy, 2000, cuMemcpy)                                                                       \
     X(cuMemcpy2D, 3020, cuMemcpy2D_v2)                                                                \
     X(cuMemcpy2DAsync, 3020, cuMemcpy2DAsync_v2)                                                      \

@@ -91,34 +91,9 @@ cuMemFree_v2(CUdeviceptr address)
 {
     if (!address)
         return CUDA_SUCCESS;
+    sim_pool_forget(address);
     return release(RANGE_DEVICE, address);
 }
-
-SIM_EXPORT CUresult
-cuMemAllocAsync(CUdeviceptr *address, size_t size, CUstream stream)
-{
-    struct sim_context *context;
-    CUresult result = sim_enter(&context);
-
-    if (result)
-        return result;
-    result = sim_end(sim_stream_check(stream));
-    return result ? result : cuMemAlloc_v2(address, size);
-}
-SIM_SYNONYM(cuMemAllocAsync_ptsz, cuMemAllocAsync);
-
-SIM_EXPORT CUresult
-cuMemFreeAsync(CUdeviceptr address, CUstream stream)
-{
-    struct sim_context *context;
-    CUresult result = sim_enter(&context);
-
-    if (result)
-        return result;
-    result = sim_end(sim_stream_check(stream));
-    return result ? result : cuMemFree_v2(address);
-}
-SIM_SYNONYM(cuMemFreeAsync_ptsz, cuMemFreeAsync);
 
 SIM_EXPORT CUresult
 cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr address)
@@ -291,7 +266,7 @@ write_attribute(void *data, CUpointer_attribute attribute, const struct range *r
         *(unsigned int *)data = range ? CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE : 0;
         break;
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-        *(void **)data = NULL;
+        *(void **)data = range && range->kind == RANGE_POOLED ? range->pool : NULL;
         break;
     default:
         return CUDA_ERROR_INVALID_VALUE;

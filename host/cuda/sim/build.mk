@@ -8,8 +8,10 @@ SIM_SRCS := \
 	host/cuda/sim/api_launch.c \
 	host/cuda/sim/api_memory.c \
 	host/cuda/sim/api_module.c \
+	host/cuda/sim/api_pool.c \
 	host/cuda/sim/api_stream.c \
 	host/cuda/sim/api_table.c \
+	host/cuda/sim/api_virtual.c \
 	host/cuda/sim/builtin.c \
 	host/cuda/sim/compile.c \
 	host/cuda/sim/driver.c \

@@ -33,7 +33,9 @@ enum object_kind {
     OBJECT_STREAM,
     OBJECT_EVENT,
     OBJECT_LIBRARY,
-    OBJECT_LINK
+    OBJECT_LINK,
+    OBJECT_POOL,
+    OBJECT_PHYSICAL
 };
 
 struct object {
@@ -173,6 +175,9 @@ const struct sim_function *sim_function_of(const struct sim_function_handle *han
  */
 CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *length, char **memory,
                             struct ptx_log *log);
+
+/* If the range that starts there is from a pool, it is no longer; before it is freed, outside the lock. */
+void sim_pool_forget(CUdeviceptr start);
 
 uint64_t sim_now(void);
 

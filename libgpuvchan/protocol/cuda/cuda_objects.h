@@ -13,5 +13,7 @@ typedef struct cuda_stream *cuda_stream_ref;
 typedef struct cuda_event *cuda_event_ref;
 typedef struct cuda_library *cuda_library_ref;
 typedef struct cuda_link *cuda_link_ref;
+typedef struct cuda_pool *cuda_pool_ref;
+typedef struct cuda_physical *cuda_physical_ref;
 
 #endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Device memory that the host has lent in chunks.
+ *
+ * Design notes: cuMemFree() waits for the device, as the driver's does. So what is free has no work under way
+ * in any stream, and may be allocated by any thread at once; and when the host unmaps a chunk nothing uses it.
+ *
+ * A program that has sent nothing since it last waited for the device need not wait again, which a
+ * program with one thread can tell.
+ *
+ * Growing is a call, because only the host knows whether there is memory. Chunks that have become empty are kept up
+ * to a limit, and all of them are given back when an allocation of any kind fails.
+ *
+ * The memory of a chunk is for one device. Where a program sees several, which may be given access to each
+ * other's allocations, the driver's own allocations serve; and where GPUVCHAN_CUDA_ALLOC is "driver", for programs
+ * whose allocations are shared with other processes.
+ */
+#include "chunk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_GRAIN (2ull << 20)
+#define CHUNK_BYTES (32ull << 20) /* for allocations that are smaller */
+#define KEEP_BYTES (128ull << 20)
+#define MOST_BYTES (1ull << 46)
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for all below, and the contexts' heaps */
+static struct cuda_guest_context *lenders;               /* that have had chunks */
+static _Atomic bool refused;
+
+static void
+decide(void)
+{
+    const char *choice = getenv("GPUVCHAN_CUDA_ALLOC");
+
+    if (cuda_guest.devices > 1 || (choice && strcmp(choice, "driver") == 0))
+        atomic_store(&refused, true);
+}
+
+static bool
+is_refused(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, decide);
+    return atomic_load_explicit(&refused, memory_order_relaxed);
+}
+
+/* ---- Chunks ---------------------------------------------------------------------------------- */
+
+/* Gives back empty chunks of @p context, but for @p keep bytes of them. With the lock. */
+static bool
+give_back(struct cuda_guest_thread *self, struct cuda_guest_context *context, uint64_t keep)
+{
+    uint64_t start, bytes;
+    bool some = false;
+
+    for (; cuda_guest_heap_take_unused(&context->heap, keep, &start, &bytes); some = true)
+        cuda_chunk_destroy_on(&cuda_guest.client, self->lane, start);
+    return some;
+}
+
+/* With the lock. */
+static bool
+give_back_all(struct cuda_guest_thread *self)
+{
+    bool some = false;
+
+    for (struct cuda_guest_context *context = lenders; context; context = context->next_lender)
+        some |= give_back(self, context, 0);
+    return some;
+}
+
+bool
+cuda_guest_chunks_trim(struct cuda_guest_thread *self)
+{
+    bool some;
+
+    pthread_mutex_lock(&lock);
+    some = give_back_all(self);
+    pthread_mutex_unlock(&lock);
+    return some;
+}
+
+static CUresult
+ask(struct cuda_guest_thread *self, uint64_t bytes, CUdeviceptr *start)
+{
+    CUresult result = cuda_guest_settle(self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    return cuda_guest_result(cuda_chunk_create_on(&cuda_guest.client, self->lane, bytes, start));
+}
+
+/* With the lock. */
+static CUresult
+grow(struct cuda_guest_thread *self, struct cuda_guest_context *context, uint64_t bytes)
+{
+    uint64_t least = (bytes + CHUNK_GRAIN - 1) / CHUNK_GRAIN * CHUNK_GRAIN;
+    uint64_t wanted = least < CHUNK_BYTES ? CHUNK_BYTES : least;
+    CUdeviceptr start = 0;
+    CUresult result = ask(self, wanted, &start);
+
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && give_back_all(self))
+        result = ask(self, wanted, &start);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && wanted != least) {
+        wanted = least;
+        result = ask(self, wanted, &start);
+    }
+    if (result == CUDA_SUCCESS && !cuda_guest_heap_add(&context->heap, start, wanted)) {
+        cuda_chunk_destroy_on(&cuda_guest.client, self->lane, start);
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    if (result == CUDA_SUCCESS && !context->lends) {
+        context->lends = true;
+        context->next_lender = lenders;
+        lenders = context;
+    }
+    return result;
+}
+
+/* ---- Allocations ----------------------------------------------------------------------------- */
+
+CUresult
+cuda_guest_chunk_alloc(struct cuda_guest_thread *self, uint64_t bytes, CUdeviceptr *address)
+{
+    struct cuda_guest_context *context = cuda_guest_current(self);
+    CUresult result = CUDA_SUCCESS;
+    uint64_t start = 0;
+
+    if (is_refused())
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (bytes > MOST_BYTES)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    pthread_mutex_lock(&lock);
+    if (!cuda_guest_heap_alloc(&context->heap, bytes, &start))
+        result = grow(self, context, bytes);
+    if (result == CUDA_SUCCESS && start == 0 && !cuda_guest_heap_alloc(&context->heap, bytes, &start))
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    pthread_mutex_unlock(&lock);
+    if (result == CUDA_ERROR_NOT_SUPPORTED)
+        atomic_store(&refused, true);
+    *address = start;
+    return result;
+}
+
+/* Waits until the device is done with what was posted in @p context. */
+static CUresult
+wait_for(struct cuda_guest_thread *self, struct cuda_guest_context *context)
+{
+    CUresult result;
+
+    if (context != cuda_guest_current(self))
+        return cuCtxSynchronize_v2(cuda_guest_context_handle(context));
+    if (context->quiet != 0 && context->quiet == gpuvchan_lane_published(self->lane))
+        return cuda_guest_result(gpuvchan_lane_take_error(self->lane));
+    result = cuda_guest_wait_context(self);
+    context->quiet = result == CUDA_SUCCESS ? gpuvchan_lane_published(self->lane) : 0;
+    return result;
+}
+
+CUresult
+cuda_guest_chunk_free(struct cuda_guest_thread *self, const struct cuda_guest_range *range)
+{
+    struct cuda_guest_context *context = range->context;
+    CUresult result = wait_for(self, context);
+
+    if (atomic_load(&cuda_guest.fault) != 0)
+        return result; /* nothing is allocated any more */
+    pthread_mutex_lock(&lock);
+    cuda_guest_heap_free(&context->heap, range->start, range->bytes);
+    give_back(self, context, KEEP_BYTES);
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+uint64_t
+cuda_guest_chunks_unused(int device)
+{
+    uint64_t bytes = 0;
+
+    pthread_mutex_lock(&lock);
+    for (const struct cuda_guest_context *context = lenders; context; context = context->next_lender)
+        if (context->device == device)
+            bytes += context->heap.unused;
+    pthread_mutex_unlock(&lock);
+    return bytes;
+}
+
+void
+cuda_guest_chunks_forget(struct cuda_guest_context *context)
+{
+    pthread_mutex_lock(&lock);
+    cuda_guest_heap_finish(&context->heap);
+    pthread_mutex_unlock(&lock);
+}
