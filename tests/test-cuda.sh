@@ -49,7 +49,8 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts modules launches memory rows fills streams handles faults threads order forks exits; do
+for name in contexts modules launches memory rows arrays devices pageable fills streams handles faults threads order \
+    forks exits; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue
@@ -65,6 +66,26 @@ for name in contexts modules launches memory rows fills streams handles faults t
     results >"$work/forwarded"
     ok "$name says the same" cmp -s "$work/native" "$work/forwarded"
 done
+
+# Little shared memory, as Xen grants it by default, and next to none.
+for arena in 4M 256K; do
+    if forwarded pageable GPUVCHAN_ARENA=$arena; then pass "pageable memory through an arena of $arena"; else
+        fail "pageable memory through an arena of $arena"
+        explain
+    fi
+done
+
+# Two devices, where they are simulated: natively they are as many as there are.
+GPUVCHAN_SIM_DEVICES=2
+export GPUVCHAN_SIM_DEVICES
+if [ -z "${CUDA_NATIVE:-}" ]; then
+    check natively devices
+    results >"$work/native"
+fi
+check forwarded devices
+results >"$work/forwarded"
+[ -n "${CUDA_NATIVE:-}" ] || ok "devices says the same of two" cmp -s "$work/native" "$work/forwarded"
+unset GPUVCHAN_SIM_DEVICES
 
 # The rules of look-ups are the library's own.
 cuda_compile procaddr || bail "procaddr does not compile"

@@ -10,6 +10,8 @@ static const size_t object_bytes[CUDA_OBJECT_KINDS] = {
     [CUDA_OBJECT_CONTEXT] = sizeof(struct cuda_context),   [CUDA_OBJECT_MODULE] = sizeof(struct cuda_module),
     [CUDA_OBJECT_FUNCTION] = sizeof(struct cuda_function), [CUDA_OBJECT_STREAM] = sizeof(struct cuda_stream),
     [CUDA_OBJECT_EVENT] = sizeof(struct cuda_event),       [CUDA_OBJECT_RANGE] = sizeof(struct cuda_range),
+    [CUDA_OBJECT_ARRAY] = sizeof(struct cuda_array),       [CUDA_OBJECT_MIPMAP] = sizeof(struct cuda_mipmap),
+    [CUDA_OBJECT_TEXTURE] = sizeof(struct cuda_texture),   [CUDA_OBJECT_SURFACE] = sizeof(struct cuda_surface),
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -183,7 +185,9 @@ unbind(struct cuda_host *host, const struct cuda_object *object)
     static const uint16_t kinds[CUDA_OBJECT_KINDS] = {
         [CUDA_OBJECT_CONTEXT] = CUDA_HANDLE_CONTEXT,   [CUDA_OBJECT_MODULE] = CUDA_HANDLE_MODULE,
         [CUDA_OBJECT_FUNCTION] = CUDA_HANDLE_FUNCTION, [CUDA_OBJECT_STREAM] = CUDA_HANDLE_STREAM,
-        [CUDA_OBJECT_EVENT] = CUDA_HANDLE_EVENT,
+        [CUDA_OBJECT_EVENT] = CUDA_HANDLE_EVENT,       [CUDA_OBJECT_ARRAY] = CUDA_HANDLE_CUARRAY,
+        [CUDA_OBJECT_MIPMAP] = CUDA_HANDLE_MIPMAP,     [CUDA_OBJECT_TEXTURE] = CUDA_HANDLE_TEXTURE,
+        [CUDA_OBJECT_SURFACE] = CUDA_HANDLE_SURFACE,
     };
 
     if (object->handle && gpuvchan_handles_lookup(host->handles, object->handle, kinds[object->kind]) == object)
@@ -216,6 +220,15 @@ destroy_native(const struct cuda_driver *native, struct cuda_object *object)
         return native->cuStreamDestroy(((struct cuda_stream *)object)->native);
     case CUDA_OBJECT_EVENT:
         return native->cuEventDestroy(((struct cuda_event *)object)->native);
+    case CUDA_OBJECT_ARRAY:
+        return ((struct cuda_array *)object)->part ? 0
+                                                   : (int)native->cuArrayDestroy(((struct cuda_array *)object)->native);
+    case CUDA_OBJECT_MIPMAP:
+        return native->cuMipmappedArrayDestroy(((struct cuda_mipmap *)object)->native);
+    case CUDA_OBJECT_TEXTURE:
+        return native->cuTexObjectDestroy(((struct cuda_texture *)object)->native);
+    case CUDA_OBJECT_SURFACE:
+        return native->cuSurfObjectDestroy(((struct cuda_surface *)object)->native);
     default:
         return 0; /* a function goes with its module; contexts and ranges have their own ways */
     }

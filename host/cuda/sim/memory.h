@@ -24,6 +24,7 @@ enum range_kind {
     RANGE_REGISTERED,
     RANGE_MANAGED,
     RANGE_MODULE,
+    RANGE_ARRAY,
     RANGE_HEAP /* malloc of device code */
 };
 

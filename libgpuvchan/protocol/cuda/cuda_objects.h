@@ -11,5 +11,9 @@ typedef struct cuda_module *cuda_module_ref;
 typedef struct cuda_function *cuda_function_ref;
 typedef struct cuda_stream *cuda_stream_ref;
 typedef struct cuda_event *cuda_event_ref;
+typedef struct cuda_array *cuda_array_ref;
+typedef struct cuda_mipmap *cuda_mipmap_ref;
+typedef struct cuda_texture *cuda_texture_ref;
+typedef struct cuda_surface *cuda_surface_ref;
 
 #endif
