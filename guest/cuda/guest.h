@@ -291,6 +291,10 @@ cuda_guest_stream_wire(struct cuda_guest_thread *self, CUstream stream, uint32_t
 void cuda_guest_module_drop(struct cuda_guest_module *module);
 void cuda_guest_functions_drop(struct cuda_guest_module *module);
 
+/* texture.c */
+/** Frees a texture or surface that was taken and that the host has ended. */
+void cuda_guest_view_drop(struct cuda_guest_object *object);
+
 /* image.c */
 /** How many bytes the module image at @p image has, and where it really begins; 0: it is none. */
 size_t cuda_guest_image_bytes(const void **image);

@@ -602,6 +602,63 @@ test_arrays(void **state)
     assert_int_equal(SEND(ARRAY_DESTROY, array_destroy, .gone = ARRAY), CUDA_ERROR_INVALID_HANDLE);
 }
 
+/* A texture is of the guest's own memory or arrays, whatever handles its resource has. */
+static void
+test_textures(void **state)
+{
+    const CUDA_ARRAY3D_DESCRIPTOR description = {.Width = 64, .NumChannels = 1, .Format = CU_AD_FORMAT_UNSIGNED_INT8};
+    CUdeviceptr address = allocate(4096);
+    CUDA_RESOURCE_DESC resource = {.resType = CU_RESOURCE_TYPE_ARRAY};
+    enum {
+        ARRAY = 710,
+        MIPMAP,
+        TEXTURE,
+        SURFACE
+    };
+
+    (void)state;
+#define TEXTURE_OF(...) SEND(TEXTURE_CREATE, texture_create, .made = TEXTURE, .resource = resource, __VA_ARGS__)
+    assert_int_equal(SEND(ARRAY_CREATE, array_create, .made = ARRAY, .description = description), 0);
+    assert_int_equal(SEND(MIPMAP_CREATE, mipmap_create, .made = MIPMAP, .description = description, .levels = 1), 0);
+    resource.res.array.hArray = (CUarray)(void *)&resource;
+    assert_int_equal(TEXTURE_OF(.levels = MIPMAP), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(TEXTURE_OF(.array = ARRAY), 0);
+    assert_int_equal(SEND(TEXTURE_DESTROY, texture_destroy, .gone = TEXTURE), 0);
+    resource.resType = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY;
+    assert_int_equal(TEXTURE_OF(.array = ARRAY), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(TEXTURE_OF(.levels = MIPMAP), 0);
+    assert_int_equal(SEND(TEXTURE_DESTROY, texture_destroy, .gone = TEXTURE), 0);
+    resource = (CUDA_RESOURCE_DESC){.resType = CU_RESOURCE_TYPE_LINEAR};
+    resource.res.linear.devPtr = (uintptr_t)&resource;
+    resource.res.linear.sizeInBytes = 16;
+    assert_int_equal(TEXTURE_OF(), CUDA_ERROR_INVALID_VALUE);
+    resource.res.linear.devPtr = address;
+    resource.res.linear.sizeInBytes = 4097;
+    assert_int_equal(TEXTURE_OF(), CUDA_ERROR_INVALID_VALUE);
+    resource = (CUDA_RESOURCE_DESC){.resType = CU_RESOURCE_TYPE_PITCH2D};
+    resource.res.pitch2D.devPtr = address;
+    resource.res.pitch2D.format = CU_AD_FORMAT_FLOAT;
+    resource.res.pitch2D.numChannels = 1;
+    resource.res.pitch2D.width = 16;
+    resource.res.pitch2D.height = 64;
+    resource.res.pitch2D.pitchInBytes = 64;
+    assert_int_equal(TEXTURE_OF(), 0);
+    assert_int_equal(SEND(TEXTURE_DESTROY, texture_destroy, .gone = TEXTURE), 0);
+    resource.res.pitch2D.height = 65;
+    assert_int_equal(TEXTURE_OF(), CUDA_ERROR_INVALID_VALUE);
+    resource.res.pitch2D.height = 1ull << 60;
+    assert_int_equal(TEXTURE_OF(), CUDA_ERROR_INVALID_VALUE);
+    resource.resType = (CUresourcetype)9;
+    assert_int_equal(TEXTURE_OF(.array = ARRAY), CUDA_ERROR_INVALID_VALUE);
+#undef TEXTURE_OF
+    assert_int_equal(SEND(SURFACE_CREATE, surface_create, .made = SURFACE, .array = ARRAY), 0);
+    assert_int_equal(SEND(SURFACE_DESTROY, surface_destroy, .gone = SURFACE), 0);
+    assert_int_equal(SEND(SURFACE_CREATE, surface_create, .made = SURFACE, .array = SURFACE),
+                     CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(MIPMAP_DESTROY, mipmap_destroy, .gone = MIPMAP), 0);
+    assert_int_equal(SEND(ARRAY_DESTROY, array_destroy, .gone = ARRAY), 0);
+}
+
 static void
 test_copies(void **state)
 {
@@ -897,6 +954,7 @@ main(void)
         TEST(test_lengths_that_overflow),
         TEST(test_boxes),
         TEST(test_arrays),
+        TEST(test_textures),
         TEST(test_copies),
         TEST(test_small_copy_is_consumed),
         TEST(test_registering),

@@ -206,6 +206,10 @@
     X(cuSurfObjectCreate, 5000, cuSurfObjectCreate)                                                   \
     X(cuSurfObjectDestroy, 5000, cuSurfObjectDestroy)                                                 \
     X(cuSurfObjectGetResourceDesc, 5000, cuSurfObjectGetResourceDesc)                                 \
+    X(cuTensorMapEncodeIm2col, 12000, cuTensorMapEncodeIm2col)                                        \
+    X(cuTensorMapEncodeIm2colWide, 12080, cuTensorMapEncodeIm2colWide)                                \
+    X(cuTensorMapEncodeTiled, 12000, cuTensorMapEncodeTiled)                                          \
+    X(cuTensorMapReplaceAddress, 12000, cuTensorMapReplaceAddress)                                    \
     X(cuTexObjectCreate, 5000, cuTexObjectCreate)                                                     \
     X(cuTexObjectDestroy, 5000, cuTexObjectDestroy)                                                   \
     X(cuTexObjectGetResourceDesc, 5000, cuTexObjectGetResourceDesc)                                   \

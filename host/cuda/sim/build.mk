@@ -11,6 +11,7 @@ SIM_SRCS := \
 	host/cuda/sim/api_module.c \
 	host/cuda/sim/api_stream.c \
 	host/cuda/sim/api_table.c \
+	host/cuda/sim/api_tensor.c \
 	host/cuda/sim/builtin.c \
 	host/cuda/sim/compile.c \
 	host/cuda/sim/driver.c \
