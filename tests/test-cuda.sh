@@ -49,7 +49,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts modules libraries launches memory allocations pools virtual rows fills streams handles faults threads order forks exits; do
+for name in contexts modules libraries launches memory allocations pools virtual rows arrays textures devices pageable fills streams handles faults threads order forks exits; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue
@@ -77,6 +77,26 @@ if forwarded libraries GPUVCHAN_ARENA=16M; then pass "libraries with a small are
     fail "libraries with a small arena"
     explain
 fi
+# Little shared memory, as Xen grants it by default, and next to none.
+for arena in 4M 256K; do
+    if forwarded pageable GPUVCHAN_ARENA=$arena; then pass "pageable memory through an arena of $arena"; else
+        fail "pageable memory through an arena of $arena"
+        explain
+    fi
+done
+
+# Two devices, where they are simulated: natively they are as many as there are.
+GPUVCHAN_SIM_DEVICES=2
+export GPUVCHAN_SIM_DEVICES
+if [ -z "${CUDA_NATIVE:-}" ]; then
+    check natively devices
+    results >"$work/native"
+fi
+check forwarded devices
+results >"$work/forwarded"
+[ -n "${CUDA_NATIVE:-}" ] || ok "devices says the same of two" cmp -s "$work/native" "$work/forwarded"
+unset GPUVCHAN_SIM_DEVICES
+
 
 # Every post waits: errors come at once, results stay.
 for name in launches memory streams order; do

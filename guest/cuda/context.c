@@ -38,6 +38,17 @@ cuda_guest_context_begin(struct cuda_guest_context *context, uint32_t wire)
     atomic_store(&context->wire, wire);
 }
 
+CUresult
+cuda_guest_context_wire(CUcontext handle, uint32_t *wire)
+{
+    const struct cuda_guest_context *context = cuda_guest_context_find(handle);
+
+    if (!context)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    *wire = atomic_load(&context->wire);
+    return *wire != 0 ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
 /* Drops what was in the context, as the host has. */
 static void
 drop_contents(struct cuda_guest_context *context)
@@ -50,6 +61,8 @@ drop_contents(struct cuda_guest_context *context)
             cuda_guest_module_drop((struct cuda_guest_module *)object);
         else if (object->kind == CUDA_HANDLE_LINK)
             cuda_guest_link_drop(object);
+        else if (object->kind == CUDA_HANDLE_TEXTURE || object->kind == CUDA_HANDLE_SURFACE)
+            cuda_guest_view_drop(object);
         else
             cuda_guest_object_free(object);
     }

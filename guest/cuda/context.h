@@ -35,6 +35,8 @@ void cuda_guest_context_ended(struct cuda_guest_context *context);
 CUresult cuda_guest_context_create(int device, bool primary, struct cuda_guest_context **out);
 /** The host has made it, as @p wire. */
 void cuda_guest_context_begin(struct cuda_guest_context *context, uint32_t wire);
+/** What the host knows a context of the application by. */
+CUresult cuda_guest_context_wire(CUcontext handle, uint32_t *wire);
 /** Ends it on the host and drops what was in it. With the contexts' lock. */
 CUresult cuda_guest_context_end(struct cuda_guest_thread *self, struct cuda_guest_context *context);
 

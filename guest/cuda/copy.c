@@ -87,13 +87,17 @@ copy_in(struct cuda_guest_thread *self, const struct copy *copy)
     return posted(self, copy, status);
 }
 
-/* A small synchronous read into pageable memory: one call. */
+/* A small synchronous read into pageable memory: one call, if a slot holds it. */
 static CUresult
 copy_out_call(struct cuda_guest_thread *self, const struct copy *copy)
 {
     struct cuda_guest_slot *slot;
-    CUresult result = cuda_guest_slot_take(self, &slot);
+    CUresult result = cuda_guest_slots_ready(self, copy->bytes);
 
+    if (result == CUDA_SUCCESS && copy->bytes > cuda_guest_slot_bytes(self))
+        return cuda_guest_stage_out(self, copy->to.host, copy->from.device, copy->bytes, copy->stream);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_slot_take(self, &slot);
     if (result != CUDA_SUCCESS)
         return result;
     result = cuda_guest_result(

@@ -60,6 +60,30 @@ device_load(struct cuda_guest_device *device, uint32_t ordinal)
     return CUDA_SUCCESS;
 }
 
+/* ---- CUDA_DEVICE_ORDER: the host's driver puts the fastest first, or the devices in the order of the bus -------- */
+
+static int
+compare_places(const void *left, const void *right)
+{
+    static const int ranks[] = {CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID,
+                                CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID};
+    const struct cuda_guest_device *a = left, *b = right;
+
+    for (size_t i = 0; i < sizeof(ranks) / sizeof(ranks[0]); i++)
+        if (a->attributes[ranks[i]] != b->attributes[ranks[i]])
+            return a->attributes[ranks[i]] < b->attributes[ranks[i]] ? -1 : 1;
+    return (a->ordinal > b->ordinal) - (a->ordinal < b->ordinal);
+}
+
+static void
+put_in_order(struct cuda_guest_device *all, size_t count)
+{
+    const char *order = getenv("CUDA_DEVICE_ORDER");
+
+    if (order && strcmp(order, "PCI_BUS_ID") == 0)
+        qsort(all, count, sizeof(*all), compare_places);
+}
+
 /* ---- CUDA_VISIBLE_DEVICES: numbers or the beginnings of UUIDs; the first that does not exist ends the list ---- */
 
 static void
@@ -138,8 +162,10 @@ cuda_guest_devices_load(uint32_t count)
         return CUDA_ERROR_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < count && result == CUDA_SUCCESS; i++)
         result = device_load(&all[i], i);
-    if (result == CUDA_SUCCESS)
+    if (result == CUDA_SUCCESS) {
+        put_in_order(all, count);
         choose_visible(all, (int)count);
+    }
     free(all);
     return result;
 }
@@ -309,4 +335,48 @@ cuDeviceGetByPCIBusId(CUdevice *number, const char *text)
         }
     }
     return CUDA_ERROR_INVALID_DEVICE;
+}
+
+/* Of the first generation, and from the attributes. */
+ENTRY
+cuDeviceGetProperties(CUdevprop *properties, CUdevice number)
+{
+    const struct cuda_guest_device *device;
+    CUresult result = ask(properties, number, &device);
+    const int *attributes;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    attributes = device->attributes;
+    *properties = (CUdevprop){
+        .maxThreadsPerBlock = attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK],
+        .maxThreadsDim = {attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X],
+                          attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y],
+                          attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z]},
+        .maxGridSize = {attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X], attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y],
+                        attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z]},
+        .sharedMemPerBlock = attributes[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK],
+        .totalConstantMemory = attributes[CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY],
+        .SIMDWidth = attributes[CU_DEVICE_ATTRIBUTE_WARP_SIZE],
+        .memPitch = attributes[CU_DEVICE_ATTRIBUTE_MAX_PITCH],
+        .regsPerBlock = attributes[CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK],
+        .clockRate = attributes[CU_DEVICE_ATTRIBUTE_CLOCK_RATE],
+        .textureAlign = attributes[CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT],
+    };
+    return CUDA_SUCCESS;
+}
+
+/* Contexts that are bound to some of the multiprocessors are not forwarded. */
+ENTRY
+cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type, CUdevice number)
+{
+    const struct cuda_guest_device *device;
+    CUresult result = ask(supported, number, &device);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (type >= CU_EXEC_AFFINITY_TYPE_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    *supported = 0;
+    return CUDA_SUCCESS;
 }

@@ -387,6 +387,10 @@ cuda_guest_function_attribute(const struct cuda_guest_function *function, int de
 /** Frees a link that was taken and that the host has ended. */
 void cuda_guest_link_drop(struct cuda_guest_object *object);
 
+/* texture.c */
+/** Frees a texture or surface that was taken and that the host has ended. */
+void cuda_guest_view_drop(struct cuda_guest_object *object);
+
 /* image.c */
 /** How many bytes the module image at @p image has, and where it really begins; 0: it is none. */
 size_t cuda_guest_image_bytes(const void **image);
@@ -455,7 +459,6 @@ CUresult cuda_guest_range_check(uint64_t address, uint64_t bytes);
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-#define CUDA_GUEST_SLOT_BYTES (1u << 20)
 #define CUDA_GUEST_SLOTS 8u
 
 /** A completion word, in which one mark at a time is under way. */
@@ -474,6 +477,7 @@ struct cuda_guest_slot {
     struct cuda_guest_context *context;
     uint32_t life; /* of the context: its handle on the host */
     unsigned char *data;
+    size_t bytes;
     uint64_t offset; /* in the arena */
 };
 
@@ -484,7 +488,8 @@ struct cuda_guest_slot {
 struct cuda_guest_bulk {
     struct cuda_guest_bulk *next;
     struct cuda_guest_word word;
-    struct gpuvchan_buffer *buffer; /* of all slots; NULL until the first large copy */
+    struct gpuvchan_buffer *buffer; /* of all slots; NULL until the first copy that needs one */
+    size_t slot_bytes, wanted;      /* of each slot: what it has, and what was asked for */
     uint32_t pinned_life;           /* the context's in which it was pinned last */
     unsigned turn;
     struct cuda_guest_slot slots[CUDA_GUEST_SLOTS];
@@ -507,7 +512,11 @@ CUresult cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, s
 CUresult cuda_guest_wait_context(struct cuda_guest_thread *self);
 
 /* staging.c */
-/** A slot that no copy uses, in *@p out. Waits for one if need be. */
+/** Sees that the thread has slots, pinned in the current context, for a copy of @p bytes in all. */
+CUresult cuda_guest_slots_ready(struct cuda_guest_thread *self, size_t bytes);
+/** What a slot holds then. */
+size_t cuda_guest_slot_bytes(const struct cuda_guest_thread *self);
+/** A slot that no copy uses, in *@p out; behind cuda_guest_slots_ready(). Waits for one if need be. */
 CUresult cuda_guest_slot_take(struct cuda_guest_thread *self, struct cuda_guest_slot **out);
 /** The slot is in use until @p stream gets here. */
 CUresult cuda_guest_slot_mark(struct cuda_guest_thread *self, struct cuda_guest_slot *slot, uint32_t stream);
@@ -546,9 +555,22 @@ cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from,
     X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz)           \
     X(cuMemcpy, cuMemcpy_ptds)                                   \
     X(cuMemcpyAsync, cuMemcpyAsync_ptsz)                         \
+    X(cuMemcpyPeer, cuMemcpyPeer_ptds)                           \
+    X(cuMemcpyPeerAsync, cuMemcpyPeerAsync_ptsz)                 \
     X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds)                         \
     X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds)       \
     X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz)               \
+    X(cuMemcpy3D_v2, cuMemcpy3D_v2_ptds)                         \
+    X(cuMemcpy3DAsync_v2, cuMemcpy3DAsync_v2_ptsz)               \
+    X(cuMemcpy3DPeer, cuMemcpy3DPeer_ptds)                       \
+    X(cuMemcpy3DPeerAsync, cuMemcpy3DPeerAsync_ptsz)             \
+    X(cuMemcpyAtoA_v2, cuMemcpyAtoA_v2_ptds)                     \
+    X(cuMemcpyAtoD_v2, cuMemcpyAtoD_v2_ptds)                     \
+    X(cuMemcpyDtoA_v2, cuMemcpyDtoA_v2_ptds)                     \
+    X(cuMemcpyAtoH_v2, cuMemcpyAtoH_v2_ptds)                     \
+    X(cuMemcpyAtoHAsync_v2, cuMemcpyAtoHAsync_v2_ptsz)           \
+    X(cuMemcpyHtoA_v2, cuMemcpyHtoA_v2_ptds)                     \
+    X(cuMemcpyHtoAAsync_v2, cuMemcpyHtoAAsync_v2_ptsz)           \
     X(cuStreamQuery, cuStreamQuery_ptsz)                         \
     X(cuStreamSynchronize, cuStreamSynchronize_ptsz)             \
     X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz)                 \
@@ -609,7 +631,15 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
     X(cuMemcpyDtoDAsync)               \
     X(cuMemcpy2D)                      \
     X(cuMemcpy2DUnaligned)             \
-    X(cuMemcpy2DAsync)
+    X(cuMemcpy2DAsync)                 \
+    X(cuMemcpy3D)                      \
+    X(cuMemcpy3DAsync)                 \
+    X(cuMemcpyAtoD)                    \
+    X(cuMemcpyDtoA)                    \
+    X(cuArrayCreate)                   \
+    X(cuArray3DCreate)                 \
+    X(cuArrayGetDescriptor)            \
+    X(cuArray3DGetDescriptor)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

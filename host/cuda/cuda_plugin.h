@@ -89,13 +89,35 @@ struct cuda_physical {
     CUmemGenericAllocationHandle native;
 };
 
-/** What a lane's record is using: its context, up to four objects, and two ranges of addresses. */
+struct cuda_array {
+    struct cuda_object object;
+    CUarray native;
+    bool part; /* a plane or a level: the driver destroys it with the whole */
+};
+
+struct cuda_mipmap {
+    struct cuda_object object;
+    CUmipmappedArray native;
+};
+
+struct cuda_texture {
+    struct cuda_object object;
+    CUtexObject native;
+};
+
+struct cuda_surface {
+    struct cuda_object object;
+    CUsurfObject native;
+};
+
+/** What a lane's record is using: its context, objects, and two ranges of addresses. */
 enum cuda_lane_slot {
     CUDA_SLOT_CONTEXT,
     CUDA_SLOT_FIRST,
     CUDA_SLOT_SECOND,
-    CUDA_SLOT_THIRD,
+    CUDA_SLOT_THIRD, /* from here on by cuda_lane_announce() */
     CUDA_SLOT_FOURTH,
+    CUDA_SLOT_FIFTH,
     CUDA_SLOT_RANGE,
     CUDA_SLOT_RANGES = 2,
     CUDA_SLOTS = CUDA_SLOT_RANGE + CUDA_SLOT_RANGES,

@@ -34,6 +34,15 @@
     NEEDED(cuCtxGetCacheConfig, cuCtxGetCacheConfig)                                                                   \
     NEEDED(cuCtxSetCacheConfig, cuCtxSetCacheConfig)                                                                   \
     NEEDED(cuCtxGetStreamPriorityRange, cuCtxGetStreamPriorityRange)                                                   \
+    NEEDED(cuDeviceCanAccessPeer, cuDeviceCanAccessPeer)                                                               \
+    NEEDED(cuDeviceGetP2PAttribute, cuDeviceGetP2PAttribute)                                                           \
+    OPTIONAL(cuDeviceGetLuid, cuDeviceGetLuid)                                                                         \
+    OPTIONAL(cuDeviceGetTexture1DLinearMaxWidth, cuDeviceGetTexture1DLinearMaxWidth)                                   \
+    OPTIONAL(cuDeviceGetHostAtomicCapabilities, cuDeviceGetHostAtomicCapabilities)                                     \
+    OPTIONAL(cuDeviceGetP2PAtomicCapabilities, cuDeviceGetP2PAtomicCapabilities)                                       \
+    OPTIONAL(cuFlushGPUDirectRDMAWrites, cuFlushGPUDirectRDMAWrites)                                                   \
+    NEEDED(cuCtxEnablePeerAccess, cuCtxEnablePeerAccess)                                                               \
+    NEEDED(cuCtxDisablePeerAccess, cuCtxDisablePeerAccess)                                                             \
     NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
     NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \
     NEEDED(cuModuleGetFunction, cuModuleGetFunction)                                                                   \
@@ -110,7 +119,35 @@
     NEEDED(cuMemcpyHtoDAsync, cuMemcpyHtoDAsync_v2)                                                                    \
     NEEDED(cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2)                                                                    \
     NEEDED(cuMemcpyDtoDAsync, cuMemcpyDtoDAsync_v2)                                                                    \
+    NEEDED(cuMemcpyPeer, cuMemcpyPeer)                                                                                 \
+    NEEDED(cuMemcpyPeerAsync, cuMemcpyPeerAsync)                                                                       \
     NEEDED(cuMemcpy2DAsync, cuMemcpy2DAsync_v2)                                                                        \
+    NEEDED(cuMemcpy3DAsync, cuMemcpy3DAsync_v2)                                                                        \
+    NEEDED(cuMemcpy3DPeerAsync, cuMemcpy3DPeerAsync)                                                                   \
+    NEEDED(cuMemcpyAtoA, cuMemcpyAtoA_v2)                                                                              \
+    NEEDED(cuMemcpyAtoD, cuMemcpyAtoD_v2)                                                                              \
+    NEEDED(cuMemcpyDtoA, cuMemcpyDtoA_v2)                                                                              \
+    NEEDED(cuMemcpyAtoHAsync, cuMemcpyAtoHAsync_v2)                                                                    \
+    NEEDED(cuMemcpyHtoAAsync, cuMemcpyHtoAAsync_v2)                                                                    \
+    NEEDED(cuArray3DCreate, cuArray3DCreate_v2)                                                                        \
+    NEEDED(cuArray3DGetDescriptor, cuArray3DGetDescriptor_v2)                                                          \
+    NEEDED(cuArrayDestroy, cuArrayDestroy)                                                                             \
+    OPTIONAL(cuArrayGetPlane, cuArrayGetPlane)                                                                         \
+    OPTIONAL(cuArrayGetMemoryRequirements, cuArrayGetMemoryRequirements)                                               \
+    OPTIONAL(cuArrayGetSparseProperties, cuArrayGetSparseProperties)                                                   \
+    NEEDED(cuMipmappedArrayCreate, cuMipmappedArrayCreate)                                                             \
+    NEEDED(cuMipmappedArrayGetLevel, cuMipmappedArrayGetLevel)                                                         \
+    NEEDED(cuMipmappedArrayDestroy, cuMipmappedArrayDestroy)                                                           \
+    OPTIONAL(cuMipmappedArrayGetMemoryRequirements, cuMipmappedArrayGetMemoryRequirements)                             \
+    OPTIONAL(cuMipmappedArrayGetSparseProperties, cuMipmappedArrayGetSparseProperties)                                 \
+    NEEDED(cuTexObjectCreate, cuTexObjectCreate)                                                                       \
+    NEEDED(cuTexObjectDestroy, cuTexObjectDestroy)                                                                     \
+    NEEDED(cuSurfObjectCreate, cuSurfObjectCreate)                                                                     \
+    NEEDED(cuSurfObjectDestroy, cuSurfObjectDestroy)                                                                   \
+    OPTIONAL(cuTensorMapEncodeTiled, cuTensorMapEncodeTiled)                                                           \
+    OPTIONAL(cuTensorMapEncodeIm2col, cuTensorMapEncodeIm2col)                                                         \
+    OPTIONAL(cuTensorMapEncodeIm2colWide, cuTensorMapEncodeIm2colWide)                                                 \
+    OPTIONAL(cuTensorMapReplaceAddress, cuTensorMapReplaceAddress)                                                     \
     NEEDED(cuStreamCreateWithPriority, cuStreamCreateWithPriority)                                                     \
     NEEDED(cuStreamDestroy, cuStreamDestroy_v2)                                                                        \
     NEEDED(cuStreamQuery, cuStreamQuery)                                                                               \

@@ -12,6 +12,8 @@ static const size_t object_bytes[CUDA_OBJECT_KINDS] = {
     [CUDA_OBJECT_EVENT] = sizeof(struct cuda_event),       [CUDA_OBJECT_RANGE] = sizeof(struct cuda_range),
     [CUDA_OBJECT_LIBRARY] = sizeof(struct cuda_library),   [CUDA_OBJECT_LINK] = sizeof(struct cuda_link),
     [CUDA_OBJECT_POOL] = sizeof(struct cuda_pool),         [CUDA_OBJECT_PHYSICAL] = sizeof(struct cuda_physical),
+    [CUDA_OBJECT_ARRAY] = sizeof(struct cuda_array),       [CUDA_OBJECT_MIPMAP] = sizeof(struct cuda_mipmap),
+    [CUDA_OBJECT_TEXTURE] = sizeof(struct cuda_texture),   [CUDA_OBJECT_SURFACE] = sizeof(struct cuda_surface),
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -200,7 +202,9 @@ unbind(struct cuda_host *host, const struct cuda_object *object)
         [CUDA_OBJECT_FUNCTION] = CUDA_HANDLE_FUNCTION, [CUDA_OBJECT_STREAM] = CUDA_HANDLE_STREAM,
         [CUDA_OBJECT_EVENT] = CUDA_HANDLE_EVENT,       [CUDA_OBJECT_LIBRARY] = CUDA_HANDLE_LIBRARY,
         [CUDA_OBJECT_LINK] = CUDA_HANDLE_LINK,         [CUDA_OBJECT_POOL] = CUDA_HANDLE_POOL,
-        [CUDA_OBJECT_PHYSICAL] = CUDA_HANDLE_PHYSICAL,
+        [CUDA_OBJECT_PHYSICAL] = CUDA_HANDLE_PHYSICAL, [CUDA_OBJECT_ARRAY] = CUDA_HANDLE_CUARRAY,
+        [CUDA_OBJECT_MIPMAP] = CUDA_HANDLE_MIPMAP,     [CUDA_OBJECT_TEXTURE] = CUDA_HANDLE_TEXTURE,
+        [CUDA_OBJECT_SURFACE] = CUDA_HANDLE_SURFACE,
     };
 
     if (object->handle && gpuvchan_handles_lookup(host->handles, object->handle, kinds[object->kind]) == object)
@@ -243,6 +247,15 @@ destroy_native(const struct cuda_driver *native, struct cuda_object *object)
         return native->cuMemPoolDestroy(((struct cuda_pool *)object)->native);
     case CUDA_OBJECT_PHYSICAL:
         return native->cuMemRelease(((struct cuda_physical *)object)->native);
+    case CUDA_OBJECT_ARRAY:
+        return ((struct cuda_array *)object)->part ? 0
+                                                   : (int)native->cuArrayDestroy(((struct cuda_array *)object)->native);
+    case CUDA_OBJECT_MIPMAP:
+        return native->cuMipmappedArrayDestroy(((struct cuda_mipmap *)object)->native);
+    case CUDA_OBJECT_TEXTURE:
+        return native->cuTexObjectDestroy(((struct cuda_texture *)object)->native);
+    case CUDA_OBJECT_SURFACE:
+        return native->cuSurfObjectDestroy(((struct cuda_surface *)object)->native);
     default:
         return 0; /* a function goes with its module; contexts and ranges have their own ways */
     }

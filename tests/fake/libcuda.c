@@ -24,7 +24,11 @@ enum kind {
     MODULE,
     STREAM,
     EVENT,
-    FUNCTION
+    FUNCTION, /* from here on not counted */
+    ARRAY,
+    MIPMAP,
+    TEXTURE,
+    SURFACE
 };
 
 /* A handle is the address of one of these. They are never used again: a stale handle stays recognisable. */
@@ -32,11 +36,12 @@ struct object {
     enum kind kind;
     bool alive;
     struct object *context;
-    struct object *module; /* of a function */
+    struct object *module; /* of a function; the mipmapped array of a level */
     CUdevice device;
     bool primary;
     unsigned parameters;
     CUdeviceptr globals; /* of a module: a slot */
+    CUDA_ARRAY3D_DESCRIPTOR array;
 };
 
 struct slot {
@@ -138,7 +143,7 @@ make(enum kind kind)
         return NULL;
     object = &objects[object_count++];
     *object = (struct object){.kind = kind, .alive = true, .context = current};
-    if (kind != FUNCTION)
+    if (kind < FUNCTION)
         fake_cuda.live[kind]++;
     return object;
 }
@@ -169,10 +174,10 @@ static void
 drop(struct object *object)
 {
     object->alive = false;
-    if (object->kind != FUNCTION)
+    if (object->kind < FUNCTION)
         fake_cuda.live[object->kind]--;
-    for (unsigned i = 0; object->kind == MODULE && i < object_count; i++)
-        if (objects[i].kind == FUNCTION && objects[i].module == object)
+    for (unsigned i = 0; (object->kind == MODULE || object->kind == MIPMAP) && i < object_count; i++)
+        if (objects[i].kind >= FUNCTION && objects[i].module == object)
             objects[i].alive = false;
     if (object->kind == MODULE)
         slots[(object->globals - (uintptr_t)device_memory) / SLOT_BYTES].used = false;
@@ -908,6 +913,284 @@ cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *rows, CUstream stream)
         result = copy(__func__, to + row * rows->dstPitch, to_device, from + row * rows->srcPitch, from_device,
                       rows->WidthInBytes, stream);
     return result;
+}
+
+/* ---- Arrays ---------------------------------------------------------------------------------- */
+
+static void
+check_end(const char *function, CUmemorytype type, CUarray array, CUdeviceptr device, const void *host, size_t bytes)
+{
+    if (type == CU_MEMORYTYPE_ARRAY)
+        check(array, ARRAY, function);
+    else if (type == CU_MEMORYTYPE_DEVICE)
+        check_device(device, bytes, function);
+    else
+        check_host(host, bytes, function);
+}
+
+static size_t
+box_bytes(size_t pitch, size_t height, size_t width, size_t rows, size_t planes)
+{
+    return ((planes - 1) * height + rows - 1) * pitch + width;
+}
+
+#define CHECK_BOX(c)                                                                                     \
+    do {                                                                                                 \
+        check_end(__func__, (c)->srcMemoryType, (c)->srcArray, (c)->srcDevice, (c)->srcHost,             \
+                  box_bytes((c)->srcPitch, (c)->srcHeight, (c)->WidthInBytes, (c)->Height, (c)->Depth)); \
+        check_end(__func__, (c)->dstMemoryType, (c)->dstArray, (c)->dstDevice, (c)->dstHost,             \
+                  box_bytes((c)->dstPitch, (c)->dstHeight, (c)->WidthInBytes, (c)->Height, (c)->Depth)); \
+    } while (0)
+
+EXPORT CUresult
+cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *box, CUstream stream)
+{
+    BEGIN("cuMemcpy3DAsync %zu %zu %zu", box->WidthInBytes, box->Height, box->Depth)
+    NEED_CONTEXT;
+    check_stream(stream, __func__);
+    CHECK_BOX(box);
+    END
+}
+
+EXPORT CUresult
+cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *box, CUstream stream)
+{
+    BEGIN("cuMemcpy3DPeerAsync %zu %zu %zu", box->WidthInBytes, box->Height, box->Depth)
+    NEED_CONTEXT;
+    check_stream(stream, __func__);
+    check(box->srcContext, CONTEXT, __func__);
+    check(box->dstContext, CONTEXT, __func__);
+    CHECK_BOX(box);
+    END
+}
+
+EXPORT CUresult
+cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes,
+                  CUstream stream)
+{
+    pthread_mutex_lock(&lock);
+    check(to_context, CONTEXT, __func__);
+    check(from_context, CONTEXT, __func__);
+    pthread_mutex_unlock(&lock);
+    return copy(__func__, (void *)(uintptr_t)to, true, (void *)(uintptr_t)from, true, bytes, stream);
+}
+
+EXPORT CUresult
+cuMemcpyPeer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes)
+{
+    return cuMemcpyPeerAsync(to, to_context, from, from_context, bytes, NULL);
+}
+
+static CUresult
+copy_array(const char *function, CUarray to, CUarray from, CUdeviceptr device, const void *host, size_t bytes)
+{
+    BEGIN("%s %zu", function, bytes)
+    NEED_CONTEXT;
+    if (to)
+        check(to, ARRAY, function);
+    if (from)
+        check(from, ARRAY, function);
+    if (device)
+        check_device(device, bytes, function);
+    if (host)
+        check_host(host, bytes, function);
+    END
+}
+
+EXPORT CUresult
+cuMemcpyAtoA_v2(CUarray to, size_t to_offset, CUarray from, size_t from_offset, size_t bytes)
+{
+    (void)to_offset, (void)from_offset;
+    return copy_array(__func__, to, from, 0, NULL, bytes);
+}
+
+EXPORT CUresult
+cuMemcpyAtoD_v2(CUdeviceptr to, CUarray from, size_t offset, size_t bytes)
+{
+    (void)offset;
+    return copy_array(__func__, NULL, from, to, NULL, bytes);
+}
+
+EXPORT CUresult
+cuMemcpyDtoA_v2(CUarray to, size_t offset, CUdeviceptr from, size_t bytes)
+{
+    (void)offset;
+    return copy_array(__func__, to, NULL, from, NULL, bytes);
+}
+
+EXPORT CUresult
+cuMemcpyAtoHAsync_v2(void *to, CUarray from, size_t offset, size_t bytes, CUstream stream)
+{
+    (void)offset, (void)stream;
+    return copy_array(__func__, NULL, from, 0, to, bytes);
+}
+
+EXPORT CUresult
+cuMemcpyHtoAAsync_v2(CUarray to, size_t offset, const void *from, size_t bytes, CUstream stream)
+{
+    (void)offset, (void)stream;
+    return copy_array(__func__, to, NULL, 0, from, bytes);
+}
+
+EXPORT CUresult
+cuArray3DCreate_v2(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *description)
+{
+    struct object *made;
+
+    BEGIN("cuArray3DCreate %zu", description->Width)
+    NEED_CONTEXT;
+    made = make(ARRAY);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    made->array = *description;
+    *array = (CUarray)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *description, CUarray array)
+{
+    BEGIN("cuArray3DGetDescriptor")
+    *description = check(array, ARRAY, __func__)->array;
+    END
+}
+
+EXPORT CUresult
+cuArrayDestroy(CUarray array)
+{
+    BEGIN("cuArrayDestroy")
+    if (check(array, ARRAY, __func__)->module)
+        violation("%s: of a level", __func__);
+    drop(check(array, ARRAY, __func__));
+    END
+}
+
+EXPORT CUresult
+cuMipmappedArrayCreate(CUmipmappedArray *mipmap, const CUDA_ARRAY3D_DESCRIPTOR *description, unsigned int levels)
+{
+    struct object *made;
+
+    BEGIN("cuMipmappedArrayCreate %u", levels)
+    NEED_CONTEXT;
+    made = make(MIPMAP);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    made->array = *description;
+    *mipmap = (CUmipmappedArray)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuMipmappedArrayGetLevel(CUarray *array, CUmipmappedArray mipmap, unsigned int level)
+{
+    struct object *made, *whole;
+
+    BEGIN("cuMipmappedArrayGetLevel %u", level)
+    whole = check(mipmap, MIPMAP, __func__);
+    made = make(ARRAY);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    made->array = whole->array;
+    made->module = whole;
+    *array = (CUarray)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuMipmappedArrayDestroy(CUmipmappedArray mipmap)
+{
+    BEGIN("cuMipmappedArrayDestroy")
+    drop(check(mipmap, MIPMAP, __func__));
+    END
+}
+
+static CUresult
+make_view(const char *function, enum kind kind, const CUDA_RESOURCE_DESC *resource, unsigned long long *value)
+{
+    struct object *made;
+
+    BEGIN("%s %d", function, (int)resource->resType)
+    NEED_CONTEXT;
+    if (resource->resType == CU_RESOURCE_TYPE_ARRAY)
+        check(resource->res.array.hArray, ARRAY, function);
+    else if (resource->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY)
+        check(resource->res.mipmap.hMipmappedArray, MIPMAP, function);
+    else if (resource->resType == CU_RESOURCE_TYPE_LINEAR)
+        check_device(resource->res.linear.devPtr, resource->res.linear.sizeInBytes, function);
+    else
+        check_device(resource->res.pitch2D.devPtr,
+                     resource->res.pitch2D.pitchInBytes * (resource->res.pitch2D.height - 1) +
+                         resource->res.pitch2D.width,
+                     function);
+    made = make(kind);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    *value = (uintptr_t)made;
+    END
+}
+
+EXPORT CUresult
+cuTexObjectCreate(CUtexObject *texture, const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *description,
+                  const CUDA_RESOURCE_VIEW_DESC *view)
+{
+    (void)description, (void)view;
+    return make_view(__func__, TEXTURE, resource, texture);
+}
+
+EXPORT CUresult
+cuTexObjectDestroy(CUtexObject texture)
+{
+    BEGIN("cuTexObjectDestroy")
+    drop(check((void *)(uintptr_t)texture, TEXTURE, __func__));
+    END
+}
+
+EXPORT CUresult
+cuSurfObjectCreate(CUsurfObject *surface, const CUDA_RESOURCE_DESC *resource)
+{
+    return make_view(__func__, SURFACE, resource, surface);
+}
+
+EXPORT CUresult
+cuSurfObjectDestroy(CUsurfObject surface)
+{
+    BEGIN("cuSurfObjectDestroy")
+    drop(check((void *)(uintptr_t)surface, SURFACE, __func__));
+    END
+}
+
+/* ---- Two devices ----------------------------------------------------------------------------- */
+
+EXPORT CUresult
+cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)
+{
+    *can = device != peer;
+    return CUDA_SUCCESS;
+}
+
+EXPORT CUresult
+cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attribute, CUdevice device, CUdevice peer)
+{
+    *value = (int)attribute;
+    return device == peer ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+}
+
+EXPORT CUresult
+cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
+{
+    BEGIN("cuCtxEnablePeerAccess %u", flags)
+    NEED_CONTEXT;
+    check(peer, CONTEXT, __func__);
+    END
+}
+
+EXPORT CUresult
+cuCtxDisablePeerAccess(CUcontext peer)
+{
+    BEGIN("cuCtxDisablePeerAccess")
+    NEED_CONTEXT;
+    check(peer, CONTEXT, __func__);
+    END
 }
 
 /* ---- Streams and events ---------------------------------------------------------------------- */

@@ -470,8 +470,9 @@ test_hostile_addresses(void **state)
                          CUDA_ERROR_INVALID_VALUE);
         assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = address, .from = bad[i], .bytes = 8),
                          CUDA_ERROR_INVALID_VALUE);
-        assert_int_equal(SEND(COPY_2D, copy_2d, .to_kind = 1, .from_device = bad[i], .to_arena = {0, 8},
-                              .from_pitch = 4, .to_pitch = 4, .width = 4, .height = 2),
+        assert_int_equal(SEND(COPY_BOX, copy_box, .from = {.address = bad[i], .pitch = 4},
+                              .to = {.place = CUDA_COPY_ARENA, .pitch = 4}, .to_arena = {0, 8}, .width = 4, .rows = 2,
+                              .planes = 1),
                          CUDA_ERROR_INVALID_VALUE);
         assert_int_equal(SEND(STREAM_WRITE_VALUE, stream_write_value, .to = bad[i], .wide = 1),
                          CUDA_ERROR_INVALID_VALUE);
@@ -507,18 +508,155 @@ test_lengths_that_overflow(void **state)
                      CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(SEND(MEMSET_2D, memset_2d, .to = address, .pitch = 8, .element = 3, .width = 1, .height = 2),
                      CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(SEND(COPY_2D, copy_2d, .from_kind = 1, .to_device = address, .from_arena = {0, 100},
-                          .from_pitch = half, .to_pitch = 16, .width = 8, .height = 3),
+    assert_int_equal(SEND(COPY_BOX, copy_box, .from = {.place = CUDA_COPY_ARENA, .pitch = half},
+                          .to = {.address = address, .pitch = 16}, .from_arena = {0, 100}, .width = 8, .rows = 3,
+                          .planes = 1),
                      CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(SEND(COPY_2D, copy_2d, .from_kind = 1, .to_device = address, .from_arena = {0, 100},
-                          .from_pitch = 50, .to_pitch = 64, .width = 50, .height = 3),
+    assert_int_equal(SEND(COPY_BOX, copy_box, .from = {.place = CUDA_COPY_ARENA, .pitch = 50},
+                          .to = {.address = address, .pitch = 64}, .from_arena = {0, 100}, .width = 50, .rows = 3,
+                          .planes = 1),
                      CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(SEND(COPY_2D, copy_2d, .from_kind = 2, .to_kind = 3, .width = 1, .height = 1),
+    assert_int_equal(SEND(COPY_BOX, copy_box, .from = {.place = CUDA_COPY_ARRAY}, .to = {.place = 3}, .width = 1,
+                          .rows = 1, .planes = 1),
                      CUDA_ERROR_INVALID_VALUE);
     /* Nothing is success, wherever it may be. */
     assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = 1, .count = 0), 0);
     assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = 1, .from = 2), 0);
-    assert_int_equal(SEND(COPY_2D, copy_2d, .width = 0, .height = 5), 0);
+    assert_int_equal(SEND(COPY_BOX, copy_box, .width = 0, .rows = 5, .planes = 1), 0);
+}
+
+/* A box of device memory @p a to @p b of the arena, 4096 bytes of each. */
+#define BOX(a, from_pitch, from_height, to_pitch, to_height, ...)                                             \
+    SEND(COPY_BOX, copy_box, .form = CUDA_COPY_3D,                                                            \
+         .from = {.address = (a), .pitch = (from_pitch), .height = (from_height)},                            \
+         .to = {.place = CUDA_COPY_ARENA, .pitch = (to_pitch), .height = (to_height)}, .to_arena = {0, 4096}, \
+         __VA_ARGS__)
+
+static void
+test_boxes(void **state)
+{
+    CUdeviceptr address = allocate(4096);
+    uint64_t half = 1ull << 63;
+
+    (void)state;
+    assert_int_equal(BOX(address, 16, 16, 16, 16, .width = 16, .rows = 16, .planes = 16), 0);
+    assert_int_equal(BOX(address + 1, 16, 16, 16, 16, .width = 16, .rows = 16, .planes = 16), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(BOX(address, 16, 17, 16, 16, .width = 16, .rows = 16, .planes = 16), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(BOX(address, 16, 16, 16, 17, .width = 16, .rows = 16, .planes = 16), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(BOX(address, 16, 15, 16, 16, .width = 16, .rows = 16, .planes = 2), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(BOX(address, 15, 16, 16, 16, .width = 16, .rows = 2, .planes = 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(BOX(address, half, 16, 16, 16, .width = 16, .rows = 3, .planes = 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(BOX(address, 16, half, 16, 16, .width = 16, .rows = 2, .planes = 3), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(BOX(address, 16, 16, 16, 16, .width = UINT64_MAX, .rows = 1, .planes = 1),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(BOX(address, 16, 16, 16, 16, .width = 1, .rows = UINT64_MAX, .planes = UINT64_MAX),
+                     CUDA_ERROR_INVALID_VALUE);
+    /* Of three dimensions as one of two; as nothing that there is; with an array that is not there. */
+    assert_int_equal(SEND(COPY_BOX, copy_box, .from = {.address = address, .pitch = 16, .height = 16},
+                          .to = {.place = CUDA_COPY_ARENA, .pitch = 16, .height = 16}, .to_arena = {0, 4096},
+                          .width = 16, .rows = 16, .planes = 16),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_BOX, copy_box, .form = 3, .from = {.address = address, .pitch = 16},
+                          .to = {.place = CUDA_COPY_ARENA, .pitch = 16}, .to_arena = {0, 4096}, .width = 16, .rows = 1,
+                          .planes = 1),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_BOX, copy_box, .form = CUDA_COPY_3D, .from = {.place = CUDA_COPY_ARRAY},
+                          .to = {.place = CUDA_COPY_ARENA, .pitch = 16}, .to_arena = {0, 4096}, .width = 16, .rows = 1,
+                          .planes = 1),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_BOX, copy_box, .form = CUDA_COPY_3D, .from = {.address = address, .pitch = 16},
+                          .to = {.place = CUDA_COPY_ARENA, .pitch = 16}, .width = 16, .rows = 1, .planes = 1),
+                     CUDA_ERROR_INVALID_VALUE);
+}
+
+/* Levels go with their mipmapped array, whatever the guest says; what is gone is not named to the driver. */
+static void
+test_arrays(void **state)
+{
+    const CUDA_ARRAY3D_DESCRIPTOR description = {.Width = 64, .NumChannels = 1, .Format = CU_AD_FORMAT_UNSIGNED_INT8};
+    enum {
+        ARRAY = 700,
+        MIPMAP,
+        LEVEL,
+        OTHER_LEVEL
+    };
+
+    (void)state;
+    assert_int_equal(SEND(ARRAY_CREATE, array_create, .made = ARRAY, .description = description), 0);
+    assert_int_equal(SEND(MIPMAP_CREATE, mipmap_create, .made = MIPMAP, .description = description, .levels = 2), 0);
+    assert_int_equal(SEND(MIPMAP_LEVEL, mipmap_level, .made = LEVEL, .from = MIPMAP), 0);
+    assert_int_equal(SEND(MIPMAP_LEVEL, mipmap_level, .made = OTHER_LEVEL, .from = MIPMAP, .level = 1), 0);
+    assert_int_equal(SEND(COPY_ARRAY, copy_array, .from_array = ARRAY, .to_array = LEVEL, .bytes = 8), 0);
+    assert_int_equal(SEND(COPY_ARRAY, copy_array, .from_array = ARRAY, .device = 4096, .bytes = 8),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_ARRAY, copy_array, .from_array = ARRAY, .arena = {0, 8}, .bytes = 9),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_ARRAY, copy_array, .arena = {0, 8}, .bytes = 8), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(COPY_ARRAY, copy_array, .from_array = MIPMAP, .arena = {0, 8}, .bytes = 8),
+                     CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(ARRAY_DESTROY, array_destroy, .gone = LEVEL), 0);
+    assert_int_equal(SEND(MIPMAP_DESTROY, mipmap_destroy, .gone = MIPMAP), 0);
+    assert_int_equal(SEND(COPY_ARRAY, copy_array, .from_array = ARRAY, .to_array = OTHER_LEVEL, .bytes = 8),
+                     CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(ARRAY_DESTROY, array_destroy, .gone = ARRAY), 0);
+    assert_int_equal(SEND(ARRAY_DESTROY, array_destroy, .gone = ARRAY), CUDA_ERROR_INVALID_HANDLE);
+}
+
+/* A texture is of the guest's own memory or arrays, whatever handles its resource has. */
+static void
+test_textures(void **state)
+{
+    const CUDA_ARRAY3D_DESCRIPTOR description = {.Width = 64, .NumChannels = 1, .Format = CU_AD_FORMAT_UNSIGNED_INT8};
+    CUdeviceptr address = allocate(4096);
+    CUDA_RESOURCE_DESC resource = {.resType = CU_RESOURCE_TYPE_ARRAY};
+    enum {
+        ARRAY = 710,
+        MIPMAP,
+        TEXTURE,
+        SURFACE
+    };
+
+    (void)state;
+#define TEXTURE_OF(...) SEND(TEXTURE_CREATE, texture_create, .made = TEXTURE, .resource = resource, __VA_ARGS__)
+    assert_int_equal(SEND(ARRAY_CREATE, array_create, .made = ARRAY, .description = description), 0);
+    assert_int_equal(SEND(MIPMAP_CREATE, mipmap_create, .made = MIPMAP, .description = description, .levels = 1), 0);
+    resource.res.array.hArray = (CUarray)(void *)&resource;
+    assert_int_equal(TEXTURE_OF(.levels = MIPMAP), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(TEXTURE_OF(.array = ARRAY), 0);
+    assert_int_equal(SEND(TEXTURE_DESTROY, texture_destroy, .gone = TEXTURE), 0);
+    resource.resType = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY;
+    assert_int_equal(TEXTURE_OF(.array = ARRAY), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(TEXTURE_OF(.levels = MIPMAP), 0);
+    assert_int_equal(SEND(TEXTURE_DESTROY, texture_destroy, .gone = TEXTURE), 0);
+    resource = (CUDA_RESOURCE_DESC){.resType = CU_RESOURCE_TYPE_LINEAR};
+    resource.res.linear.devPtr = (uintptr_t)&resource;
+    resource.res.linear.sizeInBytes = 16;
+    assert_int_equal(TEXTURE_OF(), CUDA_ERROR_INVALID_VALUE);
+    resource.res.linear.devPtr = address;
+    resource.res.linear.sizeInBytes = 4097;
+    assert_int_equal(TEXTURE_OF(), CUDA_ERROR_INVALID_VALUE);
+    resource = (CUDA_RESOURCE_DESC){.resType = CU_RESOURCE_TYPE_PITCH2D};
+    resource.res.pitch2D.devPtr = address;
+    resource.res.pitch2D.format = CU_AD_FORMAT_FLOAT;
+    resource.res.pitch2D.numChannels = 1;
+    resource.res.pitch2D.width = 16;
+    resource.res.pitch2D.height = 64;
+    resource.res.pitch2D.pitchInBytes = 64;
+    assert_int_equal(TEXTURE_OF(), 0);
+    assert_int_equal(SEND(TEXTURE_DESTROY, texture_destroy, .gone = TEXTURE), 0);
+    resource.res.pitch2D.height = 65;
+    assert_int_equal(TEXTURE_OF(), CUDA_ERROR_INVALID_VALUE);
+    resource.res.pitch2D.height = 1ull << 60;
+    assert_int_equal(TEXTURE_OF(), CUDA_ERROR_INVALID_VALUE);
+    resource.resType = (CUresourcetype)9;
+    assert_int_equal(TEXTURE_OF(.array = ARRAY), CUDA_ERROR_INVALID_VALUE);
+#undef TEXTURE_OF
+    assert_int_equal(SEND(SURFACE_CREATE, surface_create, .made = SURFACE, .array = ARRAY), 0);
+    assert_int_equal(SEND(SURFACE_DESTROY, surface_destroy, .gone = SURFACE), 0);
+    assert_int_equal(SEND(SURFACE_CREATE, surface_create, .made = SURFACE, .array = SURFACE),
+                     CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(MIPMAP_DESTROY, mipmap_destroy, .gone = MIPMAP), 0);
+    assert_int_equal(SEND(ARRAY_DESTROY, array_destroy, .gone = ARRAY), 0);
 }
 
 static void
@@ -538,8 +676,9 @@ test_copies(void **state)
     assert_memory_equal(arena(0), "llolo", 5);
     assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .value = 'x', .count = 4096), 0);
     memset(arena(8), 0, 12);
-    assert_int_equal(SEND(COPY_2D, copy_2d, .to_kind = 1, .from_device = address, .to_arena = {8, 12},
-                          .from_pitch = 100, .to_pitch = 10, .width = 2, .height = 2),
+    assert_int_equal(SEND(COPY_BOX, copy_box, .from = {.address = address, .pitch = 100},
+                          .to = {.place = CUDA_COPY_ARENA, .pitch = 10}, .to_arena = {8, 12}, .width = 2, .rows = 2,
+                          .planes = 1),
                      0);
     assert_int_equal(arena(8)[1], 'x');
     assert_int_equal(arena(8)[11], 'x');
@@ -813,6 +952,9 @@ main(void)
         TEST(test_launch),
         TEST(test_hostile_addresses),
         TEST(test_lengths_that_overflow),
+        TEST(test_boxes),
+        TEST(test_arrays),
+        TEST(test_textures),
         TEST(test_copies),
         TEST(test_small_copy_is_consumed),
         TEST(test_registering),

@@ -468,30 +468,63 @@ cuCtxResetPersistingL2Cache(void)
     return cuCtxSynchronize();
 }
 
+/* The place that holds the id, or NULL. */
+static unsigned long long *
+find_peer(struct sim_context *context, unsigned long long id)
+{
+    size_t i;
+
+    for (i = 0; i < SIM_MAX_PEERS; i++)
+        if (context->peers[i] == id)
+            return &context->peers[i];
+    return NULL;
+}
+
+static CUresult
+enable_peer(struct sim_context *context, const struct sim_context *other)
+{
+    unsigned long long *place;
+
+    if (!other)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    if (other->device == context->device)
+        return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+    if (find_peer(context, other->id))
+        return CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
+    place = find_peer(context, 0);
+    if (!place)
+        return CUDA_ERROR_TOO_MANY_PEERS;
+    *place = other->id;
+    return CUDA_SUCCESS;
+}
+
 SIM_EXPORT CUresult
 cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
 {
     struct sim_context *context;
     CUresult result = sim_enter(&context);
-    struct sim_context *other;
 
     if (result)
         return result;
-    other = sim_object_find(peer, OBJECT_CONTEXT);
-    if (!other)
-        return sim_end(CUDA_ERROR_INVALID_CONTEXT);
-    if (flags)
-        return sim_end(CUDA_ERROR_INVALID_VALUE);
-    return sim_end(other->device == context->device ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS);
+    return sim_end(flags ? CUDA_ERROR_INVALID_VALUE : enable_peer(context, sim_object_find(peer, OBJECT_CONTEXT)));
 }
 
 SIM_EXPORT CUresult
 cuCtxDisablePeerAccess(CUcontext peer)
 {
     struct sim_context *context;
+    const struct sim_context *other;
+    unsigned long long *place;
     CUresult result = sim_enter(&context);
 
     if (result)
         return result;
-    return sim_end(sim_object_find(peer, OBJECT_CONTEXT) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT);
+    other = sim_object_find(peer, OBJECT_CONTEXT);
+    if (!other)
+        return sim_end(CUDA_ERROR_INVALID_CONTEXT);
+    place = find_peer(context, other->id);
+    if (!place)
+        return sim_end(CUDA_ERROR_PEER_ACCESS_NOT_ENABLED);
+    *place = 0;
+    return sim_end(CUDA_SUCCESS);
 }

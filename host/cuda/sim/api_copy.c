@@ -24,6 +24,12 @@ is_host(const void *address, size_t size)
            (sim_memory_is_foreign(sim_driver.memory, (uintptr_t)address, size) || is_device((uintptr_t)address, size));
 }
 
+bool
+sim_copy_reaches(uint64_t address, size_t size, bool device)
+{
+    return device ? is_device(address, size) : is_host((void *)(uintptr_t)address, size);
+}
+
 enum {
     TO_DEVICE = 1,
     FROM_DEVICE = 2
@@ -64,25 +70,6 @@ cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream)
     return copy(to, from, size, 0, stream);
 }
 SIM_SYNONYM(cuMemcpyAsync_ptsz, cuMemcpyAsync);
-
-SIM_EXPORT CUresult
-cuMemcpyPeer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t size)
-{
-    (void)to_context;
-    (void)from_context;
-    return copy(to, from, size, TO_DEVICE | FROM_DEVICE, NULL);
-}
-SIM_SYNONYM(cuMemcpyPeer_ptds, cuMemcpyPeer);
-
-SIM_EXPORT CUresult
-cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t size,
-                  CUstream stream)
-{
-    (void)to_context;
-    (void)from_context;
-    return copy(to, from, size, TO_DEVICE | FROM_DEVICE, stream);
-}
-SIM_SYNONYM(cuMemcpyPeerAsync_ptsz, cuMemcpyPeerAsync);
 
 SIM_EXPORT CUresult
 cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t size)
@@ -132,7 +119,29 @@ struct box_end {
     CUmemorytype type;
     uint64_t base;
     size_t x, y, z, pitch, height;
+    CUarray array;
 };
+
+/* An array's memory as the end's, when the box is inside it. */
+static CUresult
+box_in_array(struct box_end *end, size_t width, size_t rows, size_t planes)
+{
+    const struct sim_array *array;
+
+    if (end->type != CU_MEMORYTYPE_ARRAY)
+        return CUDA_SUCCESS;
+    array = sim_object_find(end->array, OBJECT_ARRAY);
+    if (!array)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (width > array->row_bytes || end->x > array->row_bytes - width || rows > array->rows ||
+        end->y > array->rows - rows || planes > array->planes || end->z > array->planes - planes)
+        return CUDA_ERROR_INVALID_VALUE;
+    end->type = CU_MEMORYTYPE_DEVICE;
+    end->base = array->memory;
+    end->pitch = array->row_bytes;
+    end->height = array->rows;
+    return CUDA_SUCCESS;
+}
 
 /* The end's first byte; false when its extent does not fit what is there. */
 static bool
@@ -163,8 +172,7 @@ box_start(const struct box_end *end, size_t width, size_t rows, size_t planes, u
 }
 
 static CUresult
-copy_box(const struct box_end *to, const struct box_end *from, size_t width, size_t rows, size_t planes,
-         CUstream stream)
+copy_box(struct box_end *to, struct box_end *from, size_t width, size_t rows, size_t planes, CUstream stream)
 {
     struct sim_context *context;
     uint64_t target = 0, source = 0;
@@ -174,8 +182,10 @@ copy_box(const struct box_end *to, const struct box_end *from, size_t width, siz
     if (result)
         return result;
     result = sim_stream_check(stream);
-    if (!result && (to->type == CU_MEMORYTYPE_ARRAY || from->type == CU_MEMORYTYPE_ARRAY))
-        result = CUDA_ERROR_NOT_SUPPORTED;
+    if (!result)
+        result = box_in_array(to, width, rows, planes);
+    if (!result)
+        result = box_in_array(from, width, rows, planes);
     if (!result && (!box_start(to, width, rows, planes, &target) || !box_start(from, width, rows, planes, &source)))
         result = CUDA_ERROR_INVALID_VALUE;
     for (z = 0; !result && width && z < planes; z++)
@@ -204,14 +214,16 @@ copy_2d(const CUDA_MEMCPY2D *c, CUstream stream)
                           c->dstY,
                           0,
                           c->dstPitch ? c->dstPitch : c->WidthInBytes,
-                          0};
+                          0,
+                          c->dstArray};
     from = (struct box_end){c->srcMemoryType,
                             base_of(c->srcMemoryType, c->srcHost, c->srcDevice),
                             c->srcXInBytes,
                             c->srcY,
                             0,
                             c->srcPitch ? c->srcPitch : c->WidthInBytes,
-                            0};
+                            0,
+                            c->srcArray};
     return copy_box(&to, &from, c->WidthInBytes, c->Height, 1, stream);
 }
 
@@ -236,6 +248,13 @@ cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *c, CUstream stream)
 }
 SIM_SYNONYM(cuMemcpy2DAsync_v2_ptsz, cuMemcpy2DAsync_v2);
 
+/* The two structs of the API have these fields, in other places. */
+#define BOX_END(c, side)                                                                                         \
+    ((struct box_end){(c)->side##MemoryType, base_of((c)->side##MemoryType, (c)->side##Host, (c)->side##Device), \
+                      (c)->side##XInBytes, (c)->side##Y, (c)->side##Z,                                           \
+                      (c)->side##Pitch ? (c)->side##Pitch : (c)->WidthInBytes,                                   \
+                      (c)->side##Height ? (c)->side##Height : (c)->Height, (c)->side##Array})
+
 SIM_EXPORT CUresult
 cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *c, CUstream stream)
 {
@@ -243,23 +262,72 @@ cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *c, CUstream stream)
 
     if (!c || c->srcLOD || c->dstLOD)
         return CUDA_ERROR_INVALID_VALUE;
-    to = (struct box_end){c->dstMemoryType,
-                          base_of(c->dstMemoryType, c->dstHost, c->dstDevice),
-                          c->dstXInBytes,
-                          c->dstY,
-                          c->dstZ,
-                          c->dstPitch ? c->dstPitch : c->WidthInBytes,
-                          c->dstHeight ? c->dstHeight : c->Height};
-    from = (struct box_end){c->srcMemoryType,
-                            base_of(c->srcMemoryType, c->srcHost, c->srcDevice),
-                            c->srcXInBytes,
-                            c->srcY,
-                            c->srcZ,
-                            c->srcPitch ? c->srcPitch : c->WidthInBytes,
-                            c->srcHeight ? c->srcHeight : c->Height};
+    to = BOX_END(c, dst);
+    from = BOX_END(c, src);
     return copy_box(&to, &from, c->WidthInBytes, c->Height, c->Depth, stream);
 }
 SIM_SYNONYM(cuMemcpy3DAsync_v2_ptsz, cuMemcpy3DAsync_v2);
+
+/* All devices' memory lies in one space, so the contexts are only looked at. */
+static CUresult
+check_contexts(CUcontext first, CUcontext second)
+{
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    return sim_end(sim_object_find(first, OBJECT_CONTEXT) && sim_object_find(second, OBJECT_CONTEXT)
+                       ? CUDA_SUCCESS
+                       : CUDA_ERROR_INVALID_CONTEXT);
+}
+
+static CUcontext
+context_of(CUmemorytype type, CUcontext context, CUcontext otherwise)
+{
+    return type == CU_MEMORYTYPE_HOST ? otherwise : context;
+}
+
+SIM_EXPORT CUresult
+cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *c, CUstream stream)
+{
+    struct box_end to, from;
+    CUresult result;
+
+    if (!c || c->srcLOD || c->dstLOD)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = check_contexts(context_of(c->srcMemoryType, c->srcContext, c->dstContext),
+                            context_of(c->dstMemoryType, c->dstContext, c->srcContext));
+    if (result)
+        return result;
+    to = BOX_END(c, dst);
+    from = BOX_END(c, src);
+    return copy_box(&to, &from, c->WidthInBytes, c->Height, c->Depth, stream);
+}
+SIM_SYNONYM(cuMemcpy3DPeerAsync_ptsz, cuMemcpy3DPeerAsync);
+
+SIM_EXPORT CUresult
+cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *c)
+{
+    return cuMemcpy3DPeerAsync(c, NULL);
+}
+SIM_SYNONYM(cuMemcpy3DPeer_ptds, cuMemcpy3DPeer);
+
+SIM_EXPORT CUresult
+cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t size,
+                  CUstream stream)
+{
+    CUresult result = check_contexts(to_context, from_context);
+
+    return result ? result : copy(to, from, size, TO_DEVICE | FROM_DEVICE, stream);
+}
+SIM_SYNONYM(cuMemcpyPeerAsync_ptsz, cuMemcpyPeerAsync);
+
+SIM_EXPORT CUresult
+cuMemcpyPeer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t size)
+{
+    return cuMemcpyPeerAsync(to, to_context, from, from_context, size, NULL);
+}
+SIM_SYNONYM(cuMemcpyPeer_ptds, cuMemcpyPeer);
 
 SIM_EXPORT CUresult
 cuMemcpy3D_v2(const CUDA_MEMCPY3D *c)

@@ -8,6 +8,14 @@
 #define SIM_API_LIST_H
 
 #define SIM_API_LIST(X)                                                                               \
+    X(cuArray3DCreate, 3020, cuArray3DCreate_v2)                                                      \
+    X(cuArray3DGetDescriptor, 3020, cuArray3DGetDescriptor_v2)                                        \
+    X(cuArrayCreate, 3020, cuArrayCreate_v2)                                                          \
+    X(cuArrayDestroy, 2000, cuArrayDestroy)                                                           \
+    X(cuArrayGetDescriptor, 3020, cuArrayGetDescriptor_v2)                                            \
+    X(cuArrayGetMemoryRequirements, 11060, cuArrayGetMemoryRequirements)                              \
+    X(cuArrayGetPlane, 11020, cuArrayGetPlane)                                                        \
+    X(cuArrayGetSparseProperties, 11010, cuArrayGetSparseProperties)                                  \
     X(cuCtxCreate, 3020, cuCtxCreate_v2)                                                              \
     X(cuCtxCreate, 11040, cuCtxCreate_v3)                                                             \
     X(cuCtxCreate, 12050, cuCtxCreate_v4)                                                             \
@@ -48,6 +56,7 @@
     X(cuDeviceGetP2PAttribute, 2000, cuDeviceGetP2PAttribute)                                         \
     X(cuDeviceGetPCIBusId, 2000, cuDeviceGetPCIBusId)                                                 \
     X(cuDeviceGetProperties, 2000, cuDeviceGetProperties)                                             \
+    X(cuDeviceGetTexture1DLinearMaxWidth, 11010, cuDeviceGetTexture1DLinearMaxWidth)                  \
     X(cuDeviceGetUuid, 9020, cuDeviceGetUuid_v2)                                                      \
     X(cuDevicePrimaryCtxGetState, 2000, cuDevicePrimaryCtxGetState)                                   \
     X(cuDevicePrimaryCtxRelease, 3020, cuDevicePrimaryCtxRelease_v2)                                  \
@@ -146,11 +155,20 @@
     X(cuMemcpy2DUnaligned, 3020, cuMemcpy2DUnaligned_v2)                                              \
     X(cuMemcpy3D, 3020, cuMemcpy3D_v2)                                                                \
     X(cuMemcpy3DAsync, 3020, cuMemcpy3DAsync_v2)                                                      \
+    X(cuMemcpy3DPeer, 4000, cuMemcpy3DPeer)                                                           \
+    X(cuMemcpy3DPeerAsync, 4000, cuMemcpy3DPeerAsync)                                                 \
     X(cuMemcpyAsync, 2000, cuMemcpyAsync)                                                             \
+    X(cuMemcpyAtoA, 3020, cuMemcpyAtoA_v2)                                                            \
+    X(cuMemcpyAtoD, 3020, cuMemcpyAtoD_v2)                                                            \
+    X(cuMemcpyAtoH, 3020, cuMemcpyAtoH_v2)                                                            \
+    X(cuMemcpyAtoHAsync, 3020, cuMemcpyAtoHAsync_v2)                                                  \
+    X(cuMemcpyDtoA, 3020, cuMemcpyDtoA_v2)                                                            \
     X(cuMemcpyDtoD, 3020, cuMemcpyDtoD_v2)                                                            \
     X(cuMemcpyDtoDAsync, 3020, cuMemcpyDtoDAsync_v2)                                                  \
     X(cuMemcpyDtoH, 3020, cuMemcpyDtoH_v2)                                                            \
     X(cuMemcpyDtoHAsync, 3020, cuMemcpyDtoHAsync_v2)                                                  \
+    X(cuMemcpyHtoA, 3020, cuMemcpyHtoA_v2)                                                            \
+    X(cuMemcpyHtoAAsync, 3020, cuMemcpyHtoAAsync_v2)                                                  \
     X(cuMemcpyHtoD, 3020, cuMemcpyHtoD_v2)                                                            \
     X(cuMemcpyHtoDAsync, 3020, cuMemcpyHtoDAsync_v2)                                                  \
     X(cuMemcpyPeer, 2000, cuMemcpyPeer)                                                               \
@@ -167,6 +185,11 @@
     X(cuMemsetD32Async, 2000, cuMemsetD32Async)                                                       \
     X(cuMemsetD8, 3020, cuMemsetD8_v2)                                                                \
     X(cuMemsetD8Async, 2000, cuMemsetD8Async)                                                         \
+    X(cuMipmappedArrayCreate, 5000, cuMipmappedArrayCreate)                                           \
+    X(cuMipmappedArrayDestroy, 5000, cuMipmappedArrayDestroy)                                         \
+    X(cuMipmappedArrayGetLevel, 5000, cuMipmappedArrayGetLevel)                                       \
+    X(cuMipmappedArrayGetMemoryRequirements, 11060, cuMipmappedArrayGetMemoryRequirements)            \
+    X(cuMipmappedArrayGetSparseProperties, 11010, cuMipmappedArrayGetSparseProperties)                \
     X(cuModuleEnumerateFunctions, 2000, cuModuleEnumerateFunctions)                                   \
     X(cuModuleGetFunction, 2000, cuModuleGetFunction)                                                 \
     X(cuModuleGetFunctionCount, 2000, cuModuleGetFunctionCount)                                       \
@@ -207,6 +230,18 @@
     X(cuStreamWaitValue64, 3020, cuStreamWaitValue64_v2)                                              \
     X(cuStreamWriteValue32, 3020, cuStreamWriteValue32_v2)                                            \
     X(cuStreamWriteValue64, 3020, cuStreamWriteValue64_v2)                                            \
+    X(cuSurfObjectCreate, 5000, cuSurfObjectCreate)                                                   \
+    X(cuSurfObjectDestroy, 5000, cuSurfObjectDestroy)                                                 \
+    X(cuSurfObjectGetResourceDesc, 5000, cuSurfObjectGetResourceDesc)                                 \
+    X(cuTensorMapEncodeIm2col, 12000, cuTensorMapEncodeIm2col)                                        \
+    X(cuTensorMapEncodeIm2colWide, 12080, cuTensorMapEncodeIm2colWide)                                \
+    X(cuTensorMapEncodeTiled, 12000, cuTensorMapEncodeTiled)                                          \
+    X(cuTensorMapReplaceAddress, 12000, cuTensorMapReplaceAddress)                                    \
+    X(cuTexObjectCreate, 5000, cuTexObjectCreate)                                                     \
+    X(cuTexObjectDestroy, 5000, cuTexObjectDestroy)                                                   \
+    X(cuTexObjectGetResourceDesc, 5000, cuTexObjectGetResourceDesc)                                   \
+    X(cuTexObjectGetResourceViewDesc, 5000, cuTexObjectGetResourceViewDesc)                           \
+    X(cuTexObjectGetTextureDesc, 5000, cuTexObjectGetTextureDesc)                                     \
     X(cuThreadExchangeStreamCaptureMode, 2000, cuThreadExchangeStreamCaptureMode)
 
 #endif

@@ -2,6 +2,7 @@
 # -lpthread. Contraction of a * b + c would change results; -O3 pays, the
 # operations are loops over 32 lanes.
 SIM_SRCS := \
+	host/cuda/sim/api_array.c \
 	host/cuda/sim/api_context.c \
 	host/cuda/sim/api_copy.c \
 	host/cuda/sim/api_device.c \
@@ -12,6 +13,7 @@ SIM_SRCS := \
 	host/cuda/sim/api_stream.c \
 	host/cuda/sim/api_table.c \
 	host/cuda/sim/api_virtual.c \
+	host/cuda/sim/api_tensor.c \
 	host/cuda/sim/builtin.c \
 	host/cuda/sim/compile.c \
 	host/cuda/sim/driver.c \

@@ -21,6 +21,8 @@
 
 #define SIM_EXPORT __attribute__((visibility("default")))
 #define SIM_MAX_DEVICES 4
+#define SIM_MAX_PEERS 16
+#define SIM_MAX_LEVELS 18
 #define SIM_DRIVER_VERSION 13000
 #define SIM_CAPABILITY 90  /* what the device claims, and the highest target it takes */
 #define SIM_PTX_VERSION 90 /* the newest .version it reads */
@@ -35,7 +37,11 @@ enum object_kind {
     OBJECT_LIBRARY,
     OBJECT_LINK,
     OBJECT_POOL,
-    OBJECT_PHYSICAL
+    OBJECT_PHYSICAL,
+    OBJECT_ARRAY,
+    OBJECT_MIPMAP,
+    OBJECT_TEXTURE,
+    OBJECT_SURFACE
 };
 
 struct object {
@@ -56,6 +62,7 @@ struct sim_context {
     CUresult error; /* a fault, for all calls from then on */
     CUfunc_cache cache_config;
     size_t limits[CU_LIMIT_MAX];
+    unsigned long long peers[SIM_MAX_PEERS]; /* ids of contexts whose memory it may reach; 0: free */
     struct object *objects;
 };
 
@@ -96,6 +103,29 @@ struct sim_event {
     unsigned int flags;
     bool recorded;
     uint64_t nanoseconds;
+};
+
+struct sim_array {
+    struct object object;
+    CUDA_ARRAY3D_DESCRIPTOR desc;
+    uintptr_t memory;
+    size_t row_bytes, rows, planes;
+    bool level; /* goes with its mipmapped array */
+};
+
+struct sim_mipmap {
+    struct object object;
+    unsigned int count;
+    struct sim_array *levels[SIM_MAX_LEVELS];
+};
+
+/* Or a surface. */
+struct sim_texture {
+    struct object object;
+    CUDA_RESOURCE_DESC resource;
+    CUDA_TEXTURE_DESC texture;
+    CUDA_RESOURCE_VIEW_DESC view;
+    bool has_view;
 };
 
 /*
@@ -151,6 +181,9 @@ void sim_context_destroy(struct sim_context *context);
 
 /* NULL and the two special streams are of every context. */
 CUresult sim_stream_check(CUstream stream);
+
+/* Whether a copy may touch it all: device memory, or any memory if not device. */
+bool sim_copy_reaches(uint64_t address, size_t size, bool device);
 
 /*
  * Loads an image of at most size bytes: PTX text, or a fat binary. The log

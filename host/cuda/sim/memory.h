@@ -26,7 +26,8 @@ enum range_kind {
     RANGE_MODULE,
     RANGE_POOLED,
     RANGE_MAPPED, /* side by side they count as one */
-    RANGE_HEAP    /* malloc of device code */
+    RANGE_ARRAY,
+    RANGE_HEAP /* malloc of device code */
 };
 
 struct range {

@@ -15,5 +15,9 @@ typedef struct cuda_library *cuda_library_ref;
 typedef struct cuda_link *cuda_link_ref;
 typedef struct cuda_pool *cuda_pool_ref;
 typedef struct cuda_physical *cuda_physical_ref;
+typedef struct cuda_array *cuda_array_ref;
+typedef struct cuda_mipmap *cuda_mipmap_ref;
+typedef struct cuda_texture *cuda_texture_ref;
+typedef struct cuda_surface *cuda_surface_ref;
 
 #endif

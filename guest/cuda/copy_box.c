@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copies of boxes: one record if the device reaches both ends, else pieces packed through slots.
+ *
+ * A piece is as many whole planes as a slot holds, or as many rows of one plane, or a part of one row.
+ */
+#include <string.h>
+
+#include "array.h"
+#include "box.h"
+
+/* ---- Reading the description ----------------------------------------------------------------- */
+
+static CUresult
+array_read(struct cuda_guest_end *end, const struct cuda_guest_end_description *said, const struct cuda_guest_box *box)
+{
+    const struct cuda_guest_array *array = cuda_guest_array_find(said->array);
+    const uint64_t extent[3] = {box->width, box->rows, box->planes};
+
+    if (!array)
+        return CUDA_ERROR_INVALID_HANDLE;
+    end->place = (struct cuda_guest_place){.kind = CUDA_GUEST_AT_ARRAY, .array = array->object.handle};
+    end->begin[0] = said->x;
+    end->begin[1] = said->y;
+    end->begin[2] = said->z;
+    return cuda_guest_array_holds(array, end->begin, extent) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* Bytes from the first to the last of the box's, in memory. */
+static bool
+extent_of(const struct cuda_guest_end *end, size_t width, size_t rows, size_t planes, uint64_t *bytes)
+{
+    uint64_t above;
+
+    return !__builtin_mul_overflow(end->height, planes - 1, &above) &&
+           !__builtin_add_overflow(above, rows - 1, &above) && !__builtin_mul_overflow(above, end->pitch, &above) &&
+           !__builtin_add_overflow(above, width, bytes);
+}
+
+static CUresult
+memory_read(struct cuda_guest_end *end, const struct cuda_guest_end_description *said, const struct cuda_guest_box *box)
+{
+    uint64_t at = said->type == CU_MEMORYTYPE_HOST ? said->host : said->device, row, column, skip, bytes;
+    CUresult result;
+
+    if (__builtin_add_overflow(said->x, box->width, &row) || __builtin_add_overflow(said->y, box->rows, &column))
+        return CUDA_ERROR_INVALID_VALUE;
+    end->pitch = said->pitch != 0 ? said->pitch : row;
+    end->height = said->height != 0 ? said->height : column;
+    if ((end->pitch < row && (box->rows > 1 || box->planes > 1)) || (end->height < column && box->planes > 1) ||
+        __builtin_mul_overflow(end->height, said->z, &skip) || __builtin_add_overflow(skip, said->y, &skip) ||
+        __builtin_mul_overflow(skip, end->pitch, &skip) || __builtin_add_overflow(skip, said->x, &skip) ||
+        __builtin_add_overflow(at, skip, &at) || !extent_of(end, box->width, box->rows, box->planes, &bytes))
+        return CUDA_ERROR_INVALID_VALUE;
+    result = cuda_guest_place_find(at, bytes, &end->place);
+    if (result == CUDA_SUCCESS && said->type == CU_MEMORYTYPE_DEVICE && end->place.kind == CUDA_GUEST_AT_PAGEABLE)
+        result = CUDA_ERROR_INVALID_VALUE;
+    return result;
+}
+
+CUresult
+cuda_guest_end_read(struct cuda_guest_end *end, const struct cuda_guest_end_description *said,
+                    const struct cuda_guest_box *box)
+{
+    switch (said->type) {
+    case CU_MEMORYTYPE_ARRAY:
+        return array_read(end, said, box);
+    case CU_MEMORYTYPE_HOST:
+    case CU_MEMORYTYPE_DEVICE:
+    case CU_MEMORYTYPE_UNIFIED:
+        return memory_read(end, said, box);
+    default:
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+}
+
+/* ---- What the device reaches ----------------------------------------------------------------- */
+
+static struct cuda_copy_end
+wire_end(const struct cuda_guest_end *end)
+{
+    static const uint32_t places[] = {[CUDA_GUEST_AT_DEVICE] = CUDA_COPY_DEVICE,
+                                      [CUDA_GUEST_AT_ARENA] = CUDA_COPY_ARENA,
+                                      [CUDA_GUEST_AT_ARRAY] = CUDA_COPY_ARRAY};
+
+    return (struct cuda_copy_end){.place = places[end->place.kind],
+                                  .address = end->place.device,
+                                  .pitch = end->pitch,
+                                  .height = end->height,
+                                  .x = end->begin[0],
+                                  .y = end->begin[1],
+                                  .z = end->begin[2]};
+}
+
+static struct gpuvchan_reference
+wire_reference(const struct cuda_guest_end *end, const struct cuda_guest_box *box)
+{
+    uint64_t bytes;
+
+    if (end->place.kind != CUDA_GUEST_AT_ARENA || !extent_of(end, box->width, box->rows, box->planes, &bytes))
+        return (struct gpuvchan_reference){0};
+    return (struct gpuvchan_reference){.offset = end->place.offset, .bytes = bytes};
+}
+
+static CUresult
+post(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+{
+    struct cuda_copy_end from = wire_end(&box->from), to = wire_end(&box->to);
+
+    return cuda_guest_result(cuda_copy_box_on(&cuda_guest.client, self->lane, box->form, &from, &to,
+                                              wire_reference(&box->from, box), wire_reference(&box->to, box),
+                                              box->from.place.array, box->to.place.array, box->from.context,
+                                              box->to.context, box->width, box->rows, box->planes, box->stream));
+}
+
+/* ---- Pieces ---------------------------------------------------------------------------------- */
+
+struct shape {
+    size_t width, rows, planes;
+};
+
+/* Where the next piece begins. */
+struct cursor {
+    size_t x, y, z;
+};
+
+static struct shape
+piece_shape(const struct cuda_guest_box *box, size_t room)
+{
+    size_t rows = room / box->width;
+
+    if (rows == 0)
+        return (struct shape){room, 1, 1};
+    if (rows < box->rows)
+        return (struct shape){box->width, rows, 1};
+    return (struct shape){box->width, box->rows, rows / box->rows};
+}
+
+static size_t
+least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool
+step(struct cursor *at, const struct cuda_guest_box *box, const struct shape *shape)
+{
+    at->x += shape->width;
+    if (at->x < box->width)
+        return true;
+    at->x = 0;
+    at->y += shape->rows;
+    if (at->y < box->rows)
+        return true;
+    at->y = 0;
+    at->z += shape->planes;
+    return at->z < box->planes;
+}
+
+static void
+end_move(struct cuda_guest_end *end, const struct cursor *by)
+{
+    uint64_t skip = (by->z * end->height + by->y) * end->pitch + by->x;
+
+    switch (end->place.kind) {
+    case CUDA_GUEST_AT_DEVICE:
+        end->place.device += skip;
+        break;
+    case CUDA_GUEST_AT_ARRAY:
+        end->begin[0] += by->x;
+        end->begin[1] += by->y;
+        end->begin[2] += by->z;
+        break;
+    default:
+        end->place.host += skip;
+        end->place.offset += skip;
+    }
+}
+
+/* The part of @p box at @p at. */
+static struct cuda_guest_box
+piece_of(const struct cuda_guest_box *box, const struct shape *shape, const struct cursor *at)
+{
+    struct cuda_guest_box piece = *box;
+
+    piece.width = least(box->width - at->x, shape->width);
+    piece.rows = least(box->rows - at->y, shape->rows);
+    piece.planes = least(box->planes - at->z, shape->planes);
+    end_move(&piece.to, at);
+    end_move(&piece.from, at);
+    return piece;
+}
+
+/* A slot as an end, packed. */
+static struct cuda_guest_end
+slot_end(const struct cuda_guest_slot *slot, const struct cuda_guest_box *piece)
+{
+    return (struct cuda_guest_end){
+        .place = {.kind = CUDA_GUEST_AT_ARENA, .host = slot->data, .offset = slot->offset},
+        .pitch = piece->width,
+        .height = piece->rows,
+    };
+}
+
+/* By the processor. */
+static void
+copy_here(const struct cuda_guest_end *to, const struct cuda_guest_end *from, const struct cuda_guest_box *box)
+{
+    for (size_t z = 0; z < box->planes; z++)
+        for (size_t y = 0; y < box->rows; y++)
+            memmove(to->place.host + (z * to->height + y) * to->pitch,
+                    from->place.host + (z * from->height + y) * from->pitch, box->width);
+}
+
+static CUresult
+box_in(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+{
+    CUresult result = cuda_guest_slots_ready(self, box->width * box->rows * box->planes);
+    struct cuda_guest_slot *slot;
+    struct cursor at = {0};
+    struct shape shape;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    shape = piece_shape(box, cuda_guest_slot_bytes(self));
+    do {
+        struct cuda_guest_box piece = piece_of(box, &shape, &at);
+
+        result = cuda_guest_slot_take(self, &slot);
+        if (result != CUDA_SUCCESS)
+            break;
+        struct cuda_guest_end packed = slot_end(slot, &piece);
+
+        copy_here(&packed, &piece.from, &piece);
+        piece.from = packed;
+        result = post(self, &piece);
+        if (result == CUDA_SUCCESS)
+            result = cuda_guest_slot_mark(self, slot, box->stream);
+    } while (result == CUDA_SUCCESS && step(&at, box, &shape));
+    return result;
+}
+
+/* A piece that was asked for. */
+struct asked {
+    struct cuda_guest_slot *slot;
+    struct cuda_guest_box piece;
+};
+
+static CUresult
+ask(struct cuda_guest_thread *self, const struct cuda_guest_box *piece, struct asked *asked)
+{
+    struct cuda_guest_box wanted = *piece;
+    CUresult result = cuda_guest_slot_take(self, &asked->slot);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    asked->piece = *piece;
+    wanted.to = slot_end(asked->slot, piece);
+    result = post(self, &wanted);
+    return result == CUDA_SUCCESS ? cuda_guest_slot_mark(self, asked->slot, piece->stream) : result;
+}
+
+static CUresult
+fetch(struct cuda_guest_thread *self, const struct asked *asked)
+{
+    struct cuda_guest_end packed = slot_end(asked->slot, &asked->piece);
+    CUresult result = cuda_guest_slot_wait(self, asked->slot);
+
+    if (result == CUDA_SUCCESS)
+        copy_here(&asked->piece.to, &packed, &asked->piece);
+    return result;
+}
+
+/* Half of the slots are asked for ahead of the one that is being emptied. */
+static CUresult
+box_out(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+{
+    CUresult result = cuda_guest_slots_ready(self, box->width * box->rows * box->planes);
+    struct asked asked[CUDA_GUEST_SLOTS / 2];
+    unsigned begun = 0, ended = 0;
+    struct cursor at = {0};
+    struct shape shape;
+    bool more = true;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    shape = piece_shape(box, cuda_guest_slot_bytes(self));
+    while (result == CUDA_SUCCESS && (more || ended < begun)) {
+        if (more && begun - ended < CUDA_GUEST_SLOTS / 2) {
+            struct cuda_guest_box piece = piece_of(box, &shape, &at);
+
+            result = ask(self, &piece, &asked[begun++ % (CUDA_GUEST_SLOTS / 2)]);
+            more = step(&at, box, &shape);
+        } else {
+            result = fetch(self, &asked[ended++ % (CUDA_GUEST_SLOTS / 2)]);
+        }
+    }
+    return result;
+}
+
+/* ---- Dispatch -------------------------------------------------------------------------------- */
+
+CUresult
+cuda_guest_box_copy(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+{
+    bool to_remote = cuda_guest_place_remote(&box->to.place), from_remote = cuda_guest_place_remote(&box->from.place);
+    CUresult result;
+
+    if (!to_remote && !from_remote) {
+        result = cuda_guest_wait_stream(self, box->stream);
+        if (result == CUDA_SUCCESS)
+            copy_here(&box->to, &box->from, box);
+        return result;
+    }
+    if (!cuda_guest_place_reached(&box->from.place))
+        return box_in(self, box);
+    if (!cuda_guest_place_reached(&box->to.place))
+        return box_out(self, box);
+    result = post(self, box);
+    if (result == CUDA_SUCCESS && box->wait && !(to_remote && from_remote))
+        result = cuda_guest_wait_stream(self, box->stream);
+    return result;
+}
