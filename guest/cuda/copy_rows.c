@@ -167,6 +167,46 @@ rows_out(struct cuda_guest_thread *self, const struct rows *rows)
     return result;
 }
 
+/* All rows in one buffer, which the graph keeps. */
+static CUresult
+rows_captured(struct cuda_guest_thread *self, const struct rows *rows)
+{
+    bool in = rows->to.place.kind == CUDA_GUEST_AT_DEVICE;
+    struct rows packed = *rows;
+    struct end *end = in ? &packed.from : &packed.to;
+    const struct cuda_guest_box memory = {.at = end->place.host, .pitch = end->pitch};
+    const struct cuda_guest_extent extent = {rows->width, rows->height, 1};
+    uint32_t token;
+    CUresult result = cuda_guest_task_stage(&memory, in, &extent, &token, &end->place.offset);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    end->place.kind = CUDA_GUEST_AT_ARENA;
+    end->pitch = rows->width;
+    end->extent = rows->width * rows->height;
+    if (in) {
+        result = cuda_guest_task_post(self, token, rows->stream);
+        return result == CUDA_SUCCESS ? post(self, &packed) : result;
+    }
+    result = post(self, &packed);
+    if (result == CUDA_SUCCESS)
+        return cuda_guest_task_post(self, token, rows->stream);
+    cuda_guest_task_drop(token);
+    return result;
+}
+
+static CUresult
+rows_here(struct cuda_guest_thread *self, const struct rows *rows)
+{
+    const struct cuda_guest_box to = {.at = rows->to.place.host, .pitch = rows->to.pitch};
+    const struct cuda_guest_box from = {.at = rows->from.place.host, .pitch = rows->from.pitch};
+    const struct cuda_guest_extent extent = {rows->width, rows->height, 1};
+    uint32_t token;
+    CUresult result = cuda_guest_task_copy(&to, &from, &extent, NULL, &token);
+
+    return result == CUDA_SUCCESS ? cuda_guest_task_post(self, token, rows->stream) : result;
+}
+
 /* ---- Dispatch -------------------------------------------------------------------------------- */
 
 static CUresult
@@ -174,8 +214,16 @@ rows_run(struct cuda_guest_thread *self, const struct rows *rows)
 {
     bool to_device = rows->to.place.kind == CUDA_GUEST_AT_DEVICE;
     bool from_device = rows->from.place.kind == CUDA_GUEST_AT_DEVICE;
-    CUresult result;
+    bool pageable = rows->to.place.kind == CUDA_GUEST_AT_PAGEABLE || rows->from.place.kind == CUDA_GUEST_AT_PAGEABLE;
+    bool captured;
+    CUresult result = cuda_guest_captured(self, rows->stream, &captured);
 
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (captured && !rows->wait && !to_device && !from_device)
+        return rows_here(self, rows);
+    if (captured && !rows->wait && pageable)
+        return rows_captured(self, rows);
     if (!to_device && !from_device) {
         result = cuda_guest_wait_stream(self, rows->stream);
         if (result == CUDA_SUCCESS)
@@ -183,7 +231,7 @@ rows_run(struct cuda_guest_thread *self, const struct rows *rows)
                       rows->height);
         return result;
     }
-    if (rows->to.place.kind == CUDA_GUEST_AT_PAGEABLE || rows->from.place.kind == CUDA_GUEST_AT_PAGEABLE) {
+    if (pageable) {
         if (rows->width > CUDA_GUEST_SLOT_BYTES)
             return long_rows(self, rows);
         return to_device ? rows_in(self, rows) : rows_out(self, rows);

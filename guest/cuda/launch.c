@@ -115,6 +115,23 @@ parameters_check(const struct cuda_guest_function *function, void *const *parame
     return parameters || function->parameter_count == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
+CUresult
+cuda_guest_parameters_pack(const struct cuda_guest_function *function, void *const *parameters, void *const *extra,
+                           unsigned char *to)
+{
+    struct packed packed = {0};
+    CUresult result = parameters_check(function, parameters, extra, &packed);
+
+    if (result != CUDA_SUCCESS || function->parameter_bytes == 0)
+        return result;
+    memset(to, 0, function->parameter_bytes);
+    if (packed.data)
+        memcpy(to, packed.data, packed.bytes);
+    else
+        copy_each(function, to, parameters);
+    return CUDA_SUCCESS;
+}
+
 /* ---- The record ------------------------------------------------------------------------------ */
 
 /* Where the generated stub takes one packed piece, this fills the same record from @p parameters or @p packed. */

@@ -76,7 +76,9 @@ cuMemFree_v2(CUdeviceptr address)
         return CUDA_SUCCESS;
     if (result != CUDA_SUCCESS || address == 0)
         return result;
-    if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range))
+    /* What a graph has allocated it will allocate again: the address stays known as long as the graph. */
+    if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range) &&
+        !(cuda_guest_range_find(address, &range) && range.kind == CUDA_GUEST_GRAPH && range.start == address))
         return CUDA_ERROR_INVALID_VALUE;
     return cuda_guest_result(cuda_mem_free_on(&cuda_guest.client, self->lane, address));
 }

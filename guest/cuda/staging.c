@@ -40,6 +40,8 @@ slots_pin(struct cuda_guest_thread *self, struct cuda_guest_bulk *bulk)
 
     if (result != CUDA_SUCCESS)
         return result;
+    if (cuda_guest_capturing()) /* it might end a capture of another thread: later */
+        return CUDA_SUCCESS;
     bulk->pinned_life = self->told;
     if (cuda_host_register_on(&cuda_guest.client, self->lane, all, CU_MEMHOSTALLOC_PORTABLE, &address) < 0)
         return cuda_guest_result(gpuvchan_channel_error(cuda_guest.channel));
@@ -111,6 +113,46 @@ slot_reference(const struct cuda_guest_slot *slot, size_t bytes)
     return (struct gpuvchan_reference){.offset = slot->offset, .bytes = bytes};
 }
 
+/* ---- Captured -------------------------------------------------------------------------------- */
+
+/*
+ * A graph copies what is in the memory when it runs: the guest's own processor does that, between the memory and
+ * a buffer that lives as long as the graph.
+ */
+static CUresult
+captured_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *from, size_t bytes, uint32_t stream)
+{
+    const struct cuda_guest_box memory = {.at = (unsigned char *)(uintptr_t)from};
+    const struct cuda_guest_extent extent = {bytes, 1, 1};
+    struct gpuvchan_reference buffer = {.bytes = bytes};
+    uint32_t token;
+    CUresult result = cuda_guest_task_stage(&memory, true, &extent, &token, &buffer.offset);
+
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_task_post(self, token, stream);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_result(cuda_copy_in_on(&cuda_guest.client, self->lane, to, buffer, stream));
+    return result;
+}
+
+static CUresult
+captured_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes, uint32_t stream)
+{
+    const struct cuda_guest_box memory = {.at = to};
+    const struct cuda_guest_extent extent = {bytes, 1, 1};
+    struct gpuvchan_reference buffer = {.bytes = bytes};
+    uint32_t token;
+    CUresult result = cuda_guest_task_stage(&memory, false, &extent, &token, &buffer.offset);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = cuda_guest_result(cuda_copy_out_on(&cuda_guest.client, self->lane, from, buffer, stream));
+    if (result == CUDA_SUCCESS)
+        return cuda_guest_task_post(self, token, stream);
+    cuda_guest_task_drop(token);
+    return result;
+}
+
 /* ---- In -------------------------------------------------------------------------------------- */
 
 static CUresult
@@ -131,9 +173,14 @@ CUresult
 cuda_guest_stage_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *from, size_t bytes, uint32_t stream)
 {
     const unsigned char *at = from;
-    CUresult result = CUDA_SUCCESS;
+    bool captured;
+    CUresult result = cuda_guest_captured(self, stream, &captured);
     uint32_t distance;
 
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (captured)
+        return captured_in(self, to, from, bytes, stream);
     if (bytes <= CUDA_COPY_IN_SMALL_DATA_MAX)
         return cuda_guest_result(cuda_copy_in_small_on(&cuda_guest.client, self->lane, to, stream, from, bytes));
     result = cuda_guest_result(gpuvchan_lane_distance(self->lane, &distance));
@@ -176,8 +223,11 @@ cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from,
 {
     const size_t pieces = (bytes + CUDA_GUEST_SLOT_BYTES - 1) / CUDA_GUEST_SLOT_BYTES, ahead = CUDA_GUEST_SLOTS / 2;
     struct cuda_guest_slot *slots[CUDA_GUEST_SLOTS];
-    CUresult result = CUDA_SUCCESS;
+    bool captured;
+    CUresult result = cuda_guest_captured(self, stream, &captured);
 
+    if (result == CUDA_SUCCESS && captured)
+        return captured_out(self, to, from, bytes, stream);
     for (size_t begun = 0, ended = 0; ended < pieces && result == CUDA_SUCCESS;) {
         if (begun < pieces && begun - ended < ahead) {
             result = piece_out_begin(self, &slots[begun % CUDA_GUEST_SLOTS], from + begun * CUDA_GUEST_SLOT_BYTES,

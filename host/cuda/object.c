@@ -7,9 +7,11 @@
 #include <time.h>
 
 static const size_t object_bytes[CUDA_OBJECT_KINDS] = {
-    [CUDA_OBJECT_CONTEXT] = sizeof(struct cuda_context),   [CUDA_OBJECT_MODULE] = sizeof(struct cuda_module),
-    [CUDA_OBJECT_FUNCTION] = sizeof(struct cuda_function), [CUDA_OBJECT_STREAM] = sizeof(struct cuda_stream),
-    [CUDA_OBJECT_EVENT] = sizeof(struct cuda_event),       [CUDA_OBJECT_RANGE] = sizeof(struct cuda_range),
+    [CUDA_OBJECT_CONTEXT] = sizeof(struct cuda_context),       [CUDA_OBJECT_MODULE] = sizeof(struct cuda_module),
+    [CUDA_OBJECT_FUNCTION] = sizeof(struct cuda_function),     [CUDA_OBJECT_STREAM] = sizeof(struct cuda_stream),
+    [CUDA_OBJECT_EVENT] = sizeof(struct cuda_event),           [CUDA_OBJECT_RANGE] = sizeof(struct cuda_range),
+    [CUDA_OBJECT_GRAPH] = sizeof(struct cuda_graph),           [CUDA_OBJECT_NODE] = sizeof(struct cuda_node),
+    [CUDA_OBJECT_GRAPH_EXEC] = sizeof(struct cuda_graph_exec),
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -63,6 +65,8 @@ recycle(struct cuda_host *host, struct cuda_object *object)
     unlink_object(object);
     if (object->kind == CUDA_OBJECT_FUNCTION)
         cuda_function_finish((struct cuda_function *)object);
+    if (object->kind == CUDA_OBJECT_GRAPH)
+        cuda_graph_finish((struct cuda_graph *)object);
     object->next_free = host->unused[object->kind];
     host->unused[object->kind] = object;
 }
@@ -104,6 +108,8 @@ cuda_objects_finish(struct cuda_host *host)
         host->made = object->next_made;
         if (object->kind == CUDA_OBJECT_FUNCTION)
             cuda_function_finish((struct cuda_function *)object);
+        if (object->kind == CUDA_OBJECT_GRAPH)
+            cuda_graph_finish((struct cuda_graph *)object);
         free(object);
     }
 }
@@ -178,14 +184,16 @@ newest_leaf(struct cuda_object *owner)
 }
 
 static void
-unbind(struct cuda_host *host, const struct cuda_object *object)
+unbind(struct cuda_host *host, struct cuda_object *object)
 {
     static const uint16_t kinds[CUDA_OBJECT_KINDS] = {
         [CUDA_OBJECT_CONTEXT] = CUDA_HANDLE_CONTEXT,   [CUDA_OBJECT_MODULE] = CUDA_HANDLE_MODULE,
         [CUDA_OBJECT_FUNCTION] = CUDA_HANDLE_FUNCTION, [CUDA_OBJECT_STREAM] = CUDA_HANDLE_STREAM,
-        [CUDA_OBJECT_EVENT] = CUDA_HANDLE_EVENT,
+        [CUDA_OBJECT_EVENT] = CUDA_HANDLE_EVENT,       [CUDA_OBJECT_GRAPH_EXEC] = CUDA_HANDLE_GRAPH_EXEC,
     };
 
+    if (object->kind == CUDA_OBJECT_GRAPH || object->kind == CUDA_OBJECT_NODE)
+        cuda_numbered_forget(host, (struct cuda_numbered *)object);
     if (object->handle && gpuvchan_handles_lookup(host->handles, object->handle, kinds[object->kind]) == object)
         gpuvchan_handles_remove(host->handles, object->handle, kinds[object->kind]);
 }
@@ -216,6 +224,12 @@ destroy_native(const struct cuda_driver *native, struct cuda_object *object)
         return native->cuStreamDestroy(((struct cuda_stream *)object)->native);
     case CUDA_OBJECT_EVENT:
         return native->cuEventDestroy(((struct cuda_event *)object)->native);
+    case CUDA_OBJECT_GRAPH:
+        return native->cuGraphDestroy(((struct cuda_graph *)object)->is.native);
+    case CUDA_OBJECT_NODE:
+        return native->cuGraphDestroyNode(((struct cuda_node *)object)->is.native);
+    case CUDA_OBJECT_GRAPH_EXEC:
+        return native->cuGraphExecDestroy(((struct cuda_graph_exec *)object)->native);
     default:
         return 0; /* a function goes with its module; contexts and ranges have their own ways */
     }

@@ -6,7 +6,8 @@
  *
  * Each object lies in a struct of ours that knows the driver's handle, because the driver trusts the
  * handles it is given, and a guest is not to be trusted with that. Objects form a tree: a context owns
- * modules, streams, events and allocations, a module owns functions and globals. An object is usable
+ * modules, streams, events, allocations and graphs, a module owns functions and globals,
+ * a graph its nodes, and a node what graphs are inside it. An object is usable
  * while it and all its owners are alive, so ending a context ends all in it at once.
  *
  * Lanes run in parallel, and one may end what another is using. A lane therefore announces the objects of
@@ -36,6 +37,9 @@ enum cuda_object_kind {
     CUDA_OBJECT_STREAM,
     CUDA_OBJECT_EVENT,
     CUDA_OBJECT_RANGE,
+    CUDA_OBJECT_GRAPH,
+    CUDA_OBJECT_NODE,
+    CUDA_OBJECT_GRAPH_EXEC,
     CUDA_OBJECT_KINDS,
 };
 

@@ -22,6 +22,7 @@
 enum cuda_range_use {
     CUDA_RANGE_ALLOCATION,
     CUDA_RANGE_GLOBAL,      /* owned by a module */
+    CUDA_RANGE_GRAPH,       /* allocated by a node, as long as its graph has the address */
     CUDA_RANGE_REGISTERED,  /* part of the arena */
     CUDA_RANGE_COMPLETIONS, /* the completion page: no guest's address */
 };

@@ -11,5 +11,6 @@ typedef struct cuda_module *cuda_module_ref;
 typedef struct cuda_function *cuda_function_ref;
 typedef struct cuda_stream *cuda_stream_ref;
 typedef struct cuda_event *cuda_event_ref;
+typedef struct cuda_graph_exec *cuda_graph_exec_ref;
 
 #endif
