@@ -130,9 +130,26 @@ copy_out(struct cuda_guest_thread *self, const struct copy *copy)
 }
 
 static CUresult
+copy_here_captured(struct cuda_guest_thread *self, const struct copy *copy)
+{
+    const struct cuda_guest_area to = {.at = copy->to.host}, from = {.at = copy->from.host};
+    const struct cuda_guest_extent extent = {copy->bytes, 1, 1};
+    uint32_t token;
+    CUresult result = cuda_guest_task_copy(&to, &from, &extent, NULL, &token);
+
+    return result == CUDA_SUCCESS ? cuda_guest_task_post(self, token, copy->stream) : result;
+}
+
+static CUresult
 copy_here(struct cuda_guest_thread *self, const struct copy *copy)
 {
-    CUresult result = cuda_guest_wait_stream(self, copy->stream);
+    bool captured;
+    CUresult result = cuda_guest_captured(self, copy->stream, &captured);
+
+    if (result == CUDA_SUCCESS && captured && !copy->wait)
+        return copy_here_captured(self, copy);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_wait_stream(self, copy->stream);
 
     if (result == CUDA_SUCCESS)
         memmove(copy->to.host, copy->from.host, copy->bytes);

@@ -298,14 +298,76 @@ box_out(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
     return result;
 }
 
+/* ---- Captured -------------------------------------------------------------------------------- */
+
+static struct cuda_guest_area
+area_of(const struct cuda_guest_end *end)
+{
+    return (struct cuda_guest_area){
+        .at = end->place.host, .pitch = end->pitch, .plane = end->pitch * (size_t)end->height};
+}
+
+static struct cuda_guest_extent
+extent_captured(const struct cuda_guest_box *box)
+{
+    return (struct cuda_guest_extent){box->width, box->rows, box->planes};
+}
+
+/* All of it in one buffer, which the graph keeps; see staging.c. */
+static CUresult
+box_captured(struct cuda_guest_thread *self, const struct cuda_guest_box *box, bool in)
+{
+    struct cuda_guest_box packed = *box;
+    struct cuda_guest_end *end = in ? &packed.from : &packed.to;
+    const struct cuda_guest_area memory = area_of(end);
+    const struct cuda_guest_extent extent = extent_captured(box);
+    uint32_t token;
+    CUresult result = cuda_guest_task_stage(&memory, in, &extent, &token, &end->place.offset);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    end->place.kind = CUDA_GUEST_AT_ARENA;
+    end->pitch = box->width;
+    end->height = box->rows;
+    if (in) {
+        result = cuda_guest_task_post(self, token, box->stream);
+        return result == CUDA_SUCCESS ? post(self, &packed) : result;
+    }
+    result = post(self, &packed);
+    if (result == CUDA_SUCCESS)
+        return cuda_guest_task_post(self, token, box->stream);
+    cuda_guest_task_drop(token);
+    return result;
+}
+
+static CUresult
+box_here_captured(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+{
+    const struct cuda_guest_area to = area_of(&box->to), from = area_of(&box->from);
+    const struct cuda_guest_extent extent = extent_captured(box);
+    uint32_t token;
+    CUresult result = cuda_guest_task_copy(&to, &from, &extent, NULL, &token);
+
+    return result == CUDA_SUCCESS ? cuda_guest_task_post(self, token, box->stream) : result;
+}
+
 /* ---- Dispatch -------------------------------------------------------------------------------- */
 
 CUresult
 cuda_guest_box_copy(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
 {
     bool to_remote = cuda_guest_place_remote(&box->to.place), from_remote = cuda_guest_place_remote(&box->from.place);
-    CUresult result;
+    bool captured;
+    CUresult result = cuda_guest_captured(self, box->stream, &captured);
 
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (captured && !box->wait && !to_remote && !from_remote)
+        return box_here_captured(self, box);
+    if (captured && !box->wait && !cuda_guest_place_reached(&box->from.place))
+        return box_captured(self, box, true);
+    if (captured && !box->wait && !cuda_guest_place_reached(&box->to.place))
+        return box_captured(self, box, false);
     if (!to_remote && !from_remote) {
         result = cuda_guest_wait_stream(self, box->stream);
         if (result == CUDA_SUCCESS)

@@ -135,6 +135,12 @@ struct cuda_guest_event {
     unsigned flags;
 };
 
+/** An executable graph. Graphs and nodes are known to the host alone; the application has their numbers. */
+struct cuda_guest_exec {
+    struct cuda_guest_object object;
+    uint64_t flags;
+};
+
 /* ---- Process --------------------------------------------------------------------------------- */
 
 struct cuda_guest_device {
@@ -160,7 +166,8 @@ enum cuda_guest_state {
 
 struct cuda_guest {
     _Atomic int state;
-    _Atomic int fault; /* CUresult of a device fault; 0: none */
+    _Atomic int fault;    /* CUresult of a device fault; 0: none */
+    _Atomic int captures; /* that are under way in the process */
     struct gpuvchan_channel *channel;
     struct gpuvchan_client client;
     struct gpuvchan_handles *handles;
@@ -196,6 +203,10 @@ struct cuda_guest_thread {
     struct cuda_guest_bulk *bulk;
     uint32_t spin_saved; /* how often the time to poll for has been halved */
     bool known;          /* its end will be noticed */
+    bool synchronous;    /* the lane's posts wait: something is being captured */
+    bool serves;         /* it runs host functions, which may not use CUDA */
+    CUstreamCaptureMode mode, told_mode;
+    void *listed; /* what cuStreamGetCaptureInfo() gave out last */
 };
 
 /* context.c */
@@ -222,7 +233,9 @@ cuda_guest_enter(struct cuda_guest_thread **self)
 
     *self = thread;
     if (__builtin_expect(atomic_load_explicit(&cuda_guest.state, memory_order_acquire) == CUDA_GUEST_READY &&
-                             atomic_load_explicit(&cuda_guest.fault, memory_order_relaxed) == 0 && thread->depth != 0,
+                             atomic_load_explicit(&cuda_guest.fault, memory_order_relaxed) == 0 &&
+                             atomic_load_explicit(&cuda_guest.captures, memory_order_relaxed) == 0 &&
+                             !thread->synchronous && thread->depth != 0,
                          1)) {
         uint32_t wire = atomic_load_explicit(&thread->stack[thread->depth - 1]->wire, memory_order_relaxed);
 
@@ -402,6 +415,7 @@ enum cuda_guest_range_kind {
     CUDA_GUEST_POOLED, /* cuMemAllocAsync: of no context */
     CUDA_GUEST_MAPPED, /* cuMemMap: of no context; those side by side can be used as one */
     CUDA_GUEST_GLOBAL, /* a variable of a module */
+    CUDA_GUEST_GRAPH,  /* allocated by a node of a graph, again at each launch */
     CUDA_GUEST_PINNED, /* cuMemHostAlloc, in the arena */
     CUDA_GUEST_ALIAS,  /* the device's address of pinned memory, where that is another one */
 };
@@ -529,62 +543,130 @@ cuda_guest_stage_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *
 CUresult
 cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes, uint32_t stream);
 
+/* ---- Capture, graphs, host functions --------------------------------------------------------- */
+
+/* capture.c */
+/** Has the lane do as captures want it: posts wait while there is one, and the thread's mode is told. */
+CUresult cuda_guest_capture_follow(struct cuda_guest_thread *self);
+static inline bool
+cuda_guest_capturing(void)
+{
+    return __builtin_expect(atomic_load_explicit(&cuda_guest.captures, memory_order_relaxed) != 0, 0);
+}
+/** Is the stream being captured? The host is asked only if any is. */
+CUresult cuda_guest_captured(struct cuda_guest_thread *self, uint32_t stream, bool *captured);
+
+/* callback.c */
+/** Pageable memory that a copy in a graph reads or writes when the graph runs. */
+struct cuda_guest_area {
+    unsigned char *at;
+    size_t pitch, plane; /* bytes from a row and from a plane to the next */
+};
+struct cuda_guest_extent {
+    size_t width, rows, planes;
+};
+/** A token for copying between two boxes; @p buffer (NULL: none) goes with it. */
+CUresult cuda_guest_task_copy(const struct cuda_guest_area *to, const struct cuda_guest_area *from,
+                              const struct cuda_guest_extent *extent, struct gpuvchan_buffer *buffer, uint32_t *token);
+CUresult cuda_guest_task_function(CUhostFn function, void *data, uint32_t *token);
+/** What cuda_guest_task_function() was given; false: the token is none of its. */
+bool cuda_guest_task_find(uint32_t token, CUhostFn *function, void **data);
+/** A token for memory that a graph's node allocates; its range is then entered by cuda_guest_task_range_begin(). */
+CUresult cuda_guest_task_range(uint32_t *token);
+CUresult cuda_guest_task_range_begin(uint32_t token, const struct cuda_guest_range *range);
+/** A token that the host has not been told of, or has refused. */
+void cuda_guest_task_drop(uint32_t token);
+/** Calls what @p token stands for when the stream gets here. Owns the token. */
+CUresult cuda_guest_task_post(struct cuda_guest_thread *self, uint32_t token, uint32_t stream);
+/** As cuda_guest_task_copy(), with a new buffer for one of the ends, packed; *@p offset is its place in the arena. */
+CUresult cuda_guest_task_stage(const struct cuda_guest_area *memory, bool in, const struct cuda_guest_extent *extent,
+                               uint32_t *token, uint64_t *offset);
+
+/* launch.c */
+/** Lays a kernel's parameters out in @p to, which has room for function->parameter_bytes. */
+CUresult cuda_guest_parameters_pack(const struct cuda_guest_function *function, void *const *parameters,
+                                    void *const *extra, unsigned char *to);
+
 /* ---- Entry points under their other names, which cuda_api.h does not declare ------------------- */
 
-#define CUDA_GUEST_PER_THREAD_ENTRIES(X)                         \
-    X(cuLaunchKernel, cuLaunchKernel_ptsz)                       \
-    X(cuLaunchKernelEx, cuLaunchKernelEx_ptsz)                   \
-    X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel_ptsz) \
-    X(cuMemsetD8_v2, cuMemsetD8_v2_ptds)                         \
-    X(cuMemsetD8Async, cuMemsetD8Async_ptsz)                     \
-    X(cuMemsetD16_v2, cuMemsetD16_v2_ptds)                       \
-    X(cuMemsetD16Async, cuMemsetD16Async_ptsz)                   \
-    X(cuMemsetD32_v2, cuMemsetD32_v2_ptds)                       \
-    X(cuMemsetD32Async, cuMemsetD32Async_ptsz)                   \
-    X(cuMemsetD2D8_v2, cuMemsetD2D8_v2_ptds)                     \
-    X(cuMemsetD2D8Async, cuMemsetD2D8Async_ptsz)                 \
-    X(cuMemsetD2D16_v2, cuMemsetD2D16_v2_ptds)                   \
-    X(cuMemsetD2D16Async, cuMemsetD2D16Async_ptsz)               \
-    X(cuMemsetD2D32_v2, cuMemsetD2D32_v2_ptds)                   \
-    X(cuMemsetD2D32Async, cuMemsetD2D32Async_ptsz)               \
-    X(cuMemcpyHtoD_v2, cuMemcpyHtoD_v2_ptds)                     \
-    X(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync_v2_ptsz)           \
-    X(cuMemcpyDtoH_v2, cuMemcpyDtoH_v2_ptds)                     \
-    X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2_ptsz)           \
-    X(cuMemcpyDtoD_v2, cuMemcpyDtoD_v2_ptds)                     \
-    X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz)           \
-    X(cuMemcpy, cuMemcpy_ptds)                                   \
-    X(cuMemcpyAsync, cuMemcpyAsync_ptsz)                         \
-    X(cuMemcpyPeer, cuMemcpyPeer_ptds)                           \
-    X(cuMemcpyPeerAsync, cuMemcpyPeerAsync_ptsz)                 \
-    X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds)                         \
-    X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds)       \
-    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz)               \
-    X(cuMemcpy3D_v2, cuMemcpy3D_v2_ptds)                         \
-    X(cuMemcpy3DAsync_v2, cuMemcpy3DAsync_v2_ptsz)               \
-    X(cuMemcpy3DPeer, cuMemcpy3DPeer_ptds)                       \
-    X(cuMemcpy3DPeerAsync, cuMemcpy3DPeerAsync_ptsz)             \
-    X(cuMemcpyAtoA_v2, cuMemcpyAtoA_v2_ptds)                     \
-    X(cuMemcpyAtoD_v2, cuMemcpyAtoD_v2_ptds)                     \
-    X(cuMemcpyDtoA_v2, cuMemcpyDtoA_v2_ptds)                     \
-    X(cuMemcpyAtoH_v2, cuMemcpyAtoH_v2_ptds)                     \
-    X(cuMemcpyAtoHAsync_v2, cuMemcpyAtoHAsync_v2_ptsz)           \
-    X(cuMemcpyHtoA_v2, cuMemcpyHtoA_v2_ptds)                     \
-    X(cuMemcpyHtoAAsync_v2, cuMemcpyHtoAAsync_v2_ptsz)           \
-    X(cuStreamQuery, cuStreamQuery_ptsz)                         \
-    X(cuStreamSynchronize, cuStreamSynchronize_ptsz)             \
-    X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz)                 \
-    X(cuStreamWriteValue32_v2, cuStreamWriteValue32_v2_ptsz)     \
-    X(cuStreamWriteValue64_v2, cuStreamWriteValue64_v2_ptsz)     \
-    X(cuStreamGetFlags, cuStreamGetFlags_ptsz)                   \
-    X(cuStreamGetPriority, cuStreamGetPriority_ptsz)             \
-    X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                       \
-    X(cuStreamGetId, cuStreamGetId_ptsz)                         \
-    X(cuEventRecord, cuEventRecord_ptsz)                         \
-    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)       \
-    X(cuMemAllocAsync, cuMemAllocAsync_ptsz)                     \
-    X(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync_ptsz)     \
-    X(cuMemFreeAsync, cuMemFreeAsync_ptsz)
+#define CUDA_GUEST_PER_THREAD_ENTRIES(X)                                               \
+    X(cuLaunchKernel, cuLaunchKernel_ptsz)                                             \
+    X(cuLaunchKernelEx, cuLaunchKernelEx_ptsz)                                         \
+    X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel_ptsz)                       \
+    X(cuMemsetD8_v2, cuMemsetD8_v2_ptds)                                               \
+    X(cuMemsetD8Async, cuMemsetD8Async_ptsz)                                           \
+    X(cuMemsetD16_v2, cuMemsetD16_v2_ptds)                                             \
+    X(cuMemsetD16Async, cuMemsetD16Async_ptsz)                                         \
+    X(cuMemsetD32_v2, cuMemsetD32_v2_ptds)                                             \
+    X(cuMemsetD32Async, cuMemsetD32Async_ptsz)                                         \
+    X(cuMemsetD2D8_v2, cuMemsetD2D8_v2_ptds)                                           \
+    X(cuMemsetD2D8Async, cuMemsetD2D8Async_ptsz)                                       \
+    X(cuMemsetD2D16_v2, cuMemsetD2D16_v2_ptds)                                         \
+    X(cuMemsetD2D16Async, cuMemsetD2D16Async_ptsz)                                     \
+    X(cuMemsetD2D32_v2, cuMemsetD2D32_v2_ptds)                                         \
+    X(cuMemsetD2D32Async, cuMemsetD2D32Async_ptsz)                                     \
+    X(cuMemcpyHtoD_v2, cuMemcpyHtoD_v2_ptds)                                           \
+    X(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync_v2_ptsz)                                 \
+    X(cuMemcpyDtoH_v2, cuMemcpyDtoH_v2_ptds)                                           \
+    X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2_ptsz)                                 \
+    X(cuMemcpyDtoD_v2, cuMemcpyDtoD_v2_ptds)                                           \
+    X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz)                                 \
+    X(cuMemcpy, cuMemcpy_ptds)                                                         \
+    X(cuMemcpyAsync, cuMemcpyAsync_ptsz)                                               \
+    X(cuMemcpyPeer, cuMemcpyPeer_ptds)                                                 \
+    X(cuMemcpyPeerAsync, cuMemcpyPeerAsync_ptsz)                                       \
+    X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds)                                               \
+    X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds)                             \
+    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz)                                     \
+    X(cuMemcpy3D_v2, cuMemcpy3D_v2_ptds)                                               \
+    X(cuMemcpy3DAsync_v2, cuMemcpy3DAsync_v2_ptsz)                                     \
+    X(cuMemcpy3DPeer, cuMemcpy3DPeer_ptds)                                             \
+    X(cuMemcpy3DPeerAsync, cuMemcpy3DPeerAsync_ptsz)                                   \
+    X(cuMemcpyAtoA_v2, cuMemcpyAtoA_v2_ptds)                                           \
+    X(cuMemcpyAtoD_v2, cuMemcpyAtoD_v2_ptds)                                           \
+    X(cuMemcpyDtoA_v2, cuMemcpyDtoA_v2_ptds)                                           \
+    X(cuMemcpyAtoH_v2, cuMemcpyAtoH_v2_ptds)                                           \
+    X(cuMemcpyAtoHAsync_v2, cuMemcpyAtoHAsync_v2_ptsz)                                 \
+    X(cuMemcpyHtoA_v2, cuMemcpyHtoA_v2_ptds)                                           \
+    X(cuMemcpyHtoAAsync_v2, cuMemcpyHtoAAsync_v2_ptsz)                                 \
+    X(cuStreamQuery, cuStreamQuery_ptsz)                                               \
+    X(cuStreamSynchronize, cuStreamSynchronize_ptsz)                                   \
+    X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz)                                       \
+    X(cuStreamWriteValue32_v2, cuStreamWriteValue32_v2_ptsz)                           \
+    X(cuStreamWriteValue64_v2, cuStreamWriteValue64_v2_ptsz)                           \
+    X(cuStreamGetFlags, cuStreamGetFlags_ptsz)                                         \
+    X(cuStreamGetPriority, cuStreamGetPriority_ptsz)                                   \
+    X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                                             \
+    X(cuStreamGetId, cuStreamGetId_ptsz)                                               \
+    X(cuEventRecord, cuEventRecord_ptsz)                                               \
+    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)                             \
+    X(cuMemAllocAsync, cuMemAllocAsync_ptsz)                                           \
+    X(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync_ptsz)                           \
+    X(cuMemFreeAsync, cuMemFreeAsync_ptsz)                                             \
+    X(cuStreamWaitValue32_v2, cuStreamWaitValue32_v2_ptsz)                             \
+    X(cuStreamWaitValue64_v2, cuStreamWaitValue64_v2_ptsz)                             \
+    X(cuStreamBatchMemOp_v2, cuStreamBatchMemOp_v2_ptsz)                               \
+    X(cuStreamGetAttribute, cuStreamGetAttribute_ptsz)                                 \
+    X(cuStreamSetAttribute, cuStreamSetAttribute_ptsz)                                 \
+    X(cuStreamCopyAttributes, cuStreamCopyAttributes_ptsz)                             \
+    X(cuStreamAttachMemAsync, cuStreamAttachMemAsync_ptsz)                             \
+    X(cuStreamGetCtx_v2, cuStreamGetCtx_v2_ptsz)                                       \
+    X(cuStreamGetDevice, cuStreamGetDevice_ptsz)                                       \
+    X(cuStreamBeginCapture, cuStreamBeginCapture_ptsz)                                 \
+    X(cuStreamBeginCapture_v2, cuStreamBeginCapture_v2_ptsz)                           \
+    X(cuStreamBeginCaptureToGraph, cuStreamBeginCaptureToGraph_ptsz)                   \
+    X(cuStreamEndCapture, cuStreamEndCapture_ptsz)                                     \
+    X(cuStreamIsCapturing, cuStreamIsCapturing_ptsz)                                   \
+    X(cuStreamGetCaptureInfo, cuStreamGetCaptureInfo_ptsz)                             \
+    X(cuStreamGetCaptureInfo_v2, cuStreamGetCaptureInfo_v2_ptsz)                       \
+    X(cuStreamGetCaptureInfo_v3, cuStreamGetCaptureInfo_v3_ptsz)                       \
+    X(cuStreamUpdateCaptureDependencies, cuStreamUpdateCaptureDependencies_ptsz)       \
+    X(cuStreamUpdateCaptureDependencies_v2, cuStreamUpdateCaptureDependencies_v2_ptsz) \
+    X(cuLaunchHostFunc, cuLaunchHostFunc_ptsz)                                         \
+    X(cuStreamAddCallback, cuStreamAddCallback_ptsz)                                   \
+    X(cuGraphInstantiateWithParams, cuGraphInstantiateWithParams_ptsz)                 \
+    X(cuGraphLaunch, cuGraphLaunch_ptsz)                                               \
+    X(cuGraphUpload, cuGraphUpload_ptsz)
 
 #define CUDA_GUEST_DECLARE(of, name) __typeof__(of) name;
 CUDA_GUEST_PER_THREAD_ENTRIES(CUDA_GUEST_DECLARE)
@@ -598,11 +680,21 @@ CUDA_GUEST_DECLARE(cuDevicePrimaryCtxSetFlags_v2, cuDevicePrimaryCtxSetFlags)
 CUDA_GUEST_DECLARE(cuStreamDestroy_v2, cuStreamDestroy)
 CUDA_GUEST_DECLARE(cuEventDestroy_v2, cuEventDestroy)
 CUDA_GUEST_DECLARE(cuMemHostRegister_v2, cuMemHostRegister)
+CUDA_GUEST_DECLARE(cuStreamWaitValue32_v2, cuStreamWaitValue32_ptsz)
+CUDA_GUEST_DECLARE(cuStreamWaitValue64_v2, cuStreamWaitValue64_ptsz)
+CUDA_GUEST_DECLARE(cuStreamBatchMemOp_v2, cuStreamBatchMemOp_ptsz)
 CUDA_GUEST_DECLARE(cuStreamWriteValue32_v2, cuStreamWriteValue32)
 CUDA_GUEST_DECLARE(cuStreamWriteValue64_v2, cuStreamWriteValue64)
 CUDA_GUEST_DECLARE(cuStreamWriteValue32_v2, cuStreamWriteValue32_ptsz)
 CUDA_GUEST_DECLARE(cuStreamWriteValue64_v2, cuStreamWriteValue64_ptsz)
 CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
+CUresult cuProfilerStart(void);
+CUresult cuProfilerStop(void);
+CUresult cuGraphAddKernelNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count,
+                              const CUDA_KERNEL_NODE_PARAMS_v1 *params);
+CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v1 *params);
+CUresult cuGraphKernelNodeSetParams(CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *params);
+CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *params);
 #undef CUDA_GUEST_DECLARE
 
 /**

@@ -116,6 +116,18 @@ cuda_guest_parameters_write(const struct cuda_guest_function *function, unsigned
     }
 }
 
+CUresult
+cuda_guest_parameters_pack(const struct cuda_guest_function *function, void *const *parameters, void *const *extra,
+                           unsigned char *to)
+{
+    struct cuda_guest_packed packed = {0};
+    CUresult result = parameters_check(function, parameters, extra, &packed);
+
+    if (result == CUDA_SUCCESS)
+        cuda_guest_parameters_write(function, to, parameters, &packed);
+    return result;
+}
+
 /* ---- The record ------------------------------------------------------------------------------ */
 
 /* Where the generated stub takes one packed piece, this fills the same record from @p parameters or @p packed. */

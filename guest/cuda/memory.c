@@ -98,8 +98,10 @@ cuMemFree_v2(CUdeviceptr address)
         return CUDA_SUCCESS;
     if (result != CUDA_SUCCESS || address == 0)
         return result;
+    /* What a graph has allocated it will allocate again: the address stays known as long as the graph. */
     if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range) &&
-        !cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range))
+        !cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range) &&
+        !(cuda_guest_range_find(address, &range) && range.kind == CUDA_GUEST_GRAPH && range.start == address))
         return CUDA_ERROR_INVALID_VALUE;
     if (range.in_chunk)
         return cuda_guest_chunk_free(self, &range);

@@ -81,6 +81,8 @@ slots_pin(struct cuda_guest_thread *self, struct cuda_guest_bulk *bulk)
 
     if (result != CUDA_SUCCESS)
         return result;
+    if (cuda_guest_capturing()) /* it might end a capture of another thread: later */
+        return CUDA_SUCCESS;
     bulk->pinned_life = self->told;
     if (cuda_host_register_on(&cuda_guest.client, self->lane, all_slots(bulk), CU_MEMHOSTALLOC_PORTABLE, &address) < 0)
         return cuda_guest_result(gpuvchan_channel_error(cuda_guest.channel));
@@ -241,6 +243,46 @@ piece_copy_end(struct staged *copy, size_t i)
         cuda_guest_copier_run(job);
 }
 
+/* ---- Captured -------------------------------------------------------------------------------- */
+
+/*
+ * A graph copies what is in the memory when it runs: the guest's own processor does that, between the memory and
+ * a buffer that lives as long as the graph.
+ */
+static CUresult
+captured_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *from, size_t bytes, uint32_t stream)
+{
+    const struct cuda_guest_area memory = {.at = (unsigned char *)(uintptr_t)from};
+    const struct cuda_guest_extent extent = {bytes, 1, 1};
+    struct gpuvchan_reference buffer = {.bytes = bytes};
+    uint32_t token;
+    CUresult result = cuda_guest_task_stage(&memory, true, &extent, &token, &buffer.offset);
+
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_task_post(self, token, stream);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_result(cuda_copy_in_on(&cuda_guest.client, self->lane, to, buffer, stream));
+    return result;
+}
+
+static CUresult
+captured_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes, uint32_t stream)
+{
+    const struct cuda_guest_area memory = {.at = to};
+    const struct cuda_guest_extent extent = {bytes, 1, 1};
+    struct gpuvchan_reference buffer = {.bytes = bytes};
+    uint32_t token;
+    CUresult result = cuda_guest_task_stage(&memory, false, &extent, &token, &buffer.offset);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = cuda_guest_result(cuda_copy_out_on(&cuda_guest.client, self->lane, from, buffer, stream));
+    if (result == CUDA_SUCCESS)
+        return cuda_guest_task_post(self, token, stream);
+    cuda_guest_task_drop(token);
+    return result;
+}
+
 /* ---- In -------------------------------------------------------------------------------------- */
 
 static CUresult
@@ -300,9 +342,14 @@ CUresult
 cuda_guest_stage_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *from, size_t bytes, uint32_t stream)
 {
     struct staged copy = {.device = to, .host = (unsigned char *)(uintptr_t)from, .bytes = bytes, .stream = stream};
+    bool captured;
     uint32_t distance;
-    CUresult result;
+    CUresult result = cuda_guest_captured(self, stream, &captured);
 
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (captured)
+        return captured_in(self, to, from, bytes, stream);
     if (bytes <= CUDA_COPY_IN_SMALL_DATA_MAX)
         return in_records(self, to, from, bytes, stream);
     result = cuda_guest_slots_ready(self, bytes);
@@ -363,8 +410,13 @@ CUresult
 cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes, uint32_t stream)
 {
     struct staged copy = {.device = from, .host = to, .bytes = bytes, .stream = stream};
-    CUresult result = cuda_guest_slots_ready(self, bytes);
+    bool captured;
+    CUresult result = cuda_guest_captured(self, stream, &captured);
 
+    if (result == CUDA_SUCCESS && captured)
+        return captured_out(self, to, from, bytes, stream);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_slots_ready(self, bytes);
     if (result != CUDA_SUCCESS)
         return result;
     staged_begin(self, &copy);

@@ -117,8 +117,8 @@ cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, size_t byt
     struct cuda_guest_bulk *bulk = cuda_guest_bulk(self);
     CUresult result;
 
-    /* Who asked for blocking waits does not want its processor spun on. */
-    if (!bulk || cuda_guest_current(self)->flags & CU_CTX_SCHED_BLOCKING_SYNC)
+    /* Who asked for blocking waits does not want its processor spun on; and a mark would be captured. */
+    if (!bulk || cuda_guest_capturing() || cuda_guest_current(self)->flags & CU_CTX_SCHED_BLOCKING_SYNC)
         return cuda_guest_result(cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream));
     result = cuda_guest_mark(self, &bulk->word, stream);
     return result == CUDA_SUCCESS ? wait_word(self, &bulk->word, stream, bytes) : result;
@@ -134,7 +134,7 @@ CUresult
 cuda_guest_wait_context(struct cuda_guest_thread *self)
 {
     /* The legacy stream waits for all others, but for the kind that says it does not. */
-    if (!atomic_load_explicit(&cuda_guest_current(self)->independent, memory_order_relaxed))
+    if (!atomic_load_explicit(&cuda_guest_current(self)->independent, memory_order_relaxed) && !cuda_guest_capturing())
         return cuda_guest_wait_stream(self, CUDA_GUEST_WIRE_DEFAULT);
     return cuda_guest_result(cuda_ctx_synchronize_on(&cuda_guest.client, self->lane));
 }

@@ -110,6 +110,31 @@ struct cuda_surface {
     CUsurfObject native;
 };
 
+/** What has no handle but a number, which the host gives; see graph.c. */
+struct cuda_numbered {
+    struct cuda_object object;
+    void *native;
+    uint32_t number;
+};
+
+struct cuda_graph {
+    struct cuda_numbered is; /* first */
+    bool captured;           /* into, just now */
+    struct cuda_kept *kept;  /* user objects; with the graphs' lock */
+    CUgraphConditionalHandle *conditionals;
+    uint32_t conditional_count;
+};
+
+struct cuda_node {
+    struct cuda_numbered is;
+    bool staged; /* a copy of pageable memory, which is a graph of two nodes; see graph_node.c */
+};
+
+struct cuda_graph_exec {
+    struct cuda_object object;
+    CUgraphExec native;
+};
+
 /** What a lane's record is using: its context, objects, and two ranges of addresses. */
 enum cuda_lane_slot {
     CUDA_SLOT_CONTEXT,
@@ -137,6 +162,8 @@ struct cuda_lane {
     struct cuda_context *current; /* what ctx_set_current named last; it may be dead */
     char *info_log, *error_log;   /* of the last load that asked for logs, or NULL */
     struct cuda_staged staged;
+    int32_t instantiate_result; /* why the last graph_instantiate failed */
+    uint32_t instantiate_node;
 };
 
 struct cuda_host {
@@ -151,7 +178,10 @@ struct cuda_host {
     uint32_t linger_us;                       /* how long a lane polls for what comes after a mark; see plugin.c */
     _Atomic bool write_value_refused;
     pthread_mutex_t completions_lock;
-    pthread_mutex_t lock; /* for what follows, and the tree of objects */
+    pthread_mutex_t graphs_lock;      /* all that looks at graphs or changes them, but launches; before other locks */
+    struct gpuvchan_handles *numbers; /* of graphs, nodes and user objects */
+    struct cuda_callbacks *callbacks; /* the guest's functions that are due */
+    pthread_mutex_t lock;             /* for what follows, and the tree of objects */
     struct cuda_context *newest;
     struct cuda_context **primaries; /* by device; NULL: not retained */
     struct cuda_range *registered;   /* parts of the arena, also those that are just being registered */
@@ -161,6 +191,7 @@ struct cuda_host {
     CUdeviceptr window;              /* where they lie; 0: there was none yet */
     struct cuda_object *made;
     struct cuda_object *unused[CUDA_OBJECT_KINDS];
+    void *numbered; /* a tree by what the driver calls them */
 };
 
 static inline struct cuda_host *
@@ -231,6 +262,61 @@ int cuda_function_layout(const struct cuda_driver *native, struct cuda_function 
 bool cuda_names_add(char *names, size_t room, size_t *used, const char *name);
 /** Ends all libraries. */
 void cuda_libraries_end(struct cuda_host *host);
+
+/* graph.c */
+/**
+ * The graph or node that the driver knows as @p native, as part of @p owner if it was not known before. With the
+ * graphs' lock. NULL: out of memory.
+ */
+struct cuda_numbered *
+cuda_numbered_of(struct cuda_host *host, enum cuda_object_kind kind, void *native, struct cuda_object *owner);
+/** The number of what the driver calls @p native, if it is known; else 0. */
+uint32_t cuda_numbered_known(struct cuda_host *host, const void *native);
+/** Its number and its native handle mean nothing any more. With the host's lock. */
+void cuda_numbered_forget(struct cuda_host *host, struct cuda_numbered *gone);
+void cuda_graph_finish(struct cuda_graph *graph);
+/** Takes the graphs' lock and enters with the graph of that number. @return 0, or the CUresult for the guest. */
+int cuda_graph_enter(struct cuda_lane *lane, uint32_t number, struct cuda_graph **graph);
+/** The same with a node, which its graph is announced with, and with an executable graph (NULL: none). */
+int cuda_node_enter(struct cuda_lane *lane, uint32_t number, struct cuda_graph_exec *exec, struct cuda_node **node);
+/** Leaves and gives the lock back. Passes @p result through. */
+int cuda_graph_leave(struct cuda_lane *lane, int result);
+/** The graph of that number, which must live. Between enter and leave. */
+struct cuda_graph *cuda_graph_find(struct cuda_lane *lane, uint32_t number);
+/** The graph that a node is in. */
+static inline struct cuda_graph *
+cuda_graph_of(const struct cuda_node *node)
+{
+    return (struct cuda_graph *)atomic_load_explicit(&node->is.object.owner, memory_order_relaxed);
+}
+/** Nodes of @p graph as the driver knows them. False: one is not in it. */
+bool cuda_nodes_take(struct cuda_host *host, const struct cuda_graph *graph, const uint32_t *numbers, size_t count,
+                     CUgraphNode *natives);
+
+/* capture.c */
+/** Puts the calling thread's capture mode back to what threads begin with. */
+void cuda_lane_default_mode(struct cuda_lane *lane);
+
+/* callback.c */
+/** What the driver is to call (fn, userData) for the guest's function @p token, as long as @p graph (NULL: once). */
+int cuda_callback_make(struct cuda_host *host, uint32_t token, CUgraph graph, CUDA_HOST_NODE_PARAMS *out);
+/** Undoes that for a graph's function which did not get there, or for one that is not called. */
+void cuda_callback_drop(struct cuda_host *host, const CUDA_HOST_NODE_PARAMS *made, CUgraph graph);
+/** The token behind what the driver has, 0: none. */
+uint32_t cuda_callback_token(const CUDA_HOST_NODE_PARAMS *params);
+/** Lets the guest use memory that a node of @p graph allocates; @p token is told when that ends. @return a CUresult. */
+int cuda_graph_range_begin(struct cuda_lane *lane, CUgraph graph, uint32_t token, CUdeviceptr start, uint64_t bytes);
+/** The graph lets go of all user objects that the guest gave it. */
+void cuda_kept_drop(struct cuda_graph *graph);
+int cuda_callbacks_init(struct cuda_host *host);
+void cuda_callbacks_interrupt(struct cuda_host *host);
+void cuda_callbacks_finish(struct cuda_host *host);
+
+/* memory_operation.c */
+/** May the guest have the GPU do all of @p operations? Between enter and leave. */
+bool cuda_operations_fit(struct cuda_lane *lane, const CUstreamBatchMemOpParams *operations, size_t count);
+/** Does the value of a launch attribute name nothing but numbers and the guest's own memory? */
+bool cuda_attribute_fits(struct cuda_lane *lane, int32_t attribute, const CUlaunchAttributeValue *value);
 
 /* memory.c */
 /** Lets the guest use these addresses, as part of @p owner. @return a CUresult. */

@@ -7,13 +7,23 @@
 #include <time.h>
 
 static const size_t object_bytes[CUDA_OBJECT_KINDS] = {
-    [CUDA_OBJECT_CONTEXT] = sizeof(struct cuda_context),   [CUDA_OBJECT_MODULE] = sizeof(struct cuda_module),
-    [CUDA_OBJECT_FUNCTION] = sizeof(struct cuda_function), [CUDA_OBJECT_STREAM] = sizeof(struct cuda_stream),
-    [CUDA_OBJECT_EVENT] = sizeof(struct cuda_event),       [CUDA_OBJECT_RANGE] = sizeof(struct cuda_range),
-    [CUDA_OBJECT_LIBRARY] = sizeof(struct cuda_library),   [CUDA_OBJECT_LINK] = sizeof(struct cuda_link),
-    [CUDA_OBJECT_POOL] = sizeof(struct cuda_pool),         [CUDA_OBJECT_PHYSICAL] = sizeof(struct cuda_physical),
-    [CUDA_OBJECT_ARRAY] = sizeof(struct cuda_array),       [CUDA_OBJECT_MIPMAP] = sizeof(struct cuda_mipmap),
-    [CUDA_OBJECT_TEXTURE] = sizeof(struct cuda_texture),   [CUDA_OBJECT_SURFACE] = sizeof(struct cuda_surface),
+    [CUDA_OBJECT_CONTEXT] = sizeof(struct cuda_context),
+    [CUDA_OBJECT_MODULE] = sizeof(struct cuda_module),
+    [CUDA_OBJECT_FUNCTION] = sizeof(struct cuda_function),
+    [CUDA_OBJECT_STREAM] = sizeof(struct cuda_stream),
+    [CUDA_OBJECT_EVENT] = sizeof(struct cuda_event),
+    [CUDA_OBJECT_RANGE] = sizeof(struct cuda_range),
+    [CUDA_OBJECT_LIBRARY] = sizeof(struct cuda_library),
+    [CUDA_OBJECT_LINK] = sizeof(struct cuda_link),
+    [CUDA_OBJECT_POOL] = sizeof(struct cuda_pool),
+    [CUDA_OBJECT_PHYSICAL] = sizeof(struct cuda_physical),
+    [CUDA_OBJECT_ARRAY] = sizeof(struct cuda_array),
+    [CUDA_OBJECT_MIPMAP] = sizeof(struct cuda_mipmap),
+    [CUDA_OBJECT_TEXTURE] = sizeof(struct cuda_texture),
+    [CUDA_OBJECT_SURFACE] = sizeof(struct cuda_surface),
+    [CUDA_OBJECT_GRAPH] = sizeof(struct cuda_graph),
+    [CUDA_OBJECT_NODE] = sizeof(struct cuda_node),
+    [CUDA_OBJECT_GRAPH_EXEC] = sizeof(struct cuda_graph_exec),
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -68,6 +78,8 @@ finish(struct cuda_object *object)
         cuda_library_finish((struct cuda_library *)object);
     else if (object->kind == CUDA_OBJECT_LINK)
         cuda_link_finish((struct cuda_link *)object);
+    else if (object->kind == CUDA_OBJECT_GRAPH)
+        cuda_graph_finish((struct cuda_graph *)object);
 }
 
 /* With the lock. */
@@ -195,7 +207,7 @@ newest_leaf(struct cuda_object *owner)
 }
 
 static void
-unbind(struct cuda_host *host, const struct cuda_object *object)
+unbind(struct cuda_host *host, struct cuda_object *object)
 {
     static const uint16_t kinds[CUDA_OBJECT_KINDS] = {
         [CUDA_OBJECT_CONTEXT] = CUDA_HANDLE_CONTEXT,   [CUDA_OBJECT_MODULE] = CUDA_HANDLE_MODULE,
@@ -204,9 +216,11 @@ unbind(struct cuda_host *host, const struct cuda_object *object)
         [CUDA_OBJECT_LINK] = CUDA_HANDLE_LINK,         [CUDA_OBJECT_POOL] = CUDA_HANDLE_POOL,
         [CUDA_OBJECT_PHYSICAL] = CUDA_HANDLE_PHYSICAL, [CUDA_OBJECT_ARRAY] = CUDA_HANDLE_CUARRAY,
         [CUDA_OBJECT_MIPMAP] = CUDA_HANDLE_MIPMAP,     [CUDA_OBJECT_TEXTURE] = CUDA_HANDLE_TEXTURE,
-        [CUDA_OBJECT_SURFACE] = CUDA_HANDLE_SURFACE,
+        [CUDA_OBJECT_SURFACE] = CUDA_HANDLE_SURFACE,   [CUDA_OBJECT_GRAPH_EXEC] = CUDA_HANDLE_GRAPH_EXEC,
     };
 
+    if (object->kind == CUDA_OBJECT_GRAPH || object->kind == CUDA_OBJECT_NODE)
+        cuda_numbered_forget(host, (struct cuda_numbered *)object);
     if (object->handle && gpuvchan_handles_lookup(host->handles, object->handle, kinds[object->kind]) == object)
         gpuvchan_handles_remove(host->handles, object->handle, kinds[object->kind]);
 }
@@ -256,6 +270,12 @@ destroy_native(const struct cuda_driver *native, struct cuda_object *object)
         return native->cuTexObjectDestroy(((struct cuda_texture *)object)->native);
     case CUDA_OBJECT_SURFACE:
         return native->cuSurfObjectDestroy(((struct cuda_surface *)object)->native);
+    case CUDA_OBJECT_GRAPH:
+        return native->cuGraphDestroy(((struct cuda_graph *)object)->is.native);
+    case CUDA_OBJECT_NODE:
+        return native->cuGraphDestroyNode(((struct cuda_node *)object)->is.native);
+    case CUDA_OBJECT_GRAPH_EXEC:
+        return native->cuGraphExecDestroy(((struct cuda_graph_exec *)object)->native);
     default:
         return 0; /* a function goes with its module; contexts and ranges have their own ways */
     }

@@ -6,8 +6,8 @@
  *
  * Each object lies in a struct of ours that knows the driver's handle, because the driver trusts the
  * handles it is given, and a guest is not to be trusted with that. Objects form a tree: a context owns
- * modules, streams, events and allocations, a module owns functions and globals. A library is of no context and owns
- * its kernels. An object is usable while it and all its owners are alive, so ending a context ends all in it at once.
+ * modules, streams, events, allocations and graphs, a module owns functions and globals, a graph its nodes, and a node
+ * what graphs are inside it. A library is of no context and owns its kernels. An object is usable while it and all its owners are alive, so ending a context ends all in it at once.
  *
  * Lanes run in parallel, and one may end what another is using. A lane therefore announces the objects of
  * its record before it looks whether they are alive (cuda_enter, cuda_lane_range); who ends an object first
@@ -44,6 +44,9 @@ enum cuda_object_kind {
     CUDA_OBJECT_MIPMAP,
     CUDA_OBJECT_TEXTURE,
     CUDA_OBJECT_SURFACE,
+    CUDA_OBJECT_GRAPH,
+    CUDA_OBJECT_NODE,
+    CUDA_OBJECT_GRAPH_EXEC,
     CUDA_OBJECT_KINDS,
 };
 

@@ -7,6 +7,7 @@
 #include "cuda_plugin.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,18 @@ cuda_dump(void)
 /* ---- A guest process ------------------------------------------------------------------------- */
 
 static void
+keep(void *item)
+{
+    (void)item; /* an object, which is freed with all others */
+}
+
+static void
+cuda_interrupt(void *state)
+{
+    cuda_callbacks_interrupt(state);
+}
+
+static void
 cuda_close(void *state)
 {
     struct cuda_host *host = state;
@@ -68,8 +81,12 @@ cuda_close(void *state)
     while (host->newest)
         cuda_context_end(host, NULL, host->newest, false);
     cuda_objects_finish(host);
+    cuda_callbacks_finish(host);
+    tdestroy(host->numbered, keep);
     cuda_ranges_finish(&host->ranges);
     gpuvchan_handles_destroy(host->handles);
+    gpuvchan_handles_destroy(host->numbers);
+    pthread_mutex_destroy(&host->graphs_lock);
     pthread_mutex_destroy(&host->completions_lock);
     pthread_mutex_destroy(&host->lock);
     free(host->primaries);
@@ -104,8 +121,13 @@ cuda_open(struct gpuvchan_session *session, void **state)
     cuda_ranges_init(&host->ranges);
     pthread_mutex_init(&host->lock, NULL);
     pthread_mutex_init(&host->completions_lock, NULL);
+    pthread_mutex_init(&host->graphs_lock, NULL);
     host->primaries = calloc((size_t)native->devices, sizeof(struct cuda_context *));
     error = host->primaries ? gpuvchan_handles_create(&host->handles) : -ENOMEM;
+    if (error == 0)
+        error = gpuvchan_handles_create(&host->numbers);
+    if (error == 0)
+        error = cuda_callbacks_init(host);
     if (error == 0)
         error = cuda_streams_init(host);
     if (error != 0) {
@@ -140,6 +162,7 @@ cuda_lane_close(void *state, void *lane_state)
     struct cuda_lane *lane = lane_state;
 
     host->native->cuCtxSetCurrent(NULL);
+    cuda_lane_default_mode(lane);
     lane->current = NULL;
     cuda_lane_forget_logs(lane);
     cuda_lane_forget_image(lane);
@@ -159,6 +182,7 @@ static struct gpuvchan_plugin cuda_plugin = {
     .lane_close = cuda_lane_close,
     .close = cuda_close,
     .dump = cuda_dump,
+    .interrupt = cuda_interrupt,
 };
 
 GPUVCHAN_PLUGIN_REGISTER(cuda_plugin)

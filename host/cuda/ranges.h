@@ -24,6 +24,7 @@ enum cuda_range_use {
     CUDA_RANGE_CHUNK,       /* of which the guest allocates by itself */
     CUDA_RANGE_POOLED,      /* of no context */
     CUDA_RANGE_GLOBAL,      /* owned by a module */
+    CUDA_RANGE_GRAPH,       /* allocated by a node, as long as its graph has the address */
     CUDA_RANGE_REGISTERED,  /* part of the arena */
     CUDA_RANGE_MAPPED,      /* owned by its reservation */
     CUDA_RANGE_RESERVED,    /* address space: in no table */

@@ -187,6 +187,15 @@ GPUVCHAN_EXPORT struct gpuvchan_lane *gpuvchan_lane_current(struct gpuvchan_chan
  */
 GPUVCHAN_EXPORT int gpuvchan_lane_take_error(struct gpuvchan_lane *lane);
 
+/** Has each post of this lane wait for the host and return its status, as with GPUVCHAN_SYNC=1; or no longer. */
+GPUVCHAN_EXPORT void gpuvchan_lane_set_synchronous(struct gpuvchan_lane *lane, bool on);
+
+/**
+ * From now on the records of this lane wait for none of other lanes: for a thread whose calls end what
+ * others are blocked in.
+ */
+GPUVCHAN_EXPORT void gpuvchan_lane_set_unordered(struct gpuvchan_lane *lane);
+
 /**
  * Round trip time of an empty call on this lane in nanoseconds, re-measured when the last measurement
  * is older than 5 ms. Tells how far apart the two sides' cores are. Blocks for a few round trips.

@@ -19,5 +19,6 @@ typedef struct cuda_array *cuda_array_ref;
 typedef struct cuda_mipmap *cuda_mipmap_ref;
 typedef struct cuda_texture *cuda_texture_ref;
 typedef struct cuda_surface *cuda_surface_ref;
+typedef struct cuda_graph_exec *cuda_graph_exec_ref;
 
 #endif
