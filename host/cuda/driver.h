@@ -34,6 +34,11 @@
     NEEDED(cuCtxGetCacheConfig, cuCtxGetCacheConfig)                                                                   \
     NEEDED(cuCtxSetCacheConfig, cuCtxSetCacheConfig)                                                                   \
     NEEDED(cuCtxGetStreamPriorityRange, cuCtxGetStreamPriorityRange)                                                   \
+    OPTIONAL(cuCtxGetSharedMemConfig, cuCtxGetSharedMemConfig)                                                         \
+    OPTIONAL(cuCtxSetSharedMemConfig, cuCtxSetSharedMemConfig)                                                         \
+    OPTIONAL(cuCtxSetFlags, cuCtxSetFlags)                                                                             \
+    OPTIONAL(cuCtxResetPersistingL2Cache, cuCtxResetPersistingL2Cache)                                                 \
+    OPTIONAL(cuCtxGetExecAffinity, cuCtxGetExecAffinity)                                                               \
     NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
     NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \
     NEEDED(cuModuleGetFunction, cuModuleGetFunction)                                                                   \

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Lists of the functions that a protocol serves: for C as X-macros, for readers as Markdown."""
 
-from emit_common import banner
+from emit_common import banner, quote
 
 KINDS = ("call", "post", "local", "refused")
 
@@ -19,20 +19,35 @@ def _macro(name, comment, items):
                     for number, item in enumerate(items)] + [""]
 
 
+def _refusals(protocol):
+    """(symbol, reason) of the symbols that refused entries alone have."""
+    reasons, others = {}, set()
+    for entry in protocol.entries:
+        for api in entry.apis:
+            if entry.kind != "refused":
+                others.add(api.symbol)
+            elif api.symbol != "-":
+                reasons.setdefault(api.symbol, entry.note or "it is not served")
+    return [(symbol, reasons[symbol]) for symbol in sorted(reasons) if symbol not in others]
+
+
 def symbols(protocol):
     upper = protocol.upper
+    refusals = _refusals(protocol)
+    symbols_refused = {symbol for symbol, _ in refusals}
     served, refused = [], []
-    for api, entry in _apis(protocol):
-        if entry.kind == "refused":
-            refused.append(f"{api.name}, {api.since}, {api.flags}")
-        else:
-            served.append(f"{api.name}, {api.since}, {api.flags}, {api.symbol}")
+    for api, _ in _apis(protocol):
+        if api.symbol != "-":
+            (refused if api.symbol in symbols_refused else served).append(
+                f"{api.name}, {api.since}, {api.flags}, {api.symbol}")
     lines = [banner(protocol), f"#ifndef {upper}_SYMBOLS_H", f"#define {upper}_SYMBOLS_H", "",
              "#ifndef GPUVCHAN_API_FLAGS", "#define GPUVCHAN_API_FLAGS",
              "enum gpuvchan_api_flags {", "    GPUVCHAN_API_PTDS = 1, /* per-thread default stream, synchronous */",
              "    GPUVCHAN_API_PTSZ = 2, /* per-thread default stream */", "};", "#endif", ""]
     lines += _macro(f"{upper}_API_LIST", "X(name, since, flags, symbol), by name, then by version", served)
-    lines += _macro(f"{upper}_API_REFUSED_LIST", "X(name, since, flags): known, and not served", refused)
+    lines += _macro(f"{upper}_API_REFUSED_LIST", "The same of refused entries", refused)
+    lines += _macro(f"{upper}_REFUSED_SYMBOLS", "X(symbol, reason): each symbol that refused entries alone have",
+                    [f"{symbol}, {quote(reason)}" for symbol, reason in refusals])
     return "\n".join(lines + ["#endif", ""])
 
 
