@@ -48,6 +48,7 @@ each() {
         file 644 "$source" "$DATADIR/gpuvchan/protocol/${source##*/}"
     done
 
+    file 644 "$BUILD/doc/cuda-coverage.md" "$DATADIR/doc/gpuvchan/cuda-coverage.md"
     file 644 host/gpuvchan-host.conf "$DATADIR/doc/gpuvchan/examples/gpuvchan-host.conf"
     for source in host/*.service.in host/*.socket.in; do
         unit=${source##*/}
