@@ -192,6 +192,7 @@ $(BUILD)/bin/gpuvchan-run: $(call objects,guest/gpuvchan-run.c) $(BUILD)/lib/$(S
 $(call objects,$(GUEST_CUDA_SRCS)): $(GEN)/cuda-guest.h $(GEN)/cuda-symbols.h
 $(BUILD)/lib/gpuvchan/guest/libcuda.so.1: $(call objects,$(GUEST_CUDA_SRCS)) $(BUILD)/lib/$(SONAME)
 	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)libcuda.so.1 $(rpath_plugin) $(link_own) -lpthread)
+	$(Q)ln -sf libcuda.so.1 $(@D)/libcuda.so # by this name, too, programs look for it, and would find another one
 
 # Which functions of the driver API are served, and how.
 $(BUILD)/doc/cuda-coverage.md: $(wildcard libgpuvchan/protocol/cuda/*.gpv) $(SCANNER_SRCS)

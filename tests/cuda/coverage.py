@@ -24,7 +24,8 @@ FLAGS = {"0": "", "GPUVCHAN_API_PTDS": "ptds", "GPUVCHAN_API_PTSZ": "ptsz"}
 
 def exported(library):
     lines = subprocess.run(["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
-    return {line.split()[2].split("@")[0] for line in lines.splitlines() if line.split()[1] in "TWDRBV"}
+    names = {line.split()[2].split("@")[0] for line in lines.splitlines()}
+    return {name for name in names if not name.startswith("__")}  # a sanitizer's
 
 
 def declared(include):
