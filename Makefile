@@ -36,7 +36,7 @@ BINARIES := gpuvchan-host gpuvchanctl gpuvchan-run gpuvchan-bench hello-client s
 PLUGINS := cuda hello sharpen
 TARGETS := $(BUILD)/lib/$(SONAME) $(BINARIES:%=$(BUILD)/bin/%) $(BUILD)/bin/gpuvchan-scanner \
 	$(PLUGINS:%=$(BUILD)/lib/gpuvchan/plugins/%.so) $(BUILD)/lib/gpuvchan/sim/libcuda.so.1 \
-	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1 $(XEN_MODULE) $(XEN_KEEPER) $(BENCH_XEN_MODULE)
+	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1 $(BUILD)/doc/cuda-coverage.md $(XEN_MODULE) $(XEN_KEEPER) $(BENCH_XEN_MODULE)
 
 # ---- Flags -----------------------------------------------------------------------------------------
 
@@ -192,6 +192,13 @@ $(BUILD)/bin/gpuvchan-run: $(call objects,guest/gpuvchan-run.c) $(BUILD)/lib/$(S
 $(call objects,$(GUEST_CUDA_SRCS)): $(GEN)/cuda-guest.h $(GEN)/cuda-symbols.h
 $(BUILD)/lib/gpuvchan/guest/libcuda.so.1: $(call objects,$(GUEST_CUDA_SRCS)) $(BUILD)/lib/$(SONAME)
 	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)libcuda.so.1 $(rpath_plugin) $(link_own) -lpthread)
+	$(Q)ln -sf libcuda.so.1 $(@D)/libcuda.so # by this name, too, programs look for it, and would find another one
+
+# Which functions of the driver API are served, and how.
+$(BUILD)/doc/cuda-coverage.md: $(wildcard libgpuvchan/protocol/cuda/*.gpv) $(SCANNER_SRCS)
+	$(call say,SCAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(SCANNER) coverage libgpuvchan/protocol/cuda/cuda.gpv -o $@
 
 # ---- Examples --------------------------------------------------------------------------------------
 

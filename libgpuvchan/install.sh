@@ -36,6 +36,7 @@ each() {
     done
     file 755 "$BUILD/lib/gpuvchan/plugins/cuda.so" "$LIBDIR/gpuvchan/plugins/cuda.so"
     file 755 "$BUILD/lib/gpuvchan/guest/libcuda.so.1" "$LIBDIR/gpuvchan/guest/libcuda.so.1"
+    link libcuda.so.1 "$LIBDIR/gpuvchan/guest/libcuda.so"
     file 755 "$BUILD/lib/gpuvchan/sim/libcuda.so.1" "$LIBDIR/gpuvchan/sim/libcuda.so.1"
     file 755 "$BUILD/lib/gpuvchan/transport_xen.so" "$LIBDIR/gpuvchan/transport_xen.so"
     file 755 "$BUILD/lib/gpuvchan/bench_xen.so" "$LIBDIR/gpuvchan/bench_xen.so"
@@ -48,6 +49,7 @@ each() {
         file 644 "$source" "$DATADIR/gpuvchan/protocol/${source##*/}"
     done
 
+    file 644 "$BUILD/doc/cuda-coverage.md" "$DATADIR/doc/gpuvchan/cuda-coverage.md"
     file 644 host/gpuvchan-host.conf "$DATADIR/doc/gpuvchan/examples/gpuvchan-host.conf"
     for source in host/*.service.in host/*.socket.in; do
         unit=${source##*/}

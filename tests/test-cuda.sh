@@ -16,11 +16,14 @@ for file in "$host" "$guest/libcuda.so.1" "$build/lib/gpuvchan/plugins/cuda.so" 
 done
 unset GPUVCHAN_ADDRESS GPUVCHAN_SYNC GPUVCHAN_LOG CUDA_VISIBLE_DEVICES
 
+# cuda_compile NAME [FLAG...]
 cuda_compile() {
+    cuda_name=$1
+    shift
     "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra ${SANITIZE:+"-fsanitize=$SANITIZE"} \
-        -I"$top/libgpuvchan/protocol/cuda" "$top/tests/cuda/$1.c" -o "$work/$1" \
-        -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1 -lpthread 2>"$work/$1.log" ||
-        { cat "$work/$1.log" >&2; return 1; }
+        -I"$top/libgpuvchan/protocol/cuda" "$top/tests/cuda/$cuda_name.c" -o "$work/$cuda_name" \
+        "$@" -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1 -lpthread 2>"$work/$cuda_name.log" ||
+        { cat "$work/$cuda_name.log" >&2; return 1; }
 }
 
 # forwarded NAME [VARIABLE=VALUE...]: through a host of its own.
@@ -49,7 +52,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts modules libraries launches memory allocations pools virtual rows arrays textures devices pageable fills streams handles faults threads order forks exits; do
+for name in contexts settings modules libraries launches memory allocations pools virtual rows arrays textures devices pageable fills streams handles faults threads order forks exits; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue
@@ -97,6 +100,13 @@ results >"$work/forwarded"
 [ -n "${CUDA_NATIVE:-}" ] || ok "devices says the same of two" cmp -s "$work/native" "$work/forwarded"
 unset GPUVCHAN_SIM_DEVICES
 
+
+# What it refuses is its own as well; the list comes from the protocol.
+"$top/libgpuvchan/protocol/scanner/gpuvchan-scanner" symbols "$top/libgpuvchan/protocol/cuda/cuda.gpv" \
+    -o "$work/cuda-symbols.h" || bail "the protocol is not scanned"
+cuda_compile refusals -I"$work" -L"$guest" || bail "refusals does not compile"
+check forwarded refusals GPUVCHAN_LOG=debug
+is "each reason is told once" "$(grep -c 'cuGLInit is refused: OpenGL' "$work/err")" 1
 
 # Every post waits: errors come at once, results stay.
 for name in launches memory streams order; do

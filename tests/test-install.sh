@@ -44,7 +44,7 @@ for file in usr/bin/gpuvchan-host usr/bin/gpuvchan-run usr/bin/gpuvchan-bench us
     usr/include/gpuvchan/protocol.h usr/share/gpuvchan/protocol/cuda.gpv usr/share/man/man7/gpuvchan.7 \
     usr/share/man/man8/gpuvchan-host.8 usr/share/man/man5/gpuvchan-host.conf.5 usr/share/man/man1/gpuvchan-run.1 \
     usr/share/man/man3/gpuvchan_channel.3 usr/share/man/man3/gpuvchan_channel_connect.3 \
-    usr/share/doc/gpuvchan/examples/gpuvchan-host.conf usr/lib/systemd/system/gpuvchan-host.service; do
+    usr/share/doc/gpuvchan/cuda-coverage.md usr/share/doc/gpuvchan/examples/gpuvchan-host.conf usr/lib/systemd/system/gpuvchan-host.service; do
     ok "installed: $file" test -s "$root/$file"
 done
 not_ok "installed: no example" test -e "$lib/gpuvchan/plugins/hello.so"

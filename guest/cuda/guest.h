@@ -60,6 +60,7 @@ struct cuda_guest_context {
     int device;
     unsigned flags;
     bool primary;
+    uint32_t attached;        /* by cuCtxAttach(), besides who made it; with the contexts' lock */
     _Atomic bool independent; /* has had streams that the legacy stream does not wait for */
     uint64_t id;
     pthread_mutex_t lock; /* for the range of priorities */

@@ -43,6 +43,11 @@
     OPTIONAL(cuFlushGPUDirectRDMAWrites, cuFlushGPUDirectRDMAWrites)                                                   \
     NEEDED(cuCtxEnablePeerAccess, cuCtxEnablePeerAccess)                                                               \
     NEEDED(cuCtxDisablePeerAccess, cuCtxDisablePeerAccess)                                                             \
+    OPTIONAL(cuCtxGetSharedMemConfig, cuCtxGetSharedMemConfig)                                                         \
+    OPTIONAL(cuCtxSetSharedMemConfig, cuCtxSetSharedMemConfig)                                                         \
+    OPTIONAL(cuCtxSetFlags, cuCtxSetFlags)                                                                             \
+    OPTIONAL(cuCtxResetPersistingL2Cache, cuCtxResetPersistingL2Cache)                                                 \
+    OPTIONAL(cuCtxGetExecAffinity, cuCtxGetExecAffinity)                                                               \
     NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
     NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \
     NEEDED(cuModuleGetFunction, cuModuleGetFunction)                                                                   \
@@ -171,7 +176,6 @@
     OPTIONAL(cuStreamGetCaptureInfo, cuStreamGetCaptureInfo_v3)                                                        \
     OPTIONAL(cuStreamUpdateCaptureDependencies, cuStreamUpdateCaptureDependencies_v2)                                  \
     OPTIONAL(cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode)                                     \
-    OPTIONAL(cuCtxResetPersistingL2Cache, cuCtxResetPersistingL2Cache)                                                 \
     OPTIONAL(cuCtxRecordEvent, cuCtxRecordEvent)                                                                       \
     OPTIONAL(cuCtxWaitEvent, cuCtxWaitEvent)                                                                           \
     OPTIONAL(cuGraphCreate, cuGraphCreate)                                                                             \

@@ -198,16 +198,3 @@ cuda_host_ctx_wait_event(struct gpuvchan_request *request, struct cuda_event *af
     result = cuda_enter(lane, &after->object, NULL);
     return result ? result : cuda_leave(lane, native->cuCtxWaitEvent(lane->current->native, after->native));
 }
-
-int
-cuda_host_ctx_reset_persisting_cache(struct gpuvchan_request *request)
-{
-    const struct cuda_driver *native = cuda_native(request);
-    struct cuda_lane *lane = cuda_lane_of(request);
-    int result;
-
-    if (!native->cuCtxResetPersistingL2Cache)
-        return cuda_driver_lacks(native, "cuCtxResetPersistingL2Cache");
-    result = cuda_enter(lane, NULL, NULL);
-    return result ? result : cuda_leave(lane, native->cuCtxResetPersistingL2Cache());
-}

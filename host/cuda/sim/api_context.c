@@ -184,6 +184,54 @@ cuCtxDestroy_v2(CUcontext handle)
 SIM_SYNONYM(cuCtxDestroy, cuCtxDestroy_v2);
 
 SIM_EXPORT CUresult
+cuCtxAttach(CUcontext *handle, unsigned int flags)
+{
+    struct sim_context *context;
+    CUresult result = sim_enter(&context);
+
+    if (result)
+        return result;
+    if (!handle || flags)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    if (context->primary)
+        return sim_end(CUDA_ERROR_INVALID_CONTEXT);
+    context->references++;
+    *handle = (CUcontext)context;
+    return sim_end(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult
+cuCtxDetach(CUcontext handle)
+{
+    struct sim_context *context;
+    CUresult result = sim_enter(&context);
+
+    if (result)
+        return result;
+    if (!handle || handle != (CUcontext)context || context->primary)
+        return sim_end(CUDA_ERROR_INVALID_CONTEXT);
+    if (context->references > 0) {
+        context->references--;
+        return sim_end(CUDA_SUCCESS);
+    }
+    sim_end(CUDA_SUCCESS);
+    return cuCtxDestroy_v2(handle);
+}
+
+/* Affinity comes from a context's making, where it is refused. */
+SIM_EXPORT CUresult
+cuCtxGetExecAffinity(CUexecAffinityParam *affinity, CUexecAffinityType type)
+{
+    struct sim_context *context;
+    CUresult result = sim_enter(&context);
+
+    if (result)
+        return result;
+    return sim_end(affinity && type < CU_EXEC_AFFINITY_TYPE_MAX ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY
+                                                                : CUDA_ERROR_INVALID_VALUE);
+}
+
+SIM_EXPORT CUresult
 cuCtxPushCurrent_v2(CUcontext handle)
 {
     CUresult result = sim_begin();

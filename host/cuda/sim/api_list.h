@@ -16,10 +16,12 @@
     X(cuArrayGetMemoryRequirements, 11060, cuArrayGetMemoryRequirements)                              \
     X(cuArrayGetPlane, 11020, cuArrayGetPlane)                                                        \
     X(cuArrayGetSparseProperties, 11010, cuArrayGetSparseProperties)                                  \
+    X(cuCtxAttach, 2000, cuCtxAttach)                                                                 \
     X(cuCtxCreate, 3020, cuCtxCreate_v2)                                                              \
     X(cuCtxCreate, 11040, cuCtxCreate_v3)                                                             \
     X(cuCtxCreate, 12050, cuCtxCreate_v4)                                                             \
     X(cuCtxDestroy, 3020, cuCtxDestroy_v2)                                                            \
+    X(cuCtxDetach, 2000, cuCtxDetach)                                                                 \
     X(cuCtxDisablePeerAccess, 2000, cuCtxDisablePeerAccess)                                           \
     X(cuCtxEnablePeerAccess, 2000, cuCtxEnablePeerAccess)                                             \
     X(cuCtxGetApiVersion, 2000, cuCtxGetApiVersion)                                                   \
@@ -27,6 +29,7 @@
     X(cuCtxGetCurrent, 2000, cuCtxGetCurrent)                                                         \
     X(cuCtxGetDevice, 2000, cuCtxGetDevice)                                                           \
     X(cuCtxGetDevice, 13000, cuCtxGetDevice_v2)                                                       \
+    X(cuCtxGetExecAffinity, 2000, cuCtxGetExecAffinity)                                               \
     X(cuCtxGetFlags, 2000, cuCtxGetFlags)                                                             \
     X(cuCtxGetId, 2000, cuCtxGetId)                                                                   \
     X(cuCtxGetLimit, 2000, cuCtxGetLimit)                                                             \

@@ -56,7 +56,7 @@ struct sim_context {
     unsigned long long id;
     int device;
     bool primary;
-    unsigned int references; /* of a primary context */
+    unsigned int references; /* of a primary context; else by cuCtxAttach() */
     unsigned int flags;
     unsigned int api_version;
     CUresult error; /* a fault, for all calls from then on */
