@@ -60,7 +60,7 @@ flags_host/cuda/sim := -Ihost/cuda/sim -Ilibgpuvchan/protocol/cuda
 flags_host/nvml := -Ihost/nvml -Ilibgpuvchan/protocol/nvml -Ilibgpuvchan/protocol/cuda $(DIRS_CPPFLAGS)
 flags_guest := $(DIRS_CPPFLAGS)
 flags_guest/cuda := -Iguest/cuda -Ilibgpuvchan/protocol/cuda
-flags_guest/nvml := -Iguest/nvml -Ilibgpuvchan/protocol/nvml -Ilibgpuvchan/protocol/cuda
+flags_guest/nvml := $(if $(SMI_COMPAT),-DGPUVCHAN_SMI_COMPAT) -Iguest/nvml -Ilibgpuvchan/protocol/nvml -Ilibgpuvchan/protocol/cuda
 flags_bench := -Ibench -DGPUVCHAN_LIBDIR='"$(LIBDIR)"' -Ilibgpuvchan/protocol/cuda $(BENCH_CPPFLAGS) $(shell pkg-config --cflags $(BENCH_PKGS) 2>/dev/null)
 flags_examples/cuda := -Ilibgpuvchan/protocol/cuda
 flags_gen := -Ibench -Ihost/cuda -Ilibgpuvchan/protocol/cuda -Iexamples/sharpen -Ihost/nvml -Iguest/nvml \
@@ -205,6 +205,12 @@ $(BUILD)/bin/gpuvchan-run: $(call objects,guest/gpuvchan-run.c) $(BUILD)/lib/$(S
 $(call objects,$(GUEST_CUDA_SRCS)): $(GEN)/cuda-guest.h $(GEN)/cuda-symbols.h
 $(BUILD)/lib/gpuvchan/guest/libcuda.so.1: $(call objects,$(GUEST_CUDA_SRCS)) $(BUILD)/lib/$(SONAME)
 	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)libcuda.so.1 $(rpath_plugin) $(link_own) -lpthread)
+
+# With another SMI_COMPAT that file is compiled again.
+$(BUILD)/smi-compat: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SMI_COMPAT)' | cmp -s - $@ || echo '$(SMI_COMPAT)' >$@
+$(call objects,guest/nvml/smi.c): $(BUILD)/smi-compat
 
 $(call objects,$(GUEST_NVML_SRCS)) $(BUILD)/obj/gen/nvml-exports.o: $(GEN)/nvml-guest.h
 $(BUILD)/lib/gpuvchan/guest/libnvidia-ml.so.1: $(call objects,$(GUEST_NVML_SRCS)) $(BUILD)/obj/gen/nvml-exports.o $(BUILD)/lib/$(SONAME)
