@@ -50,6 +50,15 @@ check "the simulated device" forwarded nvml.driver=simulated devices
 check "every entry point" forwarded "nvml.driver=$fake" forwarded
 check "serial numbers, where the host shows them" forwarded "nvml.driver=$fake nvml.serials=yes" forwarded serials
 
+# A guest with stubs of its own.
+"$top/libgpuvchan/protocol/scanner/gpuvchan-scanner" guest "$top/libgpuvchan/protocol/nvml/nvml.gpv" -o "$work/nvml-guest.h" ||
+    bail "no stubs"
+"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra ${SANITIZE:+"-fsanitize=$SANITIZE"} -I"$work" \
+    -I"$top/libgpuvchan/include" -I"$top/libgpuvchan/protocol/nvml" -I"$top/tests/fake" -I"$top/guest/nvml" \
+    "$top/tests/nvml/hostile.c" -o "$work/hostile" -L"$guest" -l:libnvidia-ml.so.1 -L"$build/lib" -l:libgpuvchan.so.0 \
+    -Wl,-rpath,"$build/lib" || bail "hostile does not compile"
+check "a hostile guest" forwarded "nvml.driver=$fake" hostile
+
 # The list of the test is the protocol's.
 sed -n 's/^ *export \(nvml[A-Z]\)/\1/p' "$top"/libgpuvchan/protocol/nvml/*.gpv | LC_ALL=C sort >"$work/exported"
 tr ' ,()' '\n' <"$top/tests/nvml/forwarded.h" | grep -x 'nvml\(Device\|System\)[A-Za-z0-9_]*' |

@@ -24,6 +24,9 @@
 #define GUEST_MARKER "gpuvchan_guest_libnvidia_ml"
 #define GUEST_FOLDER "/gpuvchan/guest/"
 #define SIM_FILE "sim/libcuda.so.1"
+#ifndef GPUVCHAN_SIMDIR
+#define GPUVCHAN_SIMDIR "/usr/lib/gpuvchan/sim"
+#endif
 #define WHY_BYTES 512
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

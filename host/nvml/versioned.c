@@ -8,6 +8,11 @@
 
 #define VERSIONED_MAX 4096
 
+#define FITS(function, type, newest, oldest) _Static_assert(sizeof(type) <= VERSIONED_MAX, #function);
+NVML_VERSIONED_OF_DEVICE(FITS)
+NVML_VERSIONED_OF_SYSTEM(FITS)
+#undef FITS
+
 /* May a guest send this, and is it as long as its version says? */
 static int
 check(uint32_t query, const void *given, size_t bytes)
@@ -33,15 +38,13 @@ static int
 ask(struct gpuvchan_request *request, nvmlDevice_t device, uint32_t query, void *data)
 {
     switch (query) {
-#define ASK_DEVICE(function, type, newest, oldest)             \
-    case NVML_QUERY_##function:                                \
-        _Static_assert(sizeof(type) <= VERSIONED_MAX, "fits"); \
+#define ASK_DEVICE(function, type, newest, oldest) \
+    case NVML_QUERY_##function:                    \
         return device ? NVML_ASK(request, function, device, data) : NVML_ERROR_INVALID_ARGUMENT;
         NVML_VERSIONED_OF_DEVICE(ASK_DEVICE)
 #undef ASK_DEVICE
-#define ASK_SYSTEM(function, type, newest, oldest)             \
-    case NVML_QUERY_##function:                                \
-        _Static_assert(sizeof(type) <= VERSIONED_MAX, "fits"); \
+#define ASK_SYSTEM(function, type, newest, oldest) \
+    case NVML_QUERY_##function:                    \
         return NVML_ASK(request, function, data);
         NVML_VERSIONED_OF_SYSTEM(ASK_SYSTEM)
 #undef ASK_SYSTEM
