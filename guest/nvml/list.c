@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lists. NVML's way with most of them: the caller says how many there is room for and gets how many there are;
- * with too little room nothing else and NVML_ERROR_INSUFFICIENT_SIZE, or NVML_SUCCESS without an array.
+ * with too little room, which may be none at all, nothing else and NVML_ERROR_INSUFFICIENT_SIZE.
  */
 #include <string.h>
 
@@ -65,8 +65,8 @@ clocks_give(const uint32_t *clocks, size_t there, unsigned int *count, unsigned 
 
     *count = (unsigned int)there;
     if (room < there)
-        return room == 0 && !out ? NVML_SUCCESS : NVML_ERROR_INSUFFICIENT_SIZE;
-    if (!out)
+        return NVML_ERROR_INSUFFICIENT_SIZE;
+    if (there > 0 && !out)
         return NVML_ERROR_INVALID_ARGUMENT;
     memcpy(out, clocks, there * sizeof(*out));
     return NVML_SUCCESS;
@@ -146,7 +146,7 @@ retired(nvmlDevice_t device, nvmlPageRetirementCause_t cause, unsigned int *coun
     room = *count;
     *count = (unsigned int)there;
     if (room < there)
-        return room == 0 && !addresses ? NVML_SUCCESS : NVML_ERROR_INSUFFICIENT_SIZE;
+        return NVML_ERROR_INSUFFICIENT_SIZE;
     if (there > 0 && !addresses)
         return NVML_ERROR_INVALID_ARGUMENT;
     for (size_t i = 0; i < there; i++) {

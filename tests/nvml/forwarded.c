@@ -329,7 +329,11 @@ test_clocks(void)
     nvmlPstates_t states[NVML_MAX_GPU_PERF_PSTATES];
     unsigned long long addresses[8], times[8];
 
-    ok(nvmlDeviceGetSupportedMemoryClocks(devices[0], &there, NULL) == 0 && there == 2, "how many memory clocks");
+    ok(nvmlDeviceGetSupportedMemoryClocks(devices[0], &there, NULL) == NVML_ERROR_INSUFFICIENT_SIZE && there == 2,
+       "how many memory clocks");
+    there = 0;
+    ok(nvmlDeviceGetRetiredPages(devices[0], 0, &there, NULL) == NVML_ERROR_INSUFFICIENT_SIZE && there == 3,
+       "how many retired pages");
     there = 1;
     GIVES(NVML_ERROR_INSUFFICIENT_SIZE, nvmlDeviceGetSupportedMemoryClocks(devices[0], &there, clocks));
     ok(there == 2, "and how many there are");
