@@ -59,6 +59,14 @@ check "serial numbers, where the host shows them" forwarded "nvml.driver=$fake n
     -Wl,-rpath,"$build/lib" || bail "hostile does not compile"
 check "a hostile guest" forwarded "nvml.driver=$fake" hostile
 
+# The same questions natively and forwarded, as tests/gpu.sh asks them on a GPU.
+nvml_compile report || bail "report does not compile"
+LD_LIBRARY_PATH=$(dirname "$fake") "$work/report" >"$work/native" 2>"$work/err"
+if forwarded "nvml.driver=$fake" report; then pass "report"; else fail "report"; fi
+is "natively and forwarded NVML says the same" "$(sed 's/^cuda - ok .*/cuda - ok 13000/' "$work/native" |
+    diff - "$work/out" | head -n 5)" ""
+like "and says much" "$(wc -l <"$work/out")" '^ *[2-9][0-9][0-9]'
+
 # The list of the test is the protocol's.
 sed -n 's/^ *export \(nvml[A-Z]\)/\1/p' "$top"/libgpuvchan/protocol/nvml/*.gpv | LC_ALL=C sort >"$work/exported"
 tr ' ,()' '\n' <"$top/tests/nvml/forwarded.h" | grep -x 'nvml\(Device\|System\)[A-Za-z0-9_]*' |

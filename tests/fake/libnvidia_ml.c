@@ -217,6 +217,12 @@ nvmlInit_v2(void)
     return NVML_SUCCESS;
 }
 
+FAKE
+nvmlShutdown(void)
+{
+    return NVML_SUCCESS;
+}
+
 GPUVCHAN_EXPORT const char *
 nvmlErrorString(nvmlReturn_t result)
 {
