@@ -3,6 +3,7 @@
  * Start and end, handles, and the simulated device: what NVML says of it must be what CUDA says. Run as
  * "devices list" it prints the devices' names instead.
  */
+#include <pthread.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -227,6 +228,44 @@ test_fork(nvmlDevice_t device, bool cuda)
     GIVES(NVML_SUCCESS, nvmlDeviceGetMemoryInfo(device, &memory));
 }
 
+/* ---- Threads ------------------------------------------------------------------------------------ */
+
+#define THREADS 8
+#define ROUNDS 200
+
+static void *
+ask_often(void *device)
+{
+    nvmlMemory_t memory;
+    char name[96];
+    intptr_t failed = 0;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        failed += nvmlInit_v2() != NVML_SUCCESS;
+        failed += nvmlDeviceGetMemoryInfo(device, &memory) != NVML_SUCCESS || memory.total != memory.free + memory.used;
+        failed += nvmlDeviceGetName(device, name, sizeof(name)) != NVML_SUCCESS;
+        failed += nvmlShutdown() != NVML_SUCCESS;
+    }
+    return (void *)failed;
+}
+
+static void
+test_threads(nvmlDevice_t device)
+{
+    pthread_t threads[THREADS];
+    intptr_t failed = 0;
+
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, ask_often, device);
+    for (int i = 0; i < THREADS; i++) {
+        void *result;
+
+        pthread_join(threads[i], &result);
+        failed += (intptr_t)result;
+    }
+    ok(failed == 0, "%d threads ask at once", THREADS);
+}
+
 static int
 list(void)
 {
@@ -264,6 +303,7 @@ main(int argc, char **argv)
     test_fork(device, true);
     test_cuda(device);
     test_fork(device, false);
+    test_threads(device);
     test_lacking(device);
     test_local(device);
     GIVES(NVML_SUCCESS, nvmlShutdown());

@@ -9,6 +9,17 @@
 
 #define ARGUMENTS 4
 
+/* A driver may be older than the newest of them. */
+#define WEAK(function, ...) extern __typeof__(function) function __attribute__((weak));
+FORWARDED_DEVICE_OUT1(WEAK)
+FORWARDED_DEVICE_OUT2(WEAK)
+FORWARDED_DEVICE_OUT3(WEAK)
+FORWARDED_DEVICE_OUT4(WEAK)
+FORWARDED_DEVICE_IN1_OUT1(WEAK)
+FORWARDED_DEVICE_IN2_OUT1(WEAK)
+FORWARDED_DEVICE_STRUCT(WEAK)
+NVML_VERSIONED_OF_DEVICE(WEAK)
+
 static unsigned count;
 static nvmlDevice_t devices[NVML_DEVICES];
 
@@ -25,13 +36,13 @@ line(const char *function, unsigned device, nvmlReturn_t result)
     if ((result) == NVML_SUCCESS) \
         printf(" %lld", (long long)(x));
 
-#define EACH(function, CALL, VALUES)       \
-    for (unsigned i = 0; i < count; i++) { \
-        nvmlReturn_t result = (CALL);      \
-                                           \
-        line(#function, i, result);        \
-        VALUES;                            \
-        puts("");                          \
+#define EACH(function, CALL, VALUES)                                               \
+    for (unsigned i = 0; i < count; i++) {                                         \
+        nvmlReturn_t result = (function) ? (CALL) : NVML_ERROR_FUNCTION_NOT_FOUND; \
+                                                                                   \
+        line(#function, i, result);                                                \
+        VALUES;                                                                    \
+        puts("");                                                                  \
     }
 #define DEVICE_OUT1(function, T)                                    \
     {                                                               \
