@@ -32,6 +32,7 @@
 static pthread_mutex_t channels_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct gpuvchan_channel *channels; /* of this process */
 static struct gpuvchan_channel *shared_channel;
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER; /* while it is being connected */
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
@@ -118,6 +119,8 @@ fork_child(void)
             if (channel->lanes[i])
                 channel->lanes[i]->writer.front.limit = 0; /* to the slow path, which looks at the error */
     }
+    shared_channel = NULL; /* the child connects one of its own if it wants to */
+    pthread_mutex_init(&shared_lock, NULL);
     pthread_mutex_init(&channels_lock, NULL);
 }
 
@@ -397,15 +400,14 @@ gpuvchan_channel_close(struct gpuvchan_channel *channel)
 int
 gpuvchan_channel_shared(struct gpuvchan_channel **out)
 {
-    static pthread_mutex_t connecting = PTHREAD_MUTEX_INITIALIZER;
     int error = 0;
 
-    pthread_mutex_lock(&connecting);
+    pthread_mutex_lock(&shared_lock);
     if (!shared_channel)
         error = gpuvchan_channel_connect(NULL, NULL, &shared_channel);
     if (error == 0)
         *out = shared_channel;
-    pthread_mutex_unlock(&connecting);
+    pthread_mutex_unlock(&shared_lock);
     return error;
 }
 

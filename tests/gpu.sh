@@ -68,6 +68,22 @@ CUDA_NATIVE=$driver GPUVCHAN_BUILD=$BUILD sh tests/test-cuda.sh >"$OUT/cuda.tap"
 grep -v '^ok' "$OUT/cuda.tap" | head -n 60
 echo "$(grep -c '^ok' "$OUT/cuda.tap") passed, $(grep -c '^not ok' "$OUT/cuda.tap") failed"
 
+heading "NVML"
+# Every answer's status must be the native one; values that differ are shown, for some change all the time.
+"$BUILD/bin/gpuvchan-host" --dump-plugin nvml | sed -n '/^driver=/,$p'
+cc -std=gnu11 -D_GNU_SOURCE -O1 -Ilibgpuvchan/protocol/nvml tests/nvml/report.c -o "$OUT/report" \
+    -L"$BUILD/lib/gpuvchan/guest" -l:libnvidia-ml.so.1 -Wl,--unresolved-symbols=ignore-in-shared-libs || exit 1
+"$OUT/report" >"$OUT/nvml.native"
+"$BUILD/bin/gpuvchan-host" --plugins nvml --run "$BUILD/bin/gpuvchan-run $OUT/report" >"$OUT/nvml.forwarded"
+statuses() {
+    sed 's/ ok .*/ ok/' "$1"
+}
+check "NVML: the same functions answer, $(wc -l <"$OUT/nvml.native") answers" \
+    diff <(statuses "$OUT/nvml.native") <(statuses "$OUT/nvml.forwarded")
+diff "$OUT/nvml.native" "$OUT/nvml.forwarded" | grep '^[<>]' | head -n 40
+"$BUILD/bin/gpuvchan-host" --plugins nvml --run "$BUILD/bin/gpuvchan-run nvidia-smi" 2>&1 | head -n 30
+rm -f "$OUT/report"
+
 heading "benchmark"
 if [ "$mode" = quick ]; then
     "$BUILD/bin/gpuvchan-bench" cuda --quick --native-too --json "$OUT/cuda.json" 2>"$OUT/bench.log" || failed=$((failed + 1))

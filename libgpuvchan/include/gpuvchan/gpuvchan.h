@@ -40,7 +40,7 @@
  * words what failed last in this thread and what to do about it.
  *
  * Threads: a channel may be used by all threads at once; a lane belongs to one thread. Nothing here
- * may be used in the child of a fork: calls there fail with -ENOTCONN.
+ * may be used in the child of a fork: calls there fail with -ENOTCONN. Connecting anew works.
  */
 #ifndef GPUVCHAN_H
 #define GPUVCHAN_H
@@ -143,7 +143,7 @@ GPUVCHAN_EXPORT void gpuvchan_channel_close(struct gpuvchan_channel *channel);
 /**
  * The channel that all forwarding libraries of this process share: connected by the first call, never
  * closed before the process ends. Same addresses, blocking and errors as gpuvchan_channel_connect().
- * A failure is not remembered: the next call tries again.
+ * A failure is not remembered: the next call tries again. The child of a fork gets a channel of its own.
  */
 GPUVCHAN_EXPORT int gpuvchan_channel_shared(struct gpuvchan_channel **out);
 
