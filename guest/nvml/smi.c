@@ -38,21 +38,17 @@ lacking(unsigned place)
 }
 
 /* A function for each of 32 times 16 places, so that each knows its own. */
-#define SIXTEEN(X, row)                                                                                               \
-    X(row, 0)                                                                                                         \
-    X(row, 1)                                                                                                         \
-    X(row, 2)                                                                                                         \
-    X(row, 3) X(row, 4) X(row, 5) X(row, 6) X(row, 7) X(row, 8) X(row, 9) X(row, 10) X(row, 11) X(row, 12) X(row, 13) \
-        X(row, 14) X(row, 15)
-#define ALL(X)                                                                                                       \
-    SIXTEEN(X, 0)                                                                                                    \
-    SIXTEEN(X, 1)                                                                                                    \
-    SIXTEEN(X, 2)                                                                                                    \
-    SIXTEEN(X, 3) SIXTEEN(X, 4) SIXTEEN(X, 5) SIXTEEN(X, 6) SIXTEEN(X, 7) SIXTEEN(X, 8) SIXTEEN(X, 9) SIXTEEN(X, 10) \
-        SIXTEEN(X, 11) SIXTEEN(X, 12) SIXTEEN(X, 13) SIXTEEN(X, 14) SIXTEEN(X, 15) SIXTEEN(X, 16) SIXTEEN(X, 17)     \
-            SIXTEEN(X, 18) SIXTEEN(X, 19) SIXTEEN(X, 20) SIXTEEN(X, 21) SIXTEEN(X, 22) SIXTEEN(X, 23) SIXTEEN(X, 24) \
-                SIXTEEN(X, 25) SIXTEEN(X, 26) SIXTEEN(X, 27) SIXTEEN(X, 28) SIXTEEN(X, 29) SIXTEEN(X, 30)            \
-                    SIXTEEN(X, 31)
+/* clang-format off */
+#define SIXTEEN(X, row) \
+    X(row, 0) X(row, 1) X(row, 2) X(row, 3) X(row, 4) X(row, 5) X(row, 6) X(row, 7) \
+    X(row, 8) X(row, 9) X(row, 10) X(row, 11) X(row, 12) X(row, 13) X(row, 14) X(row, 15)
+#define ALL(X) \
+    SIXTEEN(X, 0) SIXTEEN(X, 1) SIXTEEN(X, 2) SIXTEEN(X, 3) SIXTEEN(X, 4) SIXTEEN(X, 5) SIXTEEN(X, 6) SIXTEEN(X, 7) \
+    SIXTEEN(X, 8) SIXTEEN(X, 9) SIXTEEN(X, 10) SIXTEEN(X, 11) SIXTEEN(X, 12) SIXTEEN(X, 13) SIXTEEN(X, 14) \
+    SIXTEEN(X, 15) SIXTEEN(X, 16) SIXTEEN(X, 17) SIXTEEN(X, 18) SIXTEEN(X, 19) SIXTEEN(X, 20) SIXTEEN(X, 21) \
+    SIXTEEN(X, 22) SIXTEEN(X, 23) SIXTEEN(X, 24) SIXTEEN(X, 25) SIXTEEN(X, 26) SIXTEEN(X, 27) SIXTEEN(X, 28) \
+    SIXTEEN(X, 29) SIXTEEN(X, 30) SIXTEEN(X, 31)
+/* clang-format on */
 
 #define PLACE_FUNCTION(row, column)                                                                  \
     static nvmlReturn_t place_##row##_##column(void *first, void *second, void *third, void *fourth) \
