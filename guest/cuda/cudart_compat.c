@@ -430,6 +430,16 @@ static const struct {
 /* The tables of profilers begin with this; none of them works here, and they must know. */
 static const uint8_t profiler[4] = {0x7c, 0xb6, 0x3f, 0x9b};
 
+static void
+tell(const CUuuid *which, const char *answer)
+{
+    const unsigned char *b = (const unsigned char *)which->bytes;
+
+    gpuvchan_log(GPUVCHAN_LOG_DEBUG,
+                 "cuda: table %02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x: %s", b[0], b[1],
+                 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15], answer);
+}
+
 ENTRY
 cuGetExportTable(const void **table, const CUuuid *which)
 {
@@ -439,5 +449,6 @@ cuGetExportTable(const void **table, const CUuuid *which)
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         if (memcmp(which->bytes, tables[i].uuid, sizeof(tables[i].uuid)) == 0)
             *table = tables[i].table;
+    tell(which, !*table ? "none" : *table == (const void *)unknown_table ? "not known" : "given");
     return *table ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
