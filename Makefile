@@ -83,6 +83,7 @@ help: ## list the targets
 	@echo "Targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile tests/xen/build.mk | expand -t 16
 	@echo "Variables: BUILD=dir PREFIX=/usr/local DESTDIR= CC=gcc|clang CFLAGS= SANITIZE=address,undefined|thread V=1 WERROR=1"
+	@echo "           CUDART_COMPAT=1 (programs of the CUDA runtime; README.md tells what to think of before)"
 
 demo: deps ## install what is missing, build, run CUDA programs and the ring benchmark
 	$(Q)$(MAKE) --no-print-directory all

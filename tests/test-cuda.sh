@@ -75,6 +75,12 @@ for name in procaddr firsts; do
     check forwarded "$name"
 done
 
+# What the runtime asks for is there where it was built in.
+if [ "$(cat "$build/cudart-compat" 2>/dev/null)" = yes ]; then
+    cuda_compile tables || bail "tables does not compile"
+    check forwarded tables
+fi
+
 # Images that the arena has no room for.
 if forwarded libraries GPUVCHAN_ARENA=16M; then pass "libraries with a small arena"; else
     fail "libraries with a small arena"

@@ -4,7 +4,7 @@
  *
  * Design notes: each library that contains a runtime asks for all of them again, and calls some of them at nearly
  * every function of its own. All is therefore answered here, without the host and without a lock: storage of contexts
- * is a list that only grows, in which keys come and go.
+ * is a list that only grows, in which values come and go.
  *
  * A table begins with its size in bytes, but for the one of storage. What nobody has described answers
  * CUDA_ERROR_NOT_SUPPORTED, and so does every function of a table that is not known: libraries go on without.
@@ -112,13 +112,15 @@ static const slot hooks_table[7] = {
 
 typedef void storage_end(CUcontext context, void *key, void *value);
 
-/* What an entry holds belongs to the key that it has; with none it is free. */
+/* An entry is one key's for ever, so that who looks needs no lock: its value comes and goes. */
 struct cuda_guest_storage {
-    _Atomic(void *) key, value;
-    storage_end *end;
-    struct cuda_guest_storage *next; /* never changes once the entry is in the list */
+    void *key;
+    _Atomic(void *) value; /* absent, when there is none */
+    storage_end *end;      /* with the lock */
+    struct cuda_guest_storage *next;
 };
 
+static char absent;
 static pthread_mutex_t storage_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct cuda_guest_context *
@@ -129,30 +131,31 @@ storage_context(CUcontext handle)
     return cuda_guest_context_find(handle);
 }
 
-/* A key that goes and comes back while this looks is the same key: the value is one that it has had. */
 static struct cuda_guest_storage *
-storage_find(const struct cuda_guest_context *context, const void *key, void **value)
+storage_find(const struct cuda_guest_context *context, const void *key)
 {
     struct cuda_guest_storage *entry = atomic_load_explicit(&context->storage, memory_order_acquire);
 
-    for (; entry; entry = entry->next) {
-        if (atomic_load_explicit(&entry->key, memory_order_acquire) != key)
-            continue;
-        *value = atomic_load_explicit(&entry->value, memory_order_acquire);
-        if (atomic_load_explicit(&entry->key, memory_order_acquire) == key)
-            return entry;
-    }
-    return NULL;
+    while (entry && entry->key != key)
+        entry = entry->next;
+    return entry;
 }
 
 static CUresult
 storage_get(void **value, CUcontext handle, void *key)
 {
     const struct cuda_guest_context *context = storage_context(handle);
+    const struct cuda_guest_storage *entry;
+    void *found;
 
     if (!context)
         return CUDA_ERROR_INVALID_CONTEXT;
-    return key && storage_find(context, key, value) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+    entry = storage_find(context, key);
+    found = entry ? atomic_load_explicit(&entry->value, memory_order_acquire) : &absent;
+    if (found == &absent)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *value = found;
+    return CUDA_SUCCESS;
 }
 
 /* The life of a context ends: whose values are in it hears of that. */
@@ -162,30 +165,29 @@ storage_drop(struct cuda_guest_context *context)
     struct cuda_guest_storage *entry = atomic_load_explicit(&context->storage, memory_order_acquire);
 
     for (; entry; entry = entry->next) {
-        void *key, *value;
         storage_end *end;
+        void *value;
 
         pthread_mutex_lock(&storage_lock);
-        key = atomic_exchange(&entry->key, NULL);
-        value = atomic_load(&entry->value);
+        value = atomic_exchange(&entry->value, &absent);
         end = entry->end;
         pthread_mutex_unlock(&storage_lock);
-        if (key && end)
-            end(cuda_guest_context_handle(context), key, value);
+        if (value != &absent && end)
+            end(cuda_guest_context_handle(context), entry->key, value);
     }
 }
 
 /* With the lock. */
 static struct cuda_guest_storage *
-storage_entry(struct cuda_guest_context *context)
+storage_make(struct cuda_guest_context *context, void *key)
 {
-    struct cuda_guest_storage *first = atomic_load(&context->storage), *entry = first;
+    struct cuda_guest_storage *entry = calloc(1, sizeof(*entry));
 
-    while (entry && atomic_load(&entry->key))
-        entry = entry->next;
-    if (entry || !(entry = calloc(1, sizeof(*entry))))
-        return entry;
-    entry->next = first;
+    if (!entry)
+        return NULL;
+    entry->key = key;
+    atomic_store_explicit(&entry->value, &absent, memory_order_relaxed);
+    entry->next = atomic_load(&context->storage);
     atomic_store_explicit(&context->storage, entry, memory_order_release);
     context->storage_drop = storage_drop;
     return entry;
@@ -196,20 +198,16 @@ storage_put(CUcontext handle, void *key, void *value, storage_end *end)
 {
     struct cuda_guest_context *context = storage_context(handle);
     struct cuda_guest_storage *entry;
-    void *old;
 
     if (!context)
         return CUDA_ERROR_INVALID_CONTEXT;
-    if (!key)
-        return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&storage_lock);
-    entry = storage_find(context, key, &old);
+    entry = storage_find(context, key);
     if (!entry)
-        entry = storage_entry(context);
+        entry = storage_make(context, key);
     if (entry) {
         entry->end = end;
         atomic_store_explicit(&entry->value, value, memory_order_release);
-        atomic_store_explicit(&entry->key, key, memory_order_release);
     }
     pthread_mutex_unlock(&storage_lock);
     return entry ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
@@ -220,16 +218,16 @@ storage_delete(CUcontext handle, void *key)
 {
     struct cuda_guest_context *context = storage_context(handle);
     struct cuda_guest_storage *entry;
-    void *old;
+    void *old = &absent;
 
     if (!context)
         return CUDA_ERROR_INVALID_CONTEXT;
     pthread_mutex_lock(&storage_lock);
-    entry = key ? storage_find(context, key, &old) : NULL;
+    entry = storage_find(context, key);
     if (entry)
-        atomic_store(&entry->key, NULL);
+        old = atomic_exchange(&entry->value, &absent);
     pthread_mutex_unlock(&storage_lock);
-    return entry ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+    return old != &absent ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
 static const slot storage_table[4] = {FUNCTION(storage_put), FUNCTION(storage_delete), FUNCTION(storage_get), NOTHING};
@@ -430,6 +428,16 @@ static const struct {
 /* The tables of profilers begin with this; none of them works here, and they must know. */
 static const uint8_t profiler[4] = {0x7c, 0xb6, 0x3f, 0x9b};
 
+static void
+tell(const CUuuid *which, const char *answer)
+{
+    const unsigned char *b = (const unsigned char *)which->bytes;
+
+    gpuvchan_log(GPUVCHAN_LOG_DEBUG,
+                 "cuda: table %02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x: %s", b[0], b[1],
+                 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15], answer);
+}
+
 ENTRY
 cuGetExportTable(const void **table, const CUuuid *which)
 {
@@ -439,5 +447,6 @@ cuGetExportTable(const void **table, const CUuuid *which)
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         if (memcmp(which->bytes, tables[i].uuid, sizeof(tables[i].uuid)) == 0)
             *table = tables[i].table;
+    tell(which, !*table ? "none" : *table == (const void *)unknown_table ? "not known" : "given");
     return *table ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }

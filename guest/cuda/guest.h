@@ -406,8 +406,13 @@ void cuda_guest_link_drop(struct cuda_guest_object *object);
 void cuda_guest_view_drop(struct cuda_guest_object *object);
 
 /* image.c */
-/** How many bytes the module image at @p image has, and where it really begins; 0: it is none. */
-size_t cuda_guest_image_bytes(const void **image);
+struct cuda_guest_image {
+    const void *data;
+    size_t bytes;
+    void *memory; /* to be freed when the image has gone */
+};
+/** Where the image at @p image really begins, and its size, which is not 0. */
+CUresult cuda_guest_image_find(const void *image, struct cuda_guest_image *out);
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
@@ -702,36 +707,36 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node, cons
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
 #define CUDA_GUEST_FIRST_GENERATION(X) \
-    X(cuModuleGetGlobal)               \
-    X(cuMemAlloc)                      \
-    X(cuMemAllocPitch)                 \
-    X(cuMemFree)                       \
-    X(cuMemGetInfo)                    \
-    X(cuMemAllocHost)                  \
-    X(cuMemHostGetDevicePointer)       \
-    X(cuMemGetAddressRange)            \
-    X(cuMemsetD8)                      \
-    X(cuMemsetD16)                     \
-    X(cuMemsetD32)                     \
-    X(cuMemsetD2D8)                    \
-    X(cuMemsetD2D16)                   \
-    X(cuMemsetD2D32)                   \
-    X(cuMemcpyHtoD)                    \
-    X(cuMemcpyHtoDAsync)               \
-    X(cuMemcpyDtoH)                    \
-    X(cuMemcpyDtoHAsync)               \
-    X(cuMemcpyDtoD)                    \
-    X(cuMemcpyDtoDAsync)               \
-    X(cuMemcpy2D)                      \
-    X(cuMemcpy2DUnaligned)             \
-    X(cuMemcpy2DAsync)                 \
-    X(cuMemcpy3D)                      \
-    X(cuMemcpy3DAsync)                 \
-    X(cuMemcpyAtoD)                    \
-    X(cuMemcpyDtoA)                    \
-    X(cuArrayCreate)                   \
-    X(cuArray3DCreate)                 \
-    X(cuArrayGetDescriptor)            \
+    X(cuModuleGetGlobal) \
+    X(cuMemAlloc) \
+    X(cuMemAllocPitch) \
+    X(cuMemFree) \
+    X(cuMemGetInfo) \
+    X(cuMemAllocHost) \
+    X(cuMemHostGetDevicePointer) \
+    X(cuMemGetAddressRange) \
+    X(cuMemsetD8) \
+    X(cuMemsetD16) \
+    X(cuMemsetD32) \
+    X(cuMemsetD2D8) \
+    X(cuMemsetD2D16) \
+    X(cuMemsetD2D32) \
+    X(cuMemcpyHtoD) \
+    X(cuMemcpyHtoDAsync) \
+    X(cuMemcpyDtoH) \
+    X(cuMemcpyDtoHAsync) \
+    X(cuMemcpyDtoD) \
+    X(cuMemcpyDtoDAsync) \
+    X(cuMemcpy2D) \
+    X(cuMemcpy2DUnaligned) \
+    X(cuMemcpy2DAsync) \
+    X(cuMemcpy3D) \
+    X(cuMemcpy3DAsync) \
+    X(cuMemcpyAtoD) \
+    X(cuMemcpyDtoA) \
+    X(cuArrayCreate) \
+    X(cuArray3DCreate) \
+    X(cuArrayGetDescriptor) \
     X(cuArray3DGetDescriptor)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);

@@ -48,10 +48,8 @@ load_image(struct cuda_guest_thread *self, CUlibrary *out, const void *image, si
            const struct cuda_guest_options *options)
 {
     struct cuda_guest_library *library;
-    CUresult result = bytes == 0 ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
+    CUresult result = cuda_guest_object_create(CUDA_HANDLE_LIBRARY, sizeof(*library), NULL, &library);
 
-    if (result == CUDA_SUCCESS)
-        result = cuda_guest_object_create(CUDA_HANDLE_LIBRARY, sizeof(*library), NULL, &library);
     if (result != CUDA_SUCCESS)
         return result;
     result = cuda_guest_image_send(self, image, bytes, load_on_host,
@@ -84,8 +82,8 @@ cuLibraryLoadData(CUlibrary *library, const void *image, CUjit_option *jit_names
 {
     struct cuda_guest_thread *self;
     struct cuda_guest_options options = {0};
+    struct cuda_guest_image found;
     CUresult result = cuda_guest_enter_outside(&self);
-    size_t bytes;
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -94,10 +92,13 @@ cuLibraryLoadData(CUlibrary *library, const void *image, CUjit_option *jit_names
     result = library_options_check(count, names, values);
     if (result == CUDA_SUCCESS)
         result = cuda_guest_options_read(&options, jit_count, jit_names, jit_values);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_image_find(image, &found);
     if (result != CUDA_SUCCESS)
         return result;
-    bytes = cuda_guest_image_bytes(&image);
-    return load_image(self, library, image, bytes, &options);
+    result = load_image(self, library, found.data, found.bytes, &options);
+    free(found.memory);
+    return result;
 }
 
 ENTRY

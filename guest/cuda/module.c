@@ -43,10 +43,8 @@ load_image(struct cuda_guest_thread *self, CUmodule *out, const void *image, siz
            const struct cuda_guest_options *options)
 {
     struct cuda_guest_module *module;
-    CUresult result = bytes == 0 ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
+    CUresult result = cuda_guest_object_create(CUDA_HANDLE_MODULE, sizeof(*module), cuda_guest_current(self), &module);
 
-    if (result == CUDA_SUCCESS)
-        result = cuda_guest_object_create(CUDA_HANDLE_MODULE, sizeof(*module), cuda_guest_current(self), &module);
     if (result != CUDA_SUCCESS)
         return result;
     result = cuda_guest_image_send(self, image, bytes, load_on_host,
@@ -63,18 +61,21 @@ cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int count, CUji
 {
     struct cuda_guest_thread *self;
     struct cuda_guest_options options = {0};
+    struct cuda_guest_image found;
     CUresult result = cuda_guest_enter(&self);
-    size_t bytes;
 
     if (result != CUDA_SUCCESS)
         return result;
     if (!module || !image)
         return CUDA_ERROR_INVALID_VALUE;
     result = cuda_guest_options_read(&options, count, names, values);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_image_find(image, &found);
     if (result != CUDA_SUCCESS)
         return result;
-    bytes = cuda_guest_image_bytes(&image);
-    return load_image(self, module, image, bytes, &options);
+    result = load_image(self, module, found.data, found.bytes, &options);
+    free(found.memory);
+    return result;
 }
 
 ENTRY

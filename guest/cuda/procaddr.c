@@ -95,6 +95,9 @@ cuGetProcAddress_v2(const char *name, void **function, int version, cuuint64_t f
     *function = NULL;
     if (search.best)
         memcpy(function, &search.best->function, sizeof(*function));
+    else
+        gpuvchan_log(GPUVCHAN_LOG_DEBUG, "cuda: cuGetProcAddress: no '%s' of version %d, flags %llu", name, version,
+                     (unsigned long long)flags);
     if (status)
         *status = search.best    ? CU_GET_PROC_ADDRESS_SUCCESS
                   : search.known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT

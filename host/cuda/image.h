@@ -11,7 +11,10 @@
 
 /** Memory for an image of @p bytes with zeros behind, for free(), or NULL. */
 void *cuda_image_memory(size_t bytes);
-/** Is what lies there an image that stays inside its @p bytes? In memory of cuda_image_memory(). */
-bool cuda_image_fits(const unsigned char *image, size_t bytes);
+/**
+ * Is what lies there an image that stays inside its @p bytes? In memory of cuda_image_memory(). Offsets in a wrapper
+ * become the pointers that the driver expects there.
+ */
+bool cuda_image_fits(unsigned char *image, size_t bytes);
 
 #endif

@@ -72,7 +72,7 @@ cuda_discard_link(struct gpuvchan_request *request, struct cuda_link *object)
 
 /* What the driver reads without being told its size must be an image that ends where it says. */
 static bool
-is_input(int32_t type, const unsigned char *data, size_t bytes)
+is_input(int32_t type, unsigned char *data, size_t bytes)
 {
     switch (type) {
     case CU_JIT_INPUT_CUBIN:

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* See libcuda.h. Kernels are called k0 to k9, with as many parameters of 4 and 8 bytes in turn; globals g... */
+/*
+ * See libcuda.h. Kernels are called k0 to k9, with as many parameters of 4 and 8 bytes in turn; globals g... A library
+ * has the same. What a linker makes is 5000 bytes.
+ */
 #include "libcuda.h"
 
 #include <pthread.h>
@@ -19,12 +22,16 @@
 #define OBJECTS 65536u
 #define GLOBAL_BYTES 256u
 
+/* Those that are counted have their number in fake_cuda.live. */
 enum kind {
-    CONTEXT,
-    MODULE,
-    STREAM,
-    EVENT,
-    FUNCTION, /* from here on not counted */
+    CONTEXT = FAKE_CONTEXTS,
+    MODULE = FAKE_MODULES,
+    STREAM = FAKE_STREAMS,
+    EVENT = FAKE_EVENTS,
+    LIBRARY = FAKE_LIBRARIES,
+    LINK = FAKE_LINKS,
+    FUNCTION = FAKE_LIVE,
+    KERNEL,
     ARRAY,
     MIPMAP,
     TEXTURE,
@@ -36,7 +43,10 @@ struct object {
     enum kind kind;
     bool alive;
     struct object *context;
-    struct object *module; /* of a function; the mipmapped array of a level */
+    struct object *module;  /* of a function; the mipmapped array of a level */
+    struct object *library; /* of a kernel, and of a module that goes with it */
+    const char *image;      /* of a library, which stays with it */
+    unsigned char *linked;
     CUdevice device;
     bool primary;
     unsigned parameters;
@@ -163,6 +173,16 @@ check(void *handle, enum kind kind, const char *function)
     return object;
 }
 
+/* What is launched: a function, or a library's kernel. */
+static struct object *
+check_launched(CUfunction handle, const char *function)
+{
+    const struct object *object = (const void *)handle;
+    bool kernel = objects && object >= objects && object < objects + object_count && object->kind == KERNEL;
+
+    return check(handle, kernel ? KERNEL : FUNCTION, function);
+}
+
 static void
 check_stream(CUstream stream, const char *function)
 {
@@ -179,6 +199,11 @@ drop(struct object *object)
     for (unsigned i = 0; (object->kind == MODULE || object->kind == MIPMAP) && i < object_count; i++)
         if (objects[i].kind >= FUNCTION && objects[i].module == object)
             objects[i].alive = false;
+    for (unsigned i = 0; object->kind == LIBRARY && i < object_count; i++)
+        if (objects[i].alive && objects[i].library == object)
+            drop(&objects[i]);
+    if (object->kind == LINK)
+        free(object->linked);
     if (object->kind == MODULE)
         slots[(object->globals - (uintptr_t)device_memory) / SLOT_BYTES].used = false;
 }
@@ -187,7 +212,8 @@ static void
 drop_context(struct object *context)
 {
     for (unsigned i = 0; i < object_count; i++)
-        if (objects[i].alive && objects[i].context == context && objects[i].kind != FUNCTION)
+        if (objects[i].alive && objects[i].context == context && objects[i].kind < FUNCTION &&
+            objects[i].kind != LIBRARY)
             drop(&objects[i]);
     for (unsigned i = 0; i < SLOTS; i++) {
         if (slots[i].used && slots[i].context == context) {
@@ -538,6 +564,8 @@ cuModuleUnload(CUmodule module)
 
     BEGIN("cuModuleUnload")
     gone = check(module, MODULE, __func__);
+    if (gone->library)
+        violation("cuModuleUnload: of a library");
     if (current != gone->context)
         FAIL(CUDA_ERROR_INVALID_CONTEXT);
     drop(gone);
@@ -633,9 +661,27 @@ cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction fun
                                                      unsigned int flags)
 {
     BEGIN("cuOccupancy %d %zu %u", block_size, dynamic, flags)
-    check(function, FUNCTION, __func__);
+    check_launched(function, __func__);
     *blocks = 8;
     END
+}
+
+static void
+take_packed(const struct object *kernel, void **parameters, void **extra)
+{
+    fake_cuda.parameter_bytes = layout_bytes(kernel->parameters);
+    if (parameters)
+        violation("a launch: pointers to parameters where a buffer is expected");
+    if (!extra) {
+        if (kernel->parameters)
+            violation("a launch: no parameters for %u", kernel->parameters);
+        return;
+    }
+    if (extra[0] != CU_LAUNCH_PARAM_BUFFER_POINTER || extra[2] != CU_LAUNCH_PARAM_BUFFER_SIZE ||
+        extra[4] != CU_LAUNCH_PARAM_END || *(size_t *)extra[3] != fake_cuda.parameter_bytes)
+        violation("a launch: not the layout's %zu bytes", fake_cuda.parameter_bytes);
+    check_host(extra[1], fake_cuda.parameter_bytes, __func__);
+    memcpy(fake_cuda.parameters, extra[1], fake_cuda.parameter_bytes);
 }
 
 EXPORT CUresult
@@ -646,21 +692,35 @@ cuLaunchKernel(CUfunction function, unsigned int gx, unsigned int gy, unsigned i
 
     BEGIN("cuLaunchKernel %u %u %u %u %u %u %u", gx, gy, gz, bx, by, bz, shared)
     NEED_CONTEXT;
-    kernel = check(function, FUNCTION, __func__);
+    kernel = check_launched(function, __func__);
     check_stream(stream, __func__);
-    fake_cuda.parameter_bytes = layout_bytes(kernel->parameters);
-    if (parameters)
-        violation("cuLaunchKernel: pointers to parameters where a buffer is expected");
-    if (!extra) {
-        if (kernel->parameters)
-            violation("cuLaunchKernel: no parameters for %u", kernel->parameters);
-        goto out;
+    take_packed(kernel, parameters, extra);
+    END
+}
+
+EXPORT CUresult
+cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, void **parameters, void **extra)
+{
+    struct object *kernel;
+
+    BEGIN("cuLaunchKernelEx %u %u, %u attributes", config->gridDimX, config->blockDimX, config->numAttrs)
+    NEED_CONTEXT;
+    kernel = check_launched(function, __func__);
+    check_stream(config->hStream, __func__);
+    for (unsigned i = 0; i < config->numAttrs; i++) {
+        const CUlaunchAttribute *attribute = &config->attrs[i];
+
+        if (attribute->id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT)
+            check(attribute->value.programmaticEvent.event, EVENT, __func__);
+        else if (attribute->id == CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
+            check(attribute->value.launchCompletionEvent.event, EVENT, __func__);
+        else if (attribute->id == CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW)
+            check_device((uintptr_t)attribute->value.accessPolicyWindow.base_ptr,
+                         attribute->value.accessPolicyWindow.num_bytes, __func__);
+        else if (attribute->id == CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE)
+            violation("cuLaunchKernelEx: a pointer of the guest");
     }
-    if (extra[0] != CU_LAUNCH_PARAM_BUFFER_POINTER || extra[2] != CU_LAUNCH_PARAM_BUFFER_SIZE ||
-        extra[4] != CU_LAUNCH_PARAM_END || *(size_t *)extra[3] != fake_cuda.parameter_bytes)
-        violation("cuLaunchKernel: not the layout's %zu bytes", fake_cuda.parameter_bytes);
-    check_host(extra[1], fake_cuda.parameter_bytes, __func__);
-    memcpy(fake_cuda.parameters, extra[1], fake_cuda.parameter_bytes);
+    take_packed(kernel, parameters, extra);
     END
 }
 
@@ -672,13 +732,165 @@ cuLaunchCooperativeKernel(CUfunction function, unsigned int gx, unsigned int gy,
 
     BEGIN("cuLaunchCooperativeKernel %u %u %u %u %u %u %u", gx, gy, gz, bx, by, bz, shared)
     NEED_CONTEXT;
-    kernel = check(function, FUNCTION, __func__);
+    kernel = check_launched(function, __func__);
     check_stream(stream, __func__);
     fake_cuda.parameter_bytes = layout_bytes(kernel->parameters);
     for (unsigned i = 0; i < kernel->parameters; i++) {
         check_host(parameters[i], i % 2 ? 8 : 4, __func__);
         memcpy(fake_cuda.parameters + i * 8, parameters[i], i % 2 ? 8 : 4);
     }
+    END
+}
+
+/* ---- Libraries ------------------------------------------------------------------------------- */
+
+EXPORT CUresult
+cuLibraryLoadData(CUlibrary *library, const void *image, CUjit_option *names, void **values, unsigned int count,
+                  CUlibraryOption *options, void **option_values, unsigned int option_count)
+{
+    struct object *made;
+
+    BEGIN("cuLibraryLoadData %u options, %zu bytes of text", count, strlen(image))
+    if (option_count != 1 || options[0] != CU_LIBRARY_BINARY_IS_PRESERVED || !option_values[0])
+        violation("cuLibraryLoadData: the image is not promised to stay");
+    write_logs(count, names, values);
+    if (strstr(image, "broken"))
+        FAIL(CUDA_ERROR_INVALID_PTX);
+    made = make(LIBRARY);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    made->image = image;
+    *library = (CUlibrary)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuLibraryUnload(CUlibrary library)
+{
+    BEGIN("cuLibraryUnload")
+    drop(check(library, LIBRARY, __func__));
+    END
+}
+
+EXPORT CUresult
+cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const char *name)
+{
+    struct object *from, *made;
+
+    BEGIN("cuLibraryGetKernel %.40s", name)
+    from = check(library, LIBRARY, __func__);
+    if (from->image[0] != '.') /* reads from it: it must be there still */
+        violation("cuLibraryGetKernel: the image has changed");
+    if (name[0] != 'k' || name[1] < '0' || name[1] > '9' || name[2] != '\0')
+        FAIL(CUDA_ERROR_NOT_FOUND);
+    made = make(KERNEL);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    made->library = from;
+    made->parameters = (unsigned)(name[1] - '0');
+    *kernel = (CUkernel)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuLibraryGetModule(CUmodule *module, CUlibrary library)
+{
+    struct object *from, *made = NULL;
+
+    BEGIN("cuLibraryGetModule")
+    NEED_CONTEXT;
+    from = check(library, LIBRARY, __func__);
+    for (unsigned i = 0; i < object_count && !made; i++)
+        if (objects[i].alive && objects[i].kind == MODULE && objects[i].library == from &&
+            objects[i].context == current)
+            made = &objects[i];
+    if (!made && (made = make(MODULE))) {
+        made->library = from;
+        made->globals = take_slot(GLOBAL_BYTES, true);
+    }
+    if (!made || !made->globals)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    *module = (CUmodule)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *offset, size_t *bytes)
+{
+    struct object *of = check(kernel, KERNEL, __func__);
+
+    if (index >= of->parameters)
+        return CUDA_ERROR_INVALID_VALUE;
+    *offset = index * 8;
+    *bytes = index % 2 ? 8 : 4;
+    return CUDA_SUCCESS;
+}
+
+EXPORT CUresult
+cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel kernel, CUdevice device)
+{
+    check(kernel, KERNEL, __func__);
+    *value = (int)attribute + 100 * (device + 1);
+    return CUDA_SUCCESS;
+}
+
+EXPORT CUresult
+cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel, CUdevice device)
+{
+    BEGIN("cuKernelSetAttribute %d %d of device %d", (int)attribute, value, device)
+    check(kernel, KERNEL, __func__);
+    END
+}
+
+/* ---- Linking --------------------------------------------------------------------------------- */
+
+EXPORT CUresult
+cuLinkCreate_v2(unsigned int count, CUjit_option *names, void **values, CUlinkState *state)
+{
+    struct object *made;
+
+    BEGIN("cuLinkCreate %u options", count)
+    NEED_CONTEXT;
+    write_logs(count, names, values);
+    made = make(LINK);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    *state = (CUlinkState)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, size_t bytes, const char *name, unsigned int count,
+                 CUjit_option *names, void **values)
+{
+    BEGIN("cuLinkAddData %d, %zu bytes, %.40s", (int)type, bytes, name ? name : "nameless")
+    check(state, LINK, __func__);
+    write_logs(count, names, values);
+    (void)data;
+    END
+}
+
+EXPORT CUresult
+cuLinkComplete(CUlinkState state, void **made, size_t *bytes)
+{
+    struct object *link;
+
+    BEGIN("cuLinkComplete")
+    link = check(state, LINK, __func__);
+    *bytes = 5000;
+    if (!link->linked && !(link->linked = malloc(*bytes)))
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    for (size_t i = 0; i < *bytes; i++)
+        link->linked[i] = (unsigned char)(i % 251);
+    *made = link->linked;
+    END
+}
+
+EXPORT CUresult
+cuLinkDestroy(CUlinkState state)
+{
+    BEGIN("cuLinkDestroy")
+    drop(check(state, LINK, __func__));
     END
 }
 

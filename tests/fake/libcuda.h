@@ -23,6 +23,8 @@ enum fake_live {
     FAKE_EVENTS,
     FAKE_ALLOCATIONS,
     FAKE_REGISTRATIONS,
+    FAKE_LIBRARIES,
+    FAKE_LINKS,
     FAKE_LIVE
 };
 

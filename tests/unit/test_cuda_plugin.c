@@ -23,6 +23,9 @@ enum {
     FUNCTION,
     STREAM,
     EVENT,
+    LIBRARY,
+    KERNEL,
+    LINK,
     SPARE
 };
 
@@ -436,6 +439,252 @@ test_launch(void **state)
 }
 
 /* ---- Addresses ------------------------------------------------------------------------------- */
+
+/* ---- Libraries ------------------------------------------------------------------------------- */
+
+static int
+load_library(uint32_t handle, const char *text)
+{
+    memcpy(arena(0), text, strlen(text));
+    return SEND(LIBRARY_LOAD, library_load, .made = handle, .image = {0, strlen(text)});
+}
+
+static int
+find_kernel(uint32_t library, uint32_t handle, const char *name)
+{
+    struct cuda_library_kernel_request request = {
+        .made = handle, .from = library, .name_length = (uint32_t)strlen(name)};
+
+    memcpy(fake.record, &request, sizeof(request));
+    memcpy(fake.record + sizeof(request), name, strlen(name) + 1);
+    return fake_execute(&fake, 0, CUDA_OPCODE_LIBRARY_KERNEL, (uint32_t)(sizeof(request) + strlen(name) + 1));
+}
+
+static int
+ask_kernel(uint32_t kernel, uint32_t device)
+{
+    return SEND(KERNEL_INFO, kernel_info, .kernel = kernel, .device = device, .offsets_room = 16, .sizes_room = 16,
+                .attributes_room = 64);
+}
+
+static void
+test_library(void **state)
+{
+    unsigned char parameters[20] = {1, 2, 3};
+
+    (void)state;
+    assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = 0), 0);
+    assert_int_equal(load_library(LIBRARY, ".broken"), CUDA_ERROR_INVALID_PTX);
+    assert_int_equal(load_library(LIBRARY, PTX), 0); /* needs no context */
+    memset(arena(0), 'x', 4096);                     /* nor the guest's memory any more */
+    assert_int_equal(find_kernel(LIBRARY, KERNEL, "k3"), 0);
+    assert_int_equal(find_kernel(LIBRARY, SPARE, "nothing"), CUDA_ERROR_NOT_FOUND);
+    assert_int_equal(launch(KERNEL, 0, false, parameters, 20), CUDA_ERROR_INVALID_CONTEXT);
+    assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = CONTEXT), 0);
+    /* As long as nobody has asked where its parameters lie, no launch can bring the right ones. */
+    assert_int_equal(launch(KERNEL, 0, false, parameters, 0), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(launch(KERNEL, 0, false, parameters, 20), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(ask_kernel(KERNEL, 2), CUDA_ERROR_INVALID_DEVICE);
+    assert_int_equal(ask_kernel(KERNEL, 0), 0);
+    assert_int_equal(((const struct cuda_kernel_info_reply *)reply())->offsets_count, 3);
+    assert_int_equal(launch(KERNEL, 0, false, parameters, 20), 0);
+    assert_memory_equal(fake.driver->parameters, parameters, 20);
+    assert_int_equal(launch(KERNEL, 0, false, parameters, 19), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(launch(KERNEL, 0, true, parameters, 20), 0);
+    assert_int_equal(
+        SEND(KERNEL_SET_ATTRIBUTE, kernel_set_attribute, .kernel = KERNEL, .attribute = 8, .value = 5, .device = 1), 0);
+    assert_string_equal(last_call(), "cuKernelSetAttribute 8 5 of device 1");
+    /* What only a function of a module is for. */
+    assert_int_equal(SEND(FUNCTION_SET_ATTRIBUTE, function_set_attribute, .on = KERNEL, .attribute = 8),
+                     CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(FUNCTION_SET_CACHE_CONFIG, function_set_cache_config, .on = KERNEL),
+                     CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(LIBRARY_UNLOAD, library_unload, .gone = LIBRARY), 0);
+    assert_int_equal(launch(KERNEL, 0, false, parameters, 20), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(fake.driver->live[FAKE_LIBRARIES], 0);
+}
+
+static void
+test_function_is_no_kernel(void **state)
+{
+    (void)state;
+    assert_int_equal(load_module(MODULE, PTX), 0);
+    assert_int_equal(find_function(MODULE, FUNCTION, "k3"), 0);
+    assert_int_equal(ask_kernel(FUNCTION, 0), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(KERNEL_SET_ATTRIBUTE, kernel_set_attribute, .kernel = FUNCTION, .attribute = 8),
+                     CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(KERNEL_SET_CACHE_CONFIG, kernel_set_cache_config, .kernel = FUNCTION),
+                     CUDA_ERROR_NOT_SUPPORTED);
+}
+
+/* A library's module goes with its context or with the library, whichever ends first. */
+static void
+test_library_module(void **state)
+{
+    CUdeviceptr global;
+
+    (void)state;
+    assert_int_equal(load_library(LIBRARY, PTX), 0);
+    assert_int_equal(SEND(LIBRARY_MODULE, library_module, .made = MODULE, .from = LIBRARY), 0);
+    assert_int_equal(find_global(MODULE, "g"), 0);
+    global = ((const struct cuda_module_global_reply *)reply())->address;
+    assert_int_equal(find_function(MODULE, FUNCTION, "k0"), 0);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = global, .count = 256), 0);
+    assert_int_equal(SEND(LIBRARY_UNLOAD, library_unload, .gone = LIBRARY), 0);
+    assert_int_equal(fake.driver->live[FAKE_MODULES], 0);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = global, .count = 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(launch(FUNCTION, 0, false, "", 0), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(find_global(MODULE, "g"), CUDA_ERROR_INVALID_HANDLE);
+
+    assert_int_equal(load_library(LIBRARY, PTX), 0);
+    assert_int_equal(SEND(CTX_CREATE, ctx_create, .made = OTHER_CONTEXT, .device = 1), 0);
+    assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = OTHER_CONTEXT), 0);
+    assert_int_equal(SEND(LIBRARY_MODULE, library_module, .made = MODULE, .from = LIBRARY), 0);
+    assert_int_equal(find_function(MODULE, FUNCTION, "k0"), 0);
+    assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = CONTEXT), 0);
+    assert_int_equal(SEND(CTX_DESTROY, ctx_destroy, .gone = OTHER_CONTEXT), 0);
+    assert_int_equal(launch(FUNCTION, 0, false, "", 0), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(find_kernel(LIBRARY, KERNEL, "k0"), 0);
+    assert_int_equal(ask_kernel(KERNEL, 0), 0);
+    assert_int_equal(launch(KERNEL, 0, false, "", 0), 0);
+    assert_int_equal(SEND(LIBRARY_MODULE, library_module, .made = MODULE, .from = LIBRARY), 0);
+    assert_int_equal(SEND(MODULE_UNLOAD, module_unload, .gone = MODULE), 0); /* the driver has it still */
+    assert_int_equal(SEND(LIBRARY_UNLOAD, library_unload, .gone = LIBRARY), 0);
+}
+
+static int
+send_part(uint64_t total, uint64_t at, uint64_t bytes)
+{
+    return SEND(IMAGE_PART, image_part, .total = total, .at = at, .part = {0, bytes});
+}
+
+static void
+test_image_in_parts(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(LIBRARY_LOAD, library_load, .made = LIBRARY), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(send_part(0, 0, 16), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(send_part(UINT64_MAX, 0, 16), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(send_part(100, 16, 16), CUDA_ERROR_INVALID_VALUE); /* there is no beginning */
+    memcpy(arena(0), PTX, 16);
+    assert_int_equal(send_part(sizeof(PTX) - 1, 0, 16), 0);
+    assert_int_equal(send_part(sizeof(PTX) - 1, 0x8000000000000000u, 16), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(send_part(sizeof(PTX), 16, 4), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(send_part(sizeof(PTX) - 1, 17, 4), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(send_part(sizeof(PTX) - 1, 16, sizeof(PTX)), CUDA_ERROR_INVALID_VALUE);
+    memcpy(arena(0), PTX + 16, sizeof(PTX) - 17);
+    assert_int_equal(send_part(sizeof(PTX) - 1, 16, sizeof(PTX) - 17), 0);
+    assert_int_equal(SEND(LIBRARY_LOAD, library_load, .made = LIBRARY), 0);
+    assert_non_null(strstr(last_call(), "bytes of text"));
+    assert_int_equal(SEND(MODULE_LOAD, module_load, .made = MODULE), CUDA_ERROR_INVALID_IMAGE); /* it is used up */
+    assert_int_equal(send_part(sizeof(PTX) - 1, 0, 16), 0);
+    assert_int_equal(SEND(MODULE_LOAD, module_load, .made = MODULE), CUDA_ERROR_INVALID_IMAGE); /* not all there */
+    assert_int_equal(find_kernel(LIBRARY, KERNEL, "k0"), 0);
+}
+
+/* ---- Launches with attributes ---------------------------------------------------------------- */
+
+static int
+launch_ex(uint32_t kernel, uint32_t programmatic, uint32_t completion, const CUlaunchAttribute *attribute)
+{
+    struct cuda_launch_kernel_ex_request request = {.kernel = kernel,
+                                                    .programmatic = programmatic,
+                                                    .completion = completion,
+                                                    .grid_x = 2,
+                                                    .grid_y = 1,
+                                                    .grid_z = 1,
+                                                    .block_x = 32,
+                                                    .block_y = 1,
+                                                    .block_z = 1,
+                                                    .attributes_count = 1};
+
+    memcpy(fake.record, &request, sizeof(request));
+    memcpy(fake.record + sizeof(request), attribute, sizeof(*attribute));
+    return fake_execute(&fake, 0, CUDA_OPCODE_LAUNCH_KERNEL_EX, (uint32_t)(sizeof(request) + sizeof(*attribute)));
+}
+
+static void
+test_launch_attributes(void **state)
+{
+    CUlaunchAttribute attribute = {.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION};
+    CUdeviceptr memory;
+
+    (void)state;
+    assert_int_equal(load_module(MODULE, PTX), 0);
+    assert_int_equal(find_function(MODULE, FUNCTION, "k0"), 0);
+    assert_int_equal(SEND(EVENT_CREATE, event_create, .made = EVENT), 0);
+    assert_int_equal(launch_ex(FUNCTION, 0, 0, &attribute), 0);
+    assert_string_equal(last_call(), "cuLaunchKernelEx 2 32, 1 attributes");
+    attribute.id = 4711;
+    assert_int_equal(launch_ex(FUNCTION, 0, 0, &attribute), CUDA_ERROR_INVALID_VALUE);
+    attribute.id = CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE;
+    assert_int_equal(launch_ex(FUNCTION, 0, 0, &attribute), CUDA_ERROR_INVALID_VALUE);
+    attribute.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT;
+    attribute.value.programmaticEvent.event = (CUevent)0x1234; /* of no use to the guest */
+    assert_int_equal(launch_ex(FUNCTION, 0, 0, &attribute), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(launch_ex(FUNCTION, STREAM, 0, &attribute), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(launch_ex(FUNCTION, EVENT, 0, &attribute), 0);
+    memset(&attribute.value, 0x11, sizeof(attribute.value));
+    attribute.id = CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT;
+    assert_int_equal(launch_ex(FUNCTION, EVENT, 0, &attribute), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(launch_ex(FUNCTION, 0, EVENT, &attribute), 0);
+    memory = allocate(1000);
+    memset(&attribute.value, 0, sizeof(attribute.value));
+    attribute.id = CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW;
+    attribute.value.accessPolicyWindow.base_ptr = (void *)(uintptr_t)memory;
+    attribute.value.accessPolicyWindow.num_bytes = 1000;
+    assert_int_equal(launch_ex(FUNCTION, 0, 0, &attribute), 0);
+    attribute.value.accessPolicyWindow.num_bytes = 1001;
+    assert_int_equal(launch_ex(FUNCTION, 0, 0, &attribute), CUDA_ERROR_INVALID_VALUE);
+    attribute.value.accessPolicyWindow.base_ptr = &attribute;
+    assert_int_equal(launch_ex(FUNCTION, 0, 0, &attribute), CUDA_ERROR_INVALID_VALUE);
+}
+
+/* ---- Linking --------------------------------------------------------------------------------- */
+
+static int
+add_input(uint32_t link, int32_t type, const char *data)
+{
+    struct cuda_link_add_request request = {.to = link, .type = type, .data = {0, strlen(data)}, .name_length = 1};
+
+    memcpy(arena(0), data, strlen(data));
+    memcpy(fake.record, &request, sizeof(request));
+    memcpy(fake.record + sizeof(request), "n", 2);
+    return fake_execute(&fake, 0, CUDA_OPCODE_LINK_ADD, (uint32_t)(sizeof(request) + 8));
+}
+
+static int
+fetch_linked(uint64_t at, uint64_t bytes)
+{
+    return SEND(LINK_FETCH, link_fetch, .from = LINK, .at = at, .part = {0, bytes});
+}
+
+static void
+test_linking(void **state)
+{
+    const char *text;
+
+    (void)state;
+    assert_int_equal(SEND(LINK_CREATE, link_create, .made = LINK, .log_bytes = 100), 0);
+    assert_int_equal(add_input(LINK, CU_JIT_INPUT_PTX, PTX), 0);
+    assert_non_null(strstr(last_call(), "cuLinkAddData 1, 27 bytes, n"));
+    assert_int_equal(add_input(LINK, CU_JIT_INPUT_PTX, "garbage"), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(add_input(LINK, CU_JIT_INPUT_CUBIN, "garbage"), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(add_input(LINK, -1, PTX), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(fetch_linked(0, 16), CUDA_ERROR_INVALID_VALUE); /* nothing is made yet */
+    assert_int_equal(SEND(LINK_COMPLETE, link_complete, .from = LINK), 0);
+    assert_int_equal(((const struct cuda_link_complete_reply *)reply())->bytes, 5000);
+    assert_int_equal(fetch_linked(4000, 1000), 0);
+    assert_int_equal(*arena(999), 4999 % 251);
+    assert_int_equal(fetch_linked(4000, 1001), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(fetch_linked(UINT64_MAX, 2), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(LINK_LOG, link_log, .from = LINK, .info_log_room = 100, .error_log_room = 100), 0);
+    text = (const char *)reply() + sizeof(struct cuda_link_log_reply);
+    assert_string_equal(text, "info of the compiler");
+    assert_int_equal(SEND(LINK_DESTROY, link_destroy, .gone = LINK), 0);
+    assert_int_equal(SEND(LINK_COMPLETE, link_complete, .from = LINK), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(SEND(LINK_CREATE, link_create, .made = LINK), 0); /* goes with its context */
+}
 
 static void
 test_hostile_addresses(void **state)
@@ -950,6 +1199,12 @@ main(void)
         TEST(test_module_options_without_pointers),
         TEST(test_images_that_reach_out_of_themselves),
         TEST(test_launch),
+        TEST(test_library),
+        TEST(test_function_is_no_kernel),
+        TEST(test_library_module),
+        TEST(test_image_in_parts),
+        TEST(test_launch_attributes),
+        TEST(test_linking),
         TEST(test_hostile_addresses),
         TEST(test_lengths_that_overflow),
         TEST(test_boxes),
