@@ -11,10 +11,8 @@
  * through CUDA is out of the device's reach, and some functions are not forwarded.
  */
 static const int withheld[] = {
-    CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY,
     CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS,
     CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES,
-    CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS,
     CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST,
     CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
@@ -33,6 +31,8 @@ static const int withheld[] = {
     CU_DEVICE_ATTRIBUTE_DMA_BUF_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED,
+    CU_DEVICE_ATTRIBUTE_MEM_DECOMPRESS_ALGORITHM_MASK,
+    CU_DEVICE_ATTRIBUTE_MEM_DECOMPRESS_MAXIMUM_LENGTH,
 };
 
 static void
@@ -42,6 +42,9 @@ withhold(struct cuda_guest_device *device)
         device->attributes[withheld[i]] = 0;
     if (!cuda_guest.same_address)
         device->attributes[CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING] = 0;
+    /* It is in the arena: both reach it at any time. */
+    device->attributes[CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY] = cuda_guest.same_address;
+    device->attributes[CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS] = cuda_guest.same_address;
 }
 
 static CUresult

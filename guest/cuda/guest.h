@@ -305,12 +305,13 @@ size_t cuda_guest_image_bytes(const void **image);
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 enum cuda_guest_range_kind {
-    CUDA_GUEST_DEVICE, /* cuMemAlloc */
-    CUDA_GUEST_POOLED, /* cuMemAllocAsync: of no context */
-    CUDA_GUEST_MAPPED, /* cuMemMap: of no context; those side by side can be used as one */
-    CUDA_GUEST_GLOBAL, /* a variable of a module */
-    CUDA_GUEST_PINNED, /* cuMemHostAlloc, in the arena */
-    CUDA_GUEST_ALIAS,  /* the device's address of pinned memory, where that is another one */
+    CUDA_GUEST_DEVICE,  /* cuMemAlloc */
+    CUDA_GUEST_POOLED,  /* cuMemAllocAsync: of no context */
+    CUDA_GUEST_MAPPED,  /* cuMemMap: of no context; those side by side can be used as one */
+    CUDA_GUEST_GLOBAL,  /* a variable of a module */
+    CUDA_GUEST_PINNED,  /* cuMemHostAlloc, in the arena */
+    CUDA_GUEST_ALIAS,   /* the device's address of pinned memory, where that is another one */
+    CUDA_GUEST_MANAGED, /* cuMemAllocManaged, in the arena */
 };
 
 /** A range of addresses that the application got from us. */
@@ -331,10 +332,11 @@ struct cuda_guest_range {
     uint64_t device; /* its address for the device */
 };
 
+/** Does it lie in the arena? */
 static inline bool
 cuda_guest_range_is_pinned(const struct cuda_guest_range *range)
 {
-    return range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_ALIAS;
+    return range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_ALIAS || range->kind == CUDA_GUEST_MANAGED;
 }
 
 /** The device that it is on, or was pinned for. */
@@ -363,6 +365,17 @@ bool cuda_guest_range_take_of(const struct cuda_guest_context *context, const st
                               struct cuda_guest_range *out);
 /** May the device touch [@p address, +@p bytes)? 0 or CUDA_ERROR_INVALID_VALUE. */
 CUresult cuda_guest_range_check(uint64_t address, uint64_t bytes);
+
+/* host_memory.c */
+/** Memory of the arena that the device reaches, of kind PINNED or MANAGED. */
+CUresult cuda_guest_arena_alloc(struct cuda_guest_thread *self, enum cuda_guest_range_kind kind, size_t bytes,
+                                unsigned flags, void **pointer);
+/** Frees what was taken, once the device is done with it. */
+CUresult cuda_guest_arena_free(struct cuda_guest_thread *self, const struct cuda_guest_range *range);
+
+/* managed.c */
+/** CUDA_ERROR_INVALID_VALUE: no managed allocation begins there. */
+CUresult cuda_guest_managed_free(struct cuda_guest_thread *self, CUdeviceptr address);
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
@@ -433,46 +446,52 @@ cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from,
 
 /* ---- Entry points under their other names, which cuda_api.h does not declare ------------------- */
 
-#define CUDA_GUEST_PER_THREAD_ENTRIES(X)                         \
-    X(cuLaunchKernel, cuLaunchKernel_ptsz)                       \
-    X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel_ptsz) \
-    X(cuMemsetD8_v2, cuMemsetD8_v2_ptds)                         \
-    X(cuMemsetD8Async, cuMemsetD8Async_ptsz)                     \
-    X(cuMemsetD16_v2, cuMemsetD16_v2_ptds)                       \
-    X(cuMemsetD16Async, cuMemsetD16Async_ptsz)                   \
-    X(cuMemsetD32_v2, cuMemsetD32_v2_ptds)                       \
-    X(cuMemsetD32Async, cuMemsetD32Async_ptsz)                   \
-    X(cuMemsetD2D8_v2, cuMemsetD2D8_v2_ptds)                     \
-    X(cuMemsetD2D8Async, cuMemsetD2D8Async_ptsz)                 \
-    X(cuMemsetD2D16_v2, cuMemsetD2D16_v2_ptds)                   \
-    X(cuMemsetD2D16Async, cuMemsetD2D16Async_ptsz)               \
-    X(cuMemsetD2D32_v2, cuMemsetD2D32_v2_ptds)                   \
-    X(cuMemsetD2D32Async, cuMemsetD2D32Async_ptsz)               \
-    X(cuMemcpyHtoD_v2, cuMemcpyHtoD_v2_ptds)                     \
-    X(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync_v2_ptsz)           \
-    X(cuMemcpyDtoH_v2, cuMemcpyDtoH_v2_ptds)                     \
-    X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2_ptsz)           \
-    X(cuMemcpyDtoD_v2, cuMemcpyDtoD_v2_ptds)                     \
-    X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz)           \
-    X(cuMemcpy, cuMemcpy_ptds)                                   \
-    X(cuMemcpyAsync, cuMemcpyAsync_ptsz)                         \
-    X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds)                         \
-    X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds)       \
-    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz)               \
-    X(cuStreamQuery, cuStreamQuery_ptsz)                         \
-    X(cuStreamSynchronize, cuStreamSynchronize_ptsz)             \
-    X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz)                 \
-    X(cuStreamWriteValue32_v2, cuStreamWriteValue32_v2_ptsz)     \
-    X(cuStreamWriteValue64_v2, cuStreamWriteValue64_v2_ptsz)     \
-    X(cuStreamGetFlags, cuStreamGetFlags_ptsz)                   \
-    X(cuStreamGetPriority, cuStreamGetPriority_ptsz)             \
-    X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                       \
-    X(cuStreamGetId, cuStreamGetId_ptsz)                         \
-    X(cuEventRecord, cuEventRecord_ptsz)                         \
-    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)       \
-    X(cuMemAllocAsync, cuMemAllocAsync_ptsz)                     \
-    X(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync_ptsz)     \
-    X(cuMemFreeAsync, cuMemFreeAsync_ptsz)
+#define CUDA_GUEST_PER_THREAD_ENTRIES(X)                                         \
+    X(cuLaunchKernel, cuLaunchKernel_ptsz)                                       \
+    X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel_ptsz)                 \
+    X(cuMemsetD8_v2, cuMemsetD8_v2_ptds)                                         \
+    X(cuMemsetD8Async, cuMemsetD8Async_ptsz)                                     \
+    X(cuMemsetD16_v2, cuMemsetD16_v2_ptds)                                       \
+    X(cuMemsetD16Async, cuMemsetD16Async_ptsz)                                   \
+    X(cuMemsetD32_v2, cuMemsetD32_v2_ptds)                                       \
+    X(cuMemsetD32Async, cuMemsetD32Async_ptsz)                                   \
+    X(cuMemsetD2D8_v2, cuMemsetD2D8_v2_ptds)                                     \
+    X(cuMemsetD2D8Async, cuMemsetD2D8Async_ptsz)                                 \
+    X(cuMemsetD2D16_v2, cuMemsetD2D16_v2_ptds)                                   \
+    X(cuMemsetD2D16Async, cuMemsetD2D16Async_ptsz)                               \
+    X(cuMemsetD2D32_v2, cuMemsetD2D32_v2_ptds)                                   \
+    X(cuMemsetD2D32Async, cuMemsetD2D32Async_ptsz)                               \
+    X(cuMemcpyHtoD_v2, cuMemcpyHtoD_v2_ptds)                                     \
+    X(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync_v2_ptsz)                           \
+    X(cuMemcpyDtoH_v2, cuMemcpyDtoH_v2_ptds)                                     \
+    X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2_ptsz)                           \
+    X(cuMemcpyDtoD_v2, cuMemcpyDtoD_v2_ptds)                                     \
+    X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz)                           \
+    X(cuMemcpy, cuMemcpy_ptds)                                                   \
+    X(cuMemcpyAsync, cuMemcpyAsync_ptsz)                                         \
+    X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds)                                         \
+    X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds)                       \
+    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz)                               \
+    X(cuStreamQuery, cuStreamQuery_ptsz)                                         \
+    X(cuStreamSynchronize, cuStreamSynchronize_ptsz)                             \
+    X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz)                                 \
+    X(cuStreamWriteValue32_v2, cuStreamWriteValue32_v2_ptsz)                     \
+    X(cuStreamWriteValue64_v2, cuStreamWriteValue64_v2_ptsz)                     \
+    X(cuStreamGetFlags, cuStreamGetFlags_ptsz)                                   \
+    X(cuStreamGetPriority, cuStreamGetPriority_ptsz)                             \
+    X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                                       \
+    X(cuStreamGetId, cuStreamGetId_ptsz)                                         \
+    X(cuEventRecord, cuEventRecord_ptsz)                                         \
+    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)                       \
+    X(cuMemAllocAsync, cuMemAllocAsync_ptsz)                                     \
+    X(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync_ptsz)                     \
+    X(cuMemFreeAsync, cuMemFreeAsync_ptsz)                                       \
+    X(cuMemPrefetchAsync, cuMemPrefetchAsync_ptsz)                               \
+    X(cuMemPrefetchAsync_v2, cuMemPrefetchAsync_v2_ptsz)                         \
+    X(cuMemPrefetchBatchAsync, cuMemPrefetchBatchAsync_ptsz)                     \
+    X(cuMemDiscardBatchAsync, cuMemDiscardBatchAsync_ptsz)                       \
+    X(cuMemDiscardAndPrefetchBatchAsync, cuMemDiscardAndPrefetchBatchAsync_ptsz) \
+    X(cuMemBatchDecompressAsync, cuMemBatchDecompressAsync_ptsz)
 
 #define CUDA_GUEST_DECLARE(of, name) __typeof__(of) name;
 CUDA_GUEST_PER_THREAD_ENTRIES(CUDA_GUEST_DECLARE)
@@ -496,16 +515,16 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
-    X(cuModuleGetGlobal)                                                                                               \
-    X(cuMemAlloc)                                                                                                      \
-    X(cuMemAllocPitch)                                                                                                 \
-    X(cuMemFree)                                                                                                       \
-    X(cuMemGetInfo)                                                                                                    \
-    X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) \
-        X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH)         \
-            X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned)             \
-                X(cuMemcpy2DAsync)
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                               \
+    X(cuModuleGetGlobal)                                                                                             \
+    X(cuMemAlloc)                                                                                                    \
+    X(cuMemAllocPitch)                                                                                               \
+    X(cuMemFree)                                                                                                     \
+    X(cuMemGetInfo)                                                                                                  \
+    X(cuMemAllocHost)                                                                                                \
+    X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) \
+        X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync)  \
+            X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

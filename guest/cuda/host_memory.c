@@ -26,13 +26,14 @@ keep(const struct cuda_guest_range *range)
 }
 
 static CUresult
-pin(struct cuda_guest_thread *self, struct gpuvchan_buffer *buffer, size_t bytes, unsigned flags)
+pin(struct cuda_guest_thread *self, enum cuda_guest_range_kind kind, struct gpuvchan_buffer *buffer, size_t bytes,
+    unsigned flags)
 {
     struct gpuvchan_reference memory = {.offset = gpuvchan_buffer_offset(buffer),
                                         .bytes = gpuvchan_buffer_size(buffer)};
     struct cuda_guest_range range = {.start = (uintptr_t)gpuvchan_buffer_data(buffer),
                                      .bytes = bytes,
-                                     .kind = CUDA_GUEST_PINNED,
+                                     .kind = kind,
                                      .flags = flags | CU_MEMHOSTALLOC_DEVICEMAP,
                                      .context = cuda_guest_current(self),
                                      .buffer = buffer,
@@ -45,9 +46,39 @@ pin(struct cuda_guest_thread *self, struct gpuvchan_buffer *buffer, size_t bytes
     if (result != CUDA_SUCCESS)
         return result;
     range.device = address;
-    result = keep(&range);
+    result = kind == CUDA_GUEST_MANAGED && address != range.start ? CUDA_ERROR_NOT_SUPPORTED : keep(&range);
     if (result != CUDA_SUCCESS)
         cuda_host_unregister_on(&cuda_guest.client, self->lane, memory);
+    return result;
+}
+
+CUresult
+cuda_guest_arena_alloc(struct cuda_guest_thread *self, enum cuda_guest_range_kind kind, size_t bytes, unsigned flags,
+                       void **pointer)
+{
+    struct gpuvchan_buffer *buffer;
+    CUresult result;
+
+    if (gpuvchan_buffer_create(cuda_guest.channel, bytes, &buffer) != 0)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    result = pin(self, kind, buffer, bytes, flags);
+    if (result == CUDA_SUCCESS)
+        *pointer = gpuvchan_buffer_data(buffer);
+    else
+        gpuvchan_buffer_destroy(buffer);
+    return result;
+}
+
+CUresult
+cuda_guest_arena_free(struct cuda_guest_thread *self, const struct cuda_guest_range *range)
+{
+    struct gpuvchan_reference memory = {.offset = gpuvchan_buffer_offset(range->buffer),
+                                        .bytes = gpuvchan_buffer_size(range->buffer)};
+    CUresult result;
+
+    /* The driver waits for copies that are under way before it lets go of the memory; only then is it free. */
+    result = cuda_guest_result(cuda_host_unregister_on(&cuda_guest.client, self->lane, memory));
+    gpuvchan_buffer_destroy(range->buffer);
     return result;
 }
 
@@ -55,7 +86,6 @@ ENTRY
 cuMemHostAlloc(void **pointer, size_t bytes, unsigned int flags)
 {
     struct cuda_guest_thread *self;
-    struct gpuvchan_buffer *buffer;
     CUresult result = cuda_guest_enter(&self);
 
     if (result != CUDA_SUCCESS)
@@ -65,14 +95,7 @@ cuMemHostAlloc(void **pointer, size_t bytes, unsigned int flags)
     *pointer = NULL;
     if (bytes == 0)
         return CUDA_SUCCESS;
-    if (gpuvchan_buffer_create(cuda_guest.channel, bytes, &buffer) != 0)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    result = pin(self, buffer, bytes, flags);
-    if (result == CUDA_SUCCESS)
-        *pointer = gpuvchan_buffer_data(buffer);
-    else
-        gpuvchan_buffer_destroy(buffer);
-    return result;
+    return cuda_guest_arena_alloc(self, CUDA_GUEST_PINNED, bytes, flags, pointer);
 }
 
 ENTRY
@@ -86,7 +109,6 @@ cuMemFreeHost(void *pointer)
 {
     struct cuda_guest_thread *self;
     struct cuda_guest_range range, alias;
-    struct gpuvchan_reference memory;
     CUresult result = cuda_guest_enter(&self);
 
     if (result != CUDA_SUCCESS || !pointer)
@@ -95,12 +117,7 @@ cuMemFreeHost(void *pointer)
         return CUDA_ERROR_INVALID_VALUE;
     if (range.device != range.start)
         cuda_guest_range_take(range.device, CUDA_GUEST_ALIAS, &alias);
-    memory.offset = gpuvchan_buffer_offset(range.buffer);
-    memory.bytes = gpuvchan_buffer_size(range.buffer);
-    /* The driver waits for copies that are under way before it lets go of the memory; only then is it free. */
-    result = cuda_guest_result(cuda_host_unregister_on(&cuda_guest.client, self->lane, memory));
-    gpuvchan_buffer_destroy(range.buffer);
-    return result;
+    return cuda_guest_arena_free(self, &range);
 }
 
 /* ---- What is known --------------------------------------------------------------------------- */
