@@ -8,7 +8,6 @@
  * says about where the memory should be is checked, kept and told again, and has no effect. Other memory of the program
  * is out of the device's reach, and hints about it are refused.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "device.h"
@@ -17,19 +16,6 @@
 #define HOST_LOCATION ((CUmemLocation){.type = CU_MEM_LOCATION_TYPE_HOST, .id = 0})
 
 /* ---- Allocation ------------------------------------------------------------------------------ */
-
-static CUresult
-exhausted(size_t bytes)
-{
-    static _Atomic bool told;
-
-    if (!atomic_exchange(&told, true))
-        fprintf(stderr,
-                "gpuvchan's libcuda.so.1: cuMemAllocManaged: managed memory lies in the arena, which has no %zu bytes "
-                "left: run with a larger one (GPUVCHAN_ARENA=4G, say)\n",
-                bytes);
-    return CUDA_ERROR_OUT_OF_MEMORY;
-}
 
 ENTRY
 cuMemAllocManaged(CUdeviceptr *address, size_t bytes, unsigned int flags)
@@ -45,8 +31,6 @@ cuMemAllocManaged(CUdeviceptr *address, size_t bytes, unsigned int flags)
     if (!cuda_guest.same_address)
         return CUDA_ERROR_NOT_SUPPORTED;
     result = cuda_guest_arena_alloc(self, CUDA_GUEST_MANAGED, bytes, flags, &pointer);
-    if (result == CUDA_ERROR_OUT_OF_MEMORY)
-        return exhausted(bytes);
     if (result != CUDA_SUCCESS)
         return result;
     result = cuda_guest_hints_create((uintptr_t)pointer, bytes);

@@ -24,10 +24,7 @@ struct entry {
 static const struct entry entries[] = {CUDA_API_LIST(ENTRY_OF)};
 
 /* Those that the protocol's file does not list: they are refused, and yet there. */
-static const struct entry more[] = {ENTRY_OF(cuGetExportTable, 3000, 0, cuGetExportTable)
-                                        ENTRY_OF(cuMemHostRegister, 4000, 0, cuMemHostRegister)
-                                            ENTRY_OF(cuMemHostRegister, 6050, 0, cuMemHostRegister_v2)
-                                                ENTRY_OF(cuMemHostUnregister, 4000, 0, cuMemHostUnregister)};
+static const struct entry more[] = {ENTRY_OF(cuGetExportTable, 3000, 0, cuGetExportTable)};
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
