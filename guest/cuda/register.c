@@ -54,10 +54,21 @@ piecewise(struct registration *one, pages_func *change)
     return change(one, 0, PAGE) && (one->bytes == PAGE || change(one, one->bytes - PAGE, PAGE));
 }
 
+/* Whole pages, with what nobody may read who minds bounds: by no function that a sanitizer watches. */
+__attribute__((no_sanitize("address", "thread"))) static void
+copy(void *to, const void *from, size_t bytes)
+{
+    volatile uint64_t *target = to;
+    const volatile uint64_t *source = from;
+
+    for (size_t i = 0; i < bytes / sizeof(*target); i++)
+        target[i] = source[i];
+}
+
 static bool
 move_in(struct registration *one, size_t offset, size_t bytes)
 {
-    memcpy((unsigned char *)gpuvchan_buffer_data(one->buffer) + offset, one->start + offset, bytes);
+    copy((unsigned char *)gpuvchan_buffer_data(one->buffer) + offset, one->start + offset, bytes);
     return gpuvchan_buffer_map_over(one->buffer, offset, bytes, one->start + offset) == 0;
 }
 
@@ -69,7 +80,7 @@ move_out(struct registration *one, size_t offset, size_t bytes)
 
     if (own == MAP_FAILED)
         return false;
-    memcpy(own, one->start + offset, bytes);
+    copy(own, one->start + offset, bytes);
     return mremap(own, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, one->start + offset) ==
            (void *)(one->start + offset);
 }
