@@ -66,8 +66,12 @@ drop_contents(struct cuda_guest_context *context)
         else
             cuda_guest_object_free(object);
     }
-    while (cuda_guest_range_take_of(context, NULL, &range))
-        gpuvchan_buffer_destroy(range.buffer);
+    while (cuda_guest_range_take_of(context, NULL, &range)) {
+        if (range.kind == CUDA_GUEST_REGISTERED)
+            cuda_guest_registered_drop(&range);
+        else
+            gpuvchan_buffer_destroy(range.buffer);
+    }
     cuda_guest_chunks_forget(context);
 }
 

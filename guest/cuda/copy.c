@@ -39,7 +39,7 @@ cuda_guest_place_find(uint64_t address, uint64_t bytes, struct cuda_guest_place 
     }
     out->kind = CUDA_GUEST_AT_ARENA;
     out->host = range.host + (address - range.start);
-    out->offset = gpuvchan_buffer_offset(range.buffer) + (address - range.start);
+    out->offset = range.offset + (address - range.start);
     return CUDA_SUCCESS;
 }
 

@@ -7,16 +7,13 @@
 #include "device.h"
 
 /*
- * What the host's driver offers and a guest does not get: memory of the program that was not allocated
- * through CUDA is out of the device's reach, and some functions are not forwarded.
+ * What the host's driver offers and a guest does not get: the device does not reach the program's own memory by itself,
+ * and some functions are not forwarded.
  */
 static const int withheld[] = {
-    CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY,
     CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS,
     CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES,
-    CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS,
     CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST,
-    CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
     CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED,
@@ -37,6 +34,8 @@ static const int withheld[] = {
     CU_DEVICE_ATTRIBUTE_DMA_BUF_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED,
+    CU_DEVICE_ATTRIBUTE_MEM_DECOMPRESS_ALGORITHM_MASK,
+    CU_DEVICE_ATTRIBUTE_MEM_DECOMPRESS_MAXIMUM_LENGTH,
 };
 
 static void
@@ -46,6 +45,11 @@ withhold(struct cuda_guest_device *device)
         device->attributes[withheld[i]] = 0;
     if (!cuda_guest.same_address)
         device->attributes[CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING] = 0;
+    /* It is in the arena: both reach it at any time. */
+    device->attributes[CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY] = cuda_guest.same_address;
+    device->attributes[CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS] = cuda_guest.same_address;
+    if (!cuda_guest_can_register())
+        device->attributes[CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED] = 0;
 }
 
 static CUresult

@@ -417,13 +417,15 @@ CUresult cuda_guest_image_find(const void *image, struct cuda_guest_image *out);
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 enum cuda_guest_range_kind {
-    CUDA_GUEST_DEVICE, /* cuMemAlloc */
-    CUDA_GUEST_POOLED, /* cuMemAllocAsync: of no context */
-    CUDA_GUEST_MAPPED, /* cuMemMap: of no context; those side by side can be used as one */
-    CUDA_GUEST_GLOBAL, /* a variable of a module */
-    CUDA_GUEST_GRAPH,  /* allocated by a node of a graph, again at each launch */
-    CUDA_GUEST_PINNED, /* cuMemHostAlloc, in the arena */
-    CUDA_GUEST_ALIAS,  /* the device's address of pinned memory, where that is another one */
+    CUDA_GUEST_DEVICE,     /* cuMemAlloc */
+    CUDA_GUEST_POOLED,     /* cuMemAllocAsync: of no context */
+    CUDA_GUEST_MAPPED,     /* cuMemMap: of no context; those side by side can be used as one */
+    CUDA_GUEST_GLOBAL,     /* a variable of a module */
+    CUDA_GUEST_GRAPH,      /* allocated by a node of a graph, again at each launch */
+    CUDA_GUEST_PINNED,     /* cuMemHostAlloc, in the arena */
+    CUDA_GUEST_ALIAS,      /* the device's address of pinned memory, where that is another one */
+    CUDA_GUEST_MANAGED,    /* cuMemAllocManaged, in the arena */
+    CUDA_GUEST_REGISTERED, /* memory of the program whose pages are now the arena's */
 };
 
 /** A range of addresses that the application got from us. */
@@ -441,13 +443,16 @@ struct cuda_guest_range {
     /* Pinned memory: */
     struct gpuvchan_buffer *buffer;
     unsigned char *host;
+    uint64_t offset; /* in the arena */
     uint64_t device; /* its address for the device */
 };
 
+/** Does it lie in the arena? */
 static inline bool
 cuda_guest_range_is_pinned(const struct cuda_guest_range *range)
 {
-    return range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_ALIAS;
+    return range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_ALIAS || range->kind == CUDA_GUEST_MANAGED ||
+           range->kind == CUDA_GUEST_REGISTERED;
 }
 
 /** The device that it is on, or was pinned for. */
@@ -468,6 +473,8 @@ bool cuda_guest_range_take(uint64_t address, enum cuda_guest_range_kind kind, st
 bool cuda_guest_range_holds(const struct cuda_guest_range *range, uint64_t address, uint64_t bytes);
 /** Has a range of @p kind a byte of [@p address, +@p bytes), in which no other kind has? */
 bool cuda_guest_range_touches(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind);
+/** Has any range a byte of [@p address, +@p bytes)? */
+bool cuda_guest_range_touched(uint64_t address, uint64_t bytes);
 /** Takes out a range of @p kind that has a byte of [@p address, +@p bytes); false: there is none. */
 bool cuda_guest_range_take_touching(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind,
                                     struct cuda_guest_range *out);
@@ -476,6 +483,30 @@ bool cuda_guest_range_take_of(const struct cuda_guest_context *context, const st
                               struct cuda_guest_range *out);
 /** May the device touch [@p address, +@p bytes)? 0 or CUDA_ERROR_INVALID_VALUE. */
 CUresult cuda_guest_range_check(uint64_t address, uint64_t bytes);
+
+/* host_memory.c */
+/** Memory of the arena that the device reaches, of kind PINNED or MANAGED. */
+CUresult cuda_guest_arena_alloc(struct cuda_guest_thread *self, enum cuda_guest_range_kind kind, size_t bytes,
+                                unsigned flags, void **pointer);
+/** Frees what was taken, once the device is done with it. */
+CUresult cuda_guest_arena_free(struct cuda_guest_thread *self, const struct cuda_guest_range *range);
+
+/** Pins the pages of @p buffer, which hold @p bytes at @p pointer, for a range of kind REGISTERED; and lets go of them. */
+CUresult cuda_guest_arena_pin(struct cuda_guest_thread *self, void *pointer, size_t bytes, unsigned flags,
+                              struct gpuvchan_buffer *buffer);
+CUresult cuda_guest_arena_unpin(struct cuda_guest_thread *self, const struct cuda_guest_range *range);
+/** The arena is too small for what @p function asks: says so once. Returns CUDA_ERROR_OUT_OF_MEMORY. */
+CUresult cuda_guest_arena_exhausted(const char *function, size_t bytes);
+
+/* register.c */
+/** Can the arena's pages take the place of the program's? */
+bool cuda_guest_can_register(void);
+/** The range's context has ended: the program's pages are its own again. */
+void cuda_guest_registered_drop(const struct cuda_guest_range *range);
+
+/* managed.c */
+/** CUDA_ERROR_INVALID_VALUE: no managed allocation begins there. */
+CUresult cuda_guest_managed_free(struct cuda_guest_thread *self, CUdeviceptr address);
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
@@ -672,7 +703,13 @@ CUresult cuda_guest_parameters_pack(const struct cuda_guest_function *function, 
     X(cuStreamAddCallback, cuStreamAddCallback_ptsz)                                   \
     X(cuGraphInstantiateWithParams, cuGraphInstantiateWithParams_ptsz)                 \
     X(cuGraphLaunch, cuGraphLaunch_ptsz)                                               \
-    X(cuGraphUpload, cuGraphUpload_ptsz)
+    X(cuGraphUpload, cuGraphUpload_ptsz)                                               \
+    X(cuMemPrefetchAsync, cuMemPrefetchAsync_ptsz)                                     \
+    X(cuMemPrefetchAsync_v2, cuMemPrefetchAsync_v2_ptsz)                               \
+    X(cuMemPrefetchBatchAsync, cuMemPrefetchBatchAsync_ptsz)                           \
+    X(cuMemDiscardBatchAsync, cuMemDiscardBatchAsync_ptsz)                             \
+    X(cuMemDiscardAndPrefetchBatchAsync, cuMemDiscardAndPrefetchBatchAsync_ptsz)       \
+    X(cuMemBatchDecompressAsync, cuMemBatchDecompressAsync_ptsz)
 
 #define CUDA_GUEST_DECLARE(of, name) __typeof__(of) name;
 CUDA_GUEST_PER_THREAD_ENTRIES(CUDA_GUEST_DECLARE)
@@ -707,36 +744,36 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node, cons
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
 #define CUDA_GUEST_FIRST_GENERATION(X) \
-    X(cuModuleGetGlobal) \
-    X(cuMemAlloc) \
-    X(cuMemAllocPitch) \
-    X(cuMemFree) \
-    X(cuMemGetInfo) \
-    X(cuMemAllocHost) \
-    X(cuMemHostGetDevicePointer) \
-    X(cuMemGetAddressRange) \
-    X(cuMemsetD8) \
-    X(cuMemsetD16) \
-    X(cuMemsetD32) \
-    X(cuMemsetD2D8) \
-    X(cuMemsetD2D16) \
-    X(cuMemsetD2D32) \
-    X(cuMemcpyHtoD) \
-    X(cuMemcpyHtoDAsync) \
-    X(cuMemcpyDtoH) \
-    X(cuMemcpyDtoHAsync) \
-    X(cuMemcpyDtoD) \
-    X(cuMemcpyDtoDAsync) \
-    X(cuMemcpy2D) \
-    X(cuMemcpy2DUnaligned) \
-    X(cuMemcpy2DAsync) \
-    X(cuMemcpy3D) \
-    X(cuMemcpy3DAsync) \
-    X(cuMemcpyAtoD) \
-    X(cuMemcpyDtoA) \
-    X(cuArrayCreate) \
-    X(cuArray3DCreate) \
-    X(cuArrayGetDescriptor) \
+    X(cuModuleGetGlobal)               \
+    X(cuMemAlloc)                      \
+    X(cuMemAllocPitch)                 \
+    X(cuMemFree)                       \
+    X(cuMemGetInfo)                    \
+    X(cuMemAllocHost)                  \
+    X(cuMemHostGetDevicePointer)       \
+    X(cuMemGetAddressRange)            \
+    X(cuMemsetD8)                      \
+    X(cuMemsetD16)                     \
+    X(cuMemsetD32)                     \
+    X(cuMemsetD2D8)                    \
+    X(cuMemsetD2D16)                   \
+    X(cuMemsetD2D32)                   \
+    X(cuMemcpyHtoD)                    \
+    X(cuMemcpyHtoDAsync)               \
+    X(cuMemcpyDtoH)                    \
+    X(cuMemcpyDtoHAsync)               \
+    X(cuMemcpyDtoD)                    \
+    X(cuMemcpyDtoDAsync)               \
+    X(cuMemcpy2D)                      \
+    X(cuMemcpy2DUnaligned)             \
+    X(cuMemcpy2DAsync)                 \
+    X(cuMemcpy3D)                      \
+    X(cuMemcpy3DAsync)                 \
+    X(cuMemcpyAtoD)                    \
+    X(cuMemcpyDtoA)                    \
+    X(cuArrayCreate)                   \
+    X(cuArray3DCreate)                 \
+    X(cuArrayGetDescriptor)            \
     X(cuArray3DGetDescriptor)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);

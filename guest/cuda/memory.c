@@ -102,7 +102,7 @@ cuMemFree_v2(CUdeviceptr address)
     if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range) &&
         !cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range) &&
         !(cuda_guest_range_find(address, &range) && range.kind == CUDA_GUEST_GRAPH && range.start == address))
-        return CUDA_ERROR_INVALID_VALUE;
+        return cuda_guest_managed_free(self, address);
     if (range.in_chunk)
         return cuda_guest_chunk_free(self, &range);
     return cuda_guest_result(cuda_mem_free_on(&cuda_guest.client, self->lane, address));
@@ -188,6 +188,7 @@ attribute_unknown(CUpointer_attribute attribute, CUdeviceptr address)
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
     case CU_POINTER_ATTRIBUTE_MAPPED:
+    case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
         return word(0);
     default:
         return wide(0);
@@ -197,14 +198,14 @@ attribute_unknown(CUpointer_attribute attribute, CUdeviceptr address)
 static struct answer
 attribute_of(CUpointer_attribute attribute, CUdeviceptr address, const struct cuda_guest_range *range)
 {
-    bool pinned = cuda_guest_range_is_pinned(range);
+    bool pinned = cuda_guest_range_is_pinned(range), managed = range->kind == CUDA_GUEST_MANAGED;
     uint64_t inside = address - range->start;
 
     switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
         return wide(range->context ? (uintptr_t)cuda_guest_handle(&range->context->object) : 0);
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-        return word(pinned ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE);
+        return word(pinned && !managed ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE);
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
         return wide(pinned ? range->device + inside : address);
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
@@ -226,9 +227,17 @@ attribute_of(CUpointer_attribute attribute, CUdeviceptr address, const struct cu
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
         return word(CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE);
     case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+        return word(managed);
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
         return word(0);
+    case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+        return wide(range->bytes);
+    case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+        return wide(range->start);
+    case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
+        return wide(range->id);
     case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
         return wide(0);
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
@@ -275,4 +284,43 @@ cuPointerGetAttributes(unsigned int count, CUpointer_attribute *attributes, void
         memcpy(data[i], &answer.value, answer.bytes);
     }
     return CUDA_SUCCESS;
+}
+
+/* Whether synchronous functions wait for all of a copy of this memory: the driver knows what that takes. */
+ENTRY
+cuPointerSetAttribute(const void *value, CUpointer_attribute attribute, CUdeviceptr address)
+{
+    struct cuda_guest_thread *self;
+    struct cuda_guest_range range;
+    CUresult result = cuda_guest_enter(&self);
+    uint32_t wanted;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!value || attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !cuda_guest_range_find(address, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&wanted, value, sizeof(wanted));
+    return cuda_guest_result(cuda_pointer_set_attribute_on(
+        &cuda_guest.client, self->lane,
+        cuda_guest_range_is_pinned(&range) ? range.device + (address - range.start) : address, attribute, wanted != 0));
+}
+
+ENTRY
+cuMemBatchDecompressAsync(CUmemDecompressParams *parameters, size_t count, unsigned int flags, size_t *failed,
+                          CUstream stream)
+{
+    CUresult result = cuda_guest_ready();
+
+    (void)failed;
+    (void)stream;
+    if (result != CUDA_SUCCESS)
+        return result;
+    return parameters && count > 0 && flags == 0 ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+ENTRY
+cuMemBatchDecompressAsync_ptsz(CUmemDecompressParams *parameters, size_t count, unsigned int flags, size_t *failed,
+                               CUstream stream)
+{
+    return cuMemBatchDecompressAsync(parameters, count, flags, failed, stream);
 }

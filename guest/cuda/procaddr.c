@@ -24,7 +24,6 @@ struct entry {
 
 static const struct entry served[] = {CUDA_API_LIST(ENTRY_OF)};
 static const struct entry refused[] = {CUDA_API_REFUSED_LIST(REFUSAL_OF)};
-
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 struct search {

@@ -126,6 +126,18 @@ cuda_guest_range_touches(uint64_t address, uint64_t bytes, enum cuda_guest_range
 }
 
 bool
+cuda_guest_range_touched(uint64_t address, uint64_t bytes)
+{
+    struct cuda_guest_range key = {.start = address, .bytes = bytes};
+    bool touched;
+
+    pthread_rwlock_rdlock(&lock);
+    touched = tfind(&key, &tree, compare) != NULL;
+    pthread_rwlock_unlock(&lock);
+    return touched;
+}
+
+bool
 cuda_guest_range_take_touching(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind,
                                struct cuda_guest_range *out)
 {
@@ -185,7 +197,8 @@ cuda_guest_range_check(uint64_t address, uint64_t bytes)
 
     if (!cuda_guest_range_find(address, &range))
         return CUDA_ERROR_INVALID_VALUE;
-    if (range.kind == CUDA_GUEST_PINNED && range.device != range.start) /* the device knows it by its alias */
+    if (cuda_guest_range_is_pinned(&range) && range.kind != CUDA_GUEST_ALIAS &&
+        range.device != range.start) /* the device knows it by its alias */
         return CUDA_ERROR_INVALID_VALUE;
     return cuda_guest_range_holds(&range, address, bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

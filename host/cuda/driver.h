@@ -110,6 +110,7 @@
     OPTIONAL(cuMemSetAccess, cuMemSetAccess)                                                                           \
     OPTIONAL(cuMemGetAccess, cuMemGetAccess)                                                                           \
     OPTIONAL(cuMemGetAllocationGranularity, cuMemGetAllocationGranularity)                                             \
+    OPTIONAL(cuPointerSetAttribute, cuPointerSetAttribute)                                                             \
     NEEDED(cuMemHostRegister, cuMemHostRegister_v2)                                                                    \
     NEEDED(cuMemHostUnregister, cuMemHostUnregister)                                                                   \
     NEEDED(cuMemHostGetDevicePointer, cuMemHostGetDevicePointer_v2)                                                    \

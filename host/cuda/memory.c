@@ -143,6 +143,25 @@ cuda_host_mem_info(struct gpuvchan_request *request, uint64_t *free_bytes, uint6
     return cuda_leave(lane, result);
 }
 
+int
+cuda_host_pointer_set_attribute(struct gpuvchan_request *request, CUdeviceptr address, int32_t attribute, bool value)
+{
+    const struct cuda_driver *native = cuda_native(request);
+    struct cuda_lane *lane = cuda_lane_of(request);
+    unsigned int wanted = value;
+    int result;
+
+    if (!native->cuPointerSetAttribute)
+        return cuda_driver_lacks(native, "cuPointerSetAttribute");
+    result = cuda_enter(lane, NULL, NULL);
+    if (result != 0)
+        return result;
+    /* Of all that can be set, the one that is no more than a number. */
+    if (attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !cuda_lane_range(lane, 0, address, 1))
+        return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    return cuda_leave(lane, native->cuPointerSetAttribute(&wanted, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, address));
+}
+
 /* ---- The arena ------------------------------------------------------------------------------- */
 
 /* With the lock. */

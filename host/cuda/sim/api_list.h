@@ -117,6 +117,8 @@
     X(cuLinkDestroy, 2000, cuLinkDestroy)                                                             \
     X(cuMemAddressFree, 10020, cuMemAddressFree)                                                      \
     X(cuMemAddressReserve, 10020, cuMemAddressReserve)                                                \
+    X(cuMemAdvise, 8000, cuMemAdvise)                                                                 \
+    X(cuMemAdvise, 12020, cuMemAdvise_v2)                                                             \
     X(cuMemAlloc, 3020, cuMemAlloc_v2)                                                                \
     X(cuMemAllocAsync, 2000, cuMemAllocAsync)                                                         \
     X(cuMemAllocFromPoolAsync, 11020, cuMemAllocFromPoolAsync)                                        \
@@ -147,6 +149,10 @@
     X(cuMemPoolSetAccess, 11020, cuMemPoolSetAccess)                                                  \
     X(cuMemPoolSetAttribute, 11020, cuMemPoolSetAttribute)                                            \
     X(cuMemPoolTrimTo, 11020, cuMemPoolTrimTo)                                                        \
+    X(cuMemPrefetchAsync, 8000, cuMemPrefetchAsync)                                                   \
+    X(cuMemPrefetchAsync, 12020, cuMemPrefetchAsync_v2)                                               \
+    X(cuMemRangeGetAttribute, 8000, cuMemRangeGetAttribute)                                           \
+    X(cuMemRangeGetAttributes, 8000, cuMemRangeGetAttributes)                                         \
     X(cuMemRelease, 10020, cuMemRelease)                                                              \
     X(cuMemRetainAllocationHandle, 11000, cuMemRetainAllocationHandle)                                \
     X(cuMemSetAccess, 10020, cuMemSetAccess)                                                          \

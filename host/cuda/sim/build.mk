@@ -7,6 +7,7 @@ SIM_SRCS := \
 	host/cuda/sim/api_copy.c \
 	host/cuda/sim/api_device.c \
 	host/cuda/sim/api_launch.c \
+	host/cuda/sim/api_managed.c \
 	host/cuda/sim/api_memory.c \
 	host/cuda/sim/api_module.c \
 	host/cuda/sim/api_pool.c \

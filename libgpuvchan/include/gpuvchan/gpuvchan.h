@@ -222,6 +222,14 @@ GPUVCHAN_EXPORT size_t gpuvchan_buffer_size(const struct gpuvchan_buffer *buffer
 /** Offset in the arena, as records carry it. */
 GPUVCHAN_EXPORT uint64_t gpuvchan_buffer_offset(const struct gpuvchan_buffer *buffer);
 
+/**
+ * Maps @p bytes of the buffer from @p offset on, whole pages of 4096, at @p address too, over what is mapped there, which
+ * is lost: both places see one memory. They stay mapped when the buffer is destroyed. @return 0, -EINVAL, -ENOMEM;
+ * -EOPNOTSUPP where the arena's memory can be mapped only once, as Xen's.
+ */
+GPUVCHAN_EXPORT int
+gpuvchan_buffer_map_over(const struct gpuvchan_buffer *buffer, size_t offset, size_t bytes, void *address);
+
 /** Bytes of the arena, which is smaller than was asked for where Xen's limits leave less (a warning is logged). */
 GPUVCHAN_EXPORT uint64_t gpuvchan_arena_size(const struct gpuvchan_channel *channel);
 
