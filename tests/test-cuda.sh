@@ -49,7 +49,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts modules launches memory rows arrays textures devices pageable fills streams handles faults threads order \
+for name in contexts modules launches memory rows arrays batches textures devices pageable fills streams handles faults threads order \
     forks exits; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"

@@ -152,6 +152,15 @@ copy_run(struct cuda_guest_thread *self, const struct copy *copy)
     return from_device ? copy_out(self, copy) : copy_here(self, copy);
 }
 
+CUresult
+cuda_guest_copy(struct cuda_guest_thread *self, const struct cuda_guest_place *to, const struct cuda_guest_place *from,
+                size_t bytes, uint32_t stream)
+{
+    const struct copy copy = {.to = *to, .from = *from, .bytes = bytes, .stream = stream};
+
+    return copy_run(self, &copy);
+}
+
 /* ---- Entry points ---------------------------------------------------------------------------- */
 
 /* Which ends must be memory that the device knows. */

@@ -441,6 +441,10 @@ cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from,
     X(cuMemcpy3DAsync_v2, cuMemcpy3DAsync_v2_ptsz)               \
     X(cuMemcpy3DPeer, cuMemcpy3DPeer_ptds)                       \
     X(cuMemcpy3DPeerAsync, cuMemcpy3DPeerAsync_ptsz)             \
+    X(cuMemcpyBatchAsync, cuMemcpyBatchAsync_ptsz)               \
+    X(cuMemcpyBatchAsync_v2, cuMemcpyBatchAsync_v2_ptsz)         \
+    X(cuMemcpy3DBatchAsync, cuMemcpy3DBatchAsync_ptsz)           \
+    X(cuMemcpy3DBatchAsync_v2, cuMemcpy3DBatchAsync_v2_ptsz)     \
     X(cuMemcpyAtoA_v2, cuMemcpyAtoA_v2_ptds)                     \
     X(cuMemcpyAtoD_v2, cuMemcpyAtoD_v2_ptds)                     \
     X(cuMemcpyDtoA_v2, cuMemcpyDtoA_v2_ptds)                     \
