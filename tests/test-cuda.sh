@@ -28,6 +28,7 @@ forwarded() {
     forwarded_name=$1
     shift
     timeout -k 2 "$limit" "$host" -c /dev/null --address="$work/$forwarded_name.sock" --log=stderr --log-level=warning \
+        ${plugin_setting:+"$plugin_setting"} \
         --run "env LD_LIBRARY_PATH=$guest $* $work/$forwarded_name" >"$work/out" 2>"$work/err" </dev/null
 }
 
@@ -66,6 +67,18 @@ for name in contexts modules launches memory rows arrays batches textures device
     results >"$work/forwarded"
     ok "$name says the same" cmp -s "$work/native" "$work/forwarded"
 done
+
+# Two processes of one host that share memory, where the administrator lets them.
+if cuda_compile ipc; then
+    check natively ipc
+    plugin_setting=cuda.ipc=yes
+    check forwarded ipc
+    plugin_setting=
+    forwarded ipc
+    like "processes share no memory unless it is allowed" "$(cat "$work/out")" "skip"
+else
+    fail "ipc compiles"
+fi
 
 # Little shared memory, as Xen grants it by default, and next to none.
 for arena in 4M 256K; do

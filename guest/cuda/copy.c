@@ -32,7 +32,7 @@ cuda_guest_place_find(uint64_t address, uint64_t bytes, struct cuda_guest_place 
         return CUDA_SUCCESS;
     if (bytes > range.start + range.bytes - address)
         return CUDA_ERROR_INVALID_VALUE;
-    if (range.kind == CUDA_GUEST_DEVICE || range.kind == CUDA_GUEST_GLOBAL) {
+    if (range.kind == CUDA_GUEST_DEVICE || range.kind == CUDA_GUEST_GLOBAL || range.kind == CUDA_GUEST_SHARED) {
         out->kind = CUDA_GUEST_AT_DEVICE;
         out->device = address;
         return CUDA_SUCCESS;

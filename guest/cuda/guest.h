@@ -305,6 +305,7 @@ enum cuda_guest_range_kind {
     CUDA_GUEST_DEVICE, /* cuMemAlloc */
     CUDA_GUEST_GLOBAL, /* a variable of a module */
     CUDA_GUEST_PINNED, /* cuMemHostAlloc, in the arena */
+    CUDA_GUEST_SHARED, /* another process's, opened here */
     CUDA_GUEST_ALIAS,  /* the device's address of pinned memory, where that is another one */
 };
 
@@ -486,15 +487,16 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
-    X(cuModuleGetGlobal)                                                                                               \
-    X(cuMemAlloc)                                                                                                      \
-    X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer)                     \
-        X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16)           \
-            X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) \
-                X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync) X(cuMemcpy3D)             \
-                    X(cuMemcpy3DAsync) X(cuMemcpyAtoD) X(cuMemcpyDtoA) X(cuArrayCreate) X(cuArray3DCreate)             \
-                        X(cuArrayGetDescriptor) X(cuArray3DGetDescriptor)
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                \
+    X(cuModuleGetGlobal)                                                                                              \
+    X(cuMemAlloc)                                                                                                     \
+    X(cuMemAllocPitch)                                                                                                \
+    X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) \
+        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)               \
+            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync)            \
+                X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync) X(cuMemcpy3D) X(cuMemcpy3DAsync)              \
+                    X(cuMemcpyAtoD) X(cuMemcpyDtoA) X(cuArrayCreate) X(cuArray3DCreate) X(cuArrayGetDescriptor)       \
+                        X(cuArray3DGetDescriptor)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

@@ -159,6 +159,11 @@ void cuda_function_finish(struct cuda_function *function);
 int cuda_range_begin(struct cuda_host *host, struct cuda_object *owner, enum cuda_range_use use, CUdeviceptr start,
                      uint64_t bytes);
 
+/* ipc.c */
+/** May guests share memory and events between processes? They all may share with each other then. */
+void cuda_ipc_allow(bool yes);
+bool cuda_ipc_allowed(void);
+
 /* stream.c */
 /** Binds the streams that have fixed handles. @return 0 or a negative errno value. */
 int cuda_streams_init(struct cuda_host *host);

@@ -23,6 +23,7 @@ enum cuda_range_use {
     CUDA_RANGE_ALLOCATION,
     CUDA_RANGE_GLOBAL,      /* owned by a module */
     CUDA_RANGE_REGISTERED,  /* part of the arena */
+    CUDA_RANGE_IPC,         /* another process's, opened here */
     CUDA_RANGE_COMPLETIONS, /* the completion page: no guest's address */
 };
 
@@ -31,7 +32,8 @@ struct cuda_range {
     enum cuda_range_use use;
     CUdeviceptr start;
     uint64_t bytes;
-    unsigned char *memory; /* registered: where it lies in this process */
+    _Atomic uint32_t opened; /* so often more than once, another process's */
+    unsigned char *memory;   /* registered: where it lies in this process */
     struct cuda_range *next_registered;
 };
 
