@@ -338,7 +338,7 @@ CUresult cuda_guest_range_check(uint64_t address, uint64_t bytes);
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-#define CUDA_GUEST_SLOTS 8u
+#define CUDA_GUEST_SLOTS 16u
 
 /** A completion word, in which one mark at a time is under way. */
 struct cuda_guest_word {

@@ -19,9 +19,9 @@
 
 #define SLOT_LEAST 4096u
 #define SLOT_SMALL 65536u
-#define SLOT_LARGE (1u << 20)
-#define LARGE_COPY ((size_t)SLOT_SMALL * CUDA_GUEST_SLOTS) /* from here on large slots pay */
-#define ARENA_PART 8u                                      /* of the arena is the most that one thread's slots take */
+#define SLOT_LARGE (1u << 19)               /* small enough for several threads to end at about the same time */
+#define LARGE_COPY ((size_t)SLOT_SMALL * 8) /* from here on large slots pay */
+#define ARENA_PART 8u                       /* of the arena is the most that one thread's slots take */
 
 /* ---- Slots ----------------------------------------------------------------------------------- */
 
