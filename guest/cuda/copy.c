@@ -94,7 +94,7 @@ copy_out_call(struct cuda_guest_thread *self, const struct copy *copy)
     struct cuda_guest_slot *slot;
     CUresult result = cuda_guest_slots_ready(self, copy->bytes);
 
-    if (result == CUDA_SUCCESS && copy->bytes > cuda_guest_slot_bytes(self))
+    if (result == CUDA_ERROR_OUT_OF_MEMORY || (result == CUDA_SUCCESS && copy->bytes > cuda_guest_slot_bytes(self)))
         return cuda_guest_stage_out(self, copy->to.host, copy->from.device, copy->bytes, copy->stream);
     if (result == CUDA_SUCCESS)
         result = cuda_guest_slot_take(self, &slot);

@@ -97,6 +97,61 @@ one_of_several(void *argument)
     return good ? argument : NULL;
 }
 
+/* Up to so much that the copies have none left where it is little. */
+static void
+pin_much(void)
+{
+    size_t bytes = 1u << 20, total = 0;
+    void *pinned;
+
+    while (total < (8u << 20) && bytes >= 4096)
+        if (cuMemHostAlloc(&pinned, bytes, 0) == CUDA_SUCCESS)
+            total += bytes;
+        else
+            bytes /= 2;
+    ok(true, "much memory is pinned");
+}
+
+/* Rows too. */
+static void
+test_rows(struct buffers *buffers)
+{
+    unsigned char *bytes = buffers->bytes, *back = buffers->back;
+    CUDA_MEMCPY2D in = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                        .srcHost = bytes,
+                        .srcPitch = 1100,
+                        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                        .dstDevice = buffers->memory,
+                        .dstPitch = 1024,
+                        .WidthInBytes = 1000,
+                        .Height = 300};
+    CUDA_MEMCPY2D out = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .srcDevice = buffers->memory,
+                         .srcPitch = 1024,
+                         .dstMemoryType = CU_MEMORYTYPE_HOST,
+                         .dstHost = back,
+                         .dstPitch = 1000,
+                         .WidthInBytes = 1000,
+                         .Height = 300};
+    bool same = true;
+
+    test_pattern(bytes, 1100 * 300, 9);
+    GIVES(CUDA_SUCCESS, cuMemcpy2D_v2(&in));
+    GIVES(CUDA_SUCCESS, cuMemcpy2D_v2(&out));
+    for (unsigned i = 0; i < 300; i++)
+        same &= memcmp(bytes + i * 1100, back + i * 1000, 1000) == 0;
+    ok(same, "rows");
+}
+
+/* From a thread that has copied nothing yet. */
+static void *
+rows_of_another(void *buffers)
+{
+    NEED(cuCtxSetCurrent(context));
+    test_rows(buffers);
+    return NULL;
+}
+
 static void
 test_threads(void)
 {
@@ -137,6 +192,10 @@ main(void)
             ok(count_threads() == before, "small copies start no thread");
     }
     NEED(cuStreamDestroy_v2(stream));
+    test_rows(&buffers);
+    pin_much();
+    if (pthread_create(&thread, NULL, rows_of_another, &buffers) != 0 || pthread_join(thread, NULL) != 0)
+        need(CUDA_ERROR_OPERATING_SYSTEM, "pthread_create");
     buffers_free(&buffers);
     test_threads();
     for (unsigned i = 0; i < 40 && count_threads() > before; i++)

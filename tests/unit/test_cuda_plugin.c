@@ -467,6 +467,14 @@ test_hostile_addresses(void **state)
         assert_int_equal(SEND(COPY_IN_WAIT, copy_in_wait, .to = bad[i], .from = {0, 8}), CUDA_ERROR_INVALID_VALUE);
         assert_int_equal(SEND(COPY_OUT_WAIT, copy_out_wait, .from = bad[i], .to = {0, 8}, .per_thread = 1),
                          CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_OUT_SMALL, copy_out_small, .from = bad[i], .data_room = 8),
+                         CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_PEER, copy_peer, .to = bad[i], .to_context = CONTEXT, .from = address,
+                              .from_context = CONTEXT, .bytes = 8),
+                         CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_PEER, copy_peer, .to = address, .to_context = CONTEXT, .from = bad[i],
+                              .from_context = CONTEXT, .bytes = 8, .ordered = 1),
+                         CUDA_ERROR_INVALID_VALUE);
         assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = bad[i], .from = address, .bytes = 8),
                          CUDA_ERROR_INVALID_VALUE);
         assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = address, .from = bad[i], .bytes = 8),
