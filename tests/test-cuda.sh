@@ -31,6 +31,7 @@ forwarded() {
     forwarded_name=$1
     shift
     timeout -k 2 "$limit" "$host" -c /dev/null --address="$work/$forwarded_name.sock" --log=stderr --log-level=warning \
+        ${plugin_setting:+"$plugin_setting"} \
         --run "env LD_LIBRARY_PATH=$guest $* $work/$forwarded_name" >"$work/out" 2>"$work/err" </dev/null
 }
 
@@ -52,7 +53,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts settings modules libraries launches memory allocations pools virtual managed registered rows arrays textures devices pageable fills streams handles faults threads order forks exits; do
+for name in contexts settings modules libraries launches memory allocations pools virtual managed registered rows arrays batches textures devices pageable fills streams handles faults threads order forks exits; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue
@@ -86,6 +87,18 @@ if forwarded libraries GPUVCHAN_ARENA=16M; then pass "libraries with a small are
     fail "libraries with a small arena"
     explain
 fi
+# Two processes of one host that share memory, where the administrator lets them.
+if cuda_compile ipc; then
+    check natively ipc
+    plugin_setting=cuda.ipc=yes
+    check forwarded ipc
+    plugin_setting=
+    forwarded ipc
+    like "processes share no memory unless it is allowed" "$(cat "$work/out")" "skip"
+else
+    fail "ipc compiles"
+fi
+
 # Little shared memory, as Xen grants it by default, and next to none.
 for arena in 4M 256K; do
     if forwarded pageable GPUVCHAN_ARENA=$arena; then pass "pageable memory through an arena of $arena"; else

@@ -22,7 +22,7 @@
 #define LARGE_COPY ((size_t)4 << 20)
 #define HELPERS 4
 #define IDLE_SECONDS 2
-#define SPINS 2000
+#define SPINS 2000 /* as long as a piece takes, about */
 
 enum state {
     NEW,
@@ -89,6 +89,19 @@ wait_for_job(void)
     return oldest;
 }
 
+/* With the lock, which is open meanwhile. */
+static void
+run_taken(struct cuda_guest_copier_job *job)
+{
+    dequeue(job);
+    pthread_mutex_unlock(&lock);
+    cuda_guest_copier_run(job);
+    pthread_mutex_lock(&lock);
+    /* With the lock: who waits for it may take its memory back as soon as it is free. */
+    atomic_store_explicit(&job->state, DONE, memory_order_release);
+    pthread_cond_broadcast(&done);
+}
+
 static void *
 help(void *unused)
 {
@@ -96,15 +109,8 @@ help(void *unused)
 
     (void)unused;
     pthread_mutex_lock(&lock);
-    while ((job = wait_for_job())) {
-        dequeue(job);
-        pthread_mutex_unlock(&lock);
-        cuda_guest_copier_run(job);
-        pthread_mutex_lock(&lock);
-        /* With the lock: who waits for it may take its memory back as soon as it is free. */
-        atomic_store_explicit(&job->state, DONE, memory_order_release);
-        pthread_cond_broadcast(&done);
-    }
+    while ((job = wait_for_job()))
+        run_taken(job);
     helpers--;
     pthread_mutex_unlock(&lock);
     return NULL;
@@ -169,6 +175,12 @@ cuda_guest_copier_begin(struct cuda_guest_copier_job *job)
     pthread_cond_signal(&work);
 }
 
+static bool
+is_done(const struct cuda_guest_copier_job *job)
+{
+    return atomic_load_explicit(&job->state, memory_order_acquire) == DONE;
+}
+
 static void
 relax(void)
 {
@@ -179,26 +191,30 @@ relax(void)
 #endif
 }
 
-static bool
-is_done(const struct cuda_guest_copier_job *job)
+/* With the lock, which is open meanwhile. Waking up takes longer than what is left of a piece mostly does. */
+static void
+wait_for(const struct cuda_guest_copier_job *job)
 {
-    return atomic_load_explicit(&job->state, memory_order_acquire) == DONE;
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; i < SPINS && !is_done(job); i++)
+        relax();
+    pthread_mutex_lock(&lock);
+    if (!is_done(job))
+        pthread_cond_wait(&done, &lock);
 }
 
+/* While a helper has it the caller does what else there is, which it would wait for next. */
 void
 cuda_guest_copier_end(struct cuda_guest_copier_job *job)
 {
-    bool mine;
-
-    for (int i = 0; i < SPINS && atomic_load_explicit(&job->state, memory_order_relaxed) == TAKEN; i++)
-        relax();
     pthread_mutex_lock(&lock);
-    mine = atomic_load_explicit(&job->state, memory_order_relaxed) == QUEUED;
-    if (mine)
-        dequeue(job);
-    while (!mine && !is_done(job))
-        pthread_cond_wait(&done, &lock);
+    while (!is_done(job)) {
+        if (atomic_load_explicit(&job->state, memory_order_relaxed) == QUEUED)
+            run_taken(job);
+        else if (oldest)
+            run_taken(oldest);
+        else
+            wait_for(job);
+    }
     pthread_mutex_unlock(&lock);
-    if (mine)
-        cuda_guest_copier_run(job);
 }

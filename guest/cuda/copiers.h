@@ -23,7 +23,7 @@ struct cuda_guest_copier_job {
 bool cuda_guest_copiers_start(size_t bytes);
 /** Leaves the job to the helpers. */
 void cuda_guest_copier_begin(struct cuda_guest_copier_job *job);
-/** Returns when the job is done; the caller does it itself if nobody has begun. */
+/** Returns when the job is done; the caller helps until then. */
 void cuda_guest_copier_end(struct cuda_guest_copier_job *job);
 /** Does it here and now. */
 void cuda_guest_copier_run(const struct cuda_guest_copier_job *job);

@@ -94,7 +94,7 @@ copy_out_call(struct cuda_guest_thread *self, const struct copy *copy)
     struct cuda_guest_slot *slot;
     CUresult result = cuda_guest_slots_ready(self, copy->bytes);
 
-    if (result == CUDA_SUCCESS && copy->bytes > cuda_guest_slot_bytes(self))
+    if (result == CUDA_ERROR_OUT_OF_MEMORY || (result == CUDA_SUCCESS && copy->bytes > cuda_guest_slot_bytes(self)))
         return cuda_guest_stage_out(self, copy->to.host, copy->from.device, copy->bytes, copy->stream);
     if (result == CUDA_SUCCESS)
         result = cuda_guest_slot_take(self, &slot);
@@ -167,6 +167,15 @@ copy_run(struct cuda_guest_thread *self, const struct copy *copy)
     if (to_device)
         return copy_in(self, copy);
     return from_device ? copy_out(self, copy) : copy_here(self, copy);
+}
+
+CUresult
+cuda_guest_copy(struct cuda_guest_thread *self, const struct cuda_guest_place *to, const struct cuda_guest_place *from,
+                size_t bytes, uint32_t stream)
+{
+    const struct copy copy = {.to = *to, .from = *from, .bytes = bytes, .stream = stream};
+
+    return copy_run(self, &copy);
 }
 
 /* ---- Entry points ---------------------------------------------------------------------------- */

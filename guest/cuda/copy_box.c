@@ -215,14 +215,11 @@ copy_here(const struct cuda_guest_end *to, const struct cuda_guest_end *from, co
 static CUresult
 box_in(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
 {
-    CUresult result = cuda_guest_slots_ready(self, box->width * box->rows * box->planes);
+    const struct shape shape = piece_shape(box, cuda_guest_slot_bytes(self));
     struct cuda_guest_slot *slot;
     struct cursor at = {0};
-    struct shape shape;
+    CUresult result;
 
-    if (result != CUDA_SUCCESS)
-        return result;
-    shape = piece_shape(box, cuda_guest_slot_bytes(self));
     do {
         struct cuda_guest_box piece = piece_of(box, &shape, &at);
 
@@ -275,16 +272,13 @@ fetch(struct cuda_guest_thread *self, const struct asked *asked)
 static CUresult
 box_out(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
 {
-    CUresult result = cuda_guest_slots_ready(self, box->width * box->rows * box->planes);
+    const struct shape shape = piece_shape(box, cuda_guest_slot_bytes(self));
     struct asked asked[CUDA_GUEST_SLOTS / 2];
+    CUresult result = CUDA_SUCCESS;
     unsigned begun = 0, ended = 0;
     struct cursor at = {0};
-    struct shape shape;
     bool more = true;
 
-    if (result != CUDA_SUCCESS)
-        return result;
-    shape = piece_shape(box, cuda_guest_slot_bytes(self));
     while (result == CUDA_SUCCESS && (more || ended < begun)) {
         if (more && begun - ended < CUDA_GUEST_SLOTS / 2) {
             struct cuda_guest_box piece = piece_of(box, &shape, &at);
@@ -296,6 +290,39 @@ box_out(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
         }
     }
     return result;
+}
+
+/* Without slots, whose memory is all taken, copies of memory are still possible: row by row. */
+static CUresult
+rows_alone(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+{
+    const struct shape row = {box->width, 1, 1};
+    CUresult result = CUDA_SUCCESS;
+    struct cursor at = {0};
+
+    if (box->to.place.kind == CUDA_GUEST_AT_ARRAY || box->from.place.kind == CUDA_GUEST_AT_ARRAY)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    do {
+        struct cuda_guest_box piece = piece_of(box, &row, &at);
+
+        if (box->to.place.kind == CUDA_GUEST_AT_DEVICE)
+            result = cuda_guest_stage_in(self, piece.to.place.device, piece.from.place.host, box->width, box->stream);
+        else
+            result = cuda_guest_stage_out(self, piece.to.place.host, piece.from.place.device, box->width, box->stream);
+    } while (result == CUDA_SUCCESS && step(&at, box, &row));
+    return result;
+}
+
+static CUresult
+through_slots(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+{
+    CUresult result = cuda_guest_slots_ready(self, box->width * box->rows * box->planes);
+
+    if (result == CUDA_ERROR_OUT_OF_MEMORY)
+        return rows_alone(self, box);
+    if (result != CUDA_SUCCESS)
+        return result;
+    return cuda_guest_place_reached(&box->from.place) ? box_out(self, box) : box_in(self, box);
 }
 
 /* ---- Captured -------------------------------------------------------------------------------- */
@@ -374,10 +401,8 @@ cuda_guest_box_copy(struct cuda_guest_thread *self, const struct cuda_guest_box 
             copy_here(&box->to, &box->from, box);
         return result;
     }
-    if (!cuda_guest_place_reached(&box->from.place))
-        return box_in(self, box);
-    if (!cuda_guest_place_reached(&box->to.place))
-        return box_out(self, box);
+    if (!cuda_guest_place_reached(&box->from.place) || !cuda_guest_place_reached(&box->to.place))
+        return through_slots(self, box);
     result = post(self, box);
     if (result == CUDA_SUCCESS && box->wait && !(to_remote && from_remote))
         result = cuda_guest_wait_stream(self, box->stream);

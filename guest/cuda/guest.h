@@ -424,6 +424,7 @@ enum cuda_guest_range_kind {
     CUDA_GUEST_GRAPH,      /* allocated by a node of a graph, again at each launch */
     CUDA_GUEST_PINNED,     /* cuMemHostAlloc, in the arena */
     CUDA_GUEST_ALIAS,      /* the device's address of pinned memory, where that is another one */
+    CUDA_GUEST_SHARED,     /* another process's, opened here */
     CUDA_GUEST_MANAGED,    /* cuMemAllocManaged, in the arena */
     CUDA_GUEST_REGISTERED, /* memory of the program whose pages are now the arena's */
 };
@@ -510,7 +511,7 @@ CUresult cuda_guest_managed_free(struct cuda_guest_thread *self, CUdeviceptr add
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-#define CUDA_GUEST_SLOTS 8u
+#define CUDA_GUEST_SLOTS 16u
 
 /** A completion word, in which one mark at a time is under way. */
 struct cuda_guest_word {
@@ -709,7 +710,11 @@ CUresult cuda_guest_parameters_pack(const struct cuda_guest_function *function, 
     X(cuMemPrefetchBatchAsync, cuMemPrefetchBatchAsync_ptsz)                           \
     X(cuMemDiscardBatchAsync, cuMemDiscardBatchAsync_ptsz)                             \
     X(cuMemDiscardAndPrefetchBatchAsync, cuMemDiscardAndPrefetchBatchAsync_ptsz)       \
-    X(cuMemBatchDecompressAsync, cuMemBatchDecompressAsync_ptsz)
+    X(cuMemBatchDecompressAsync, cuMemBatchDecompressAsync_ptsz)                       \
+    X(cuMemcpyBatchAsync, cuMemcpyBatchAsync_ptsz)                                     \
+    X(cuMemcpyBatchAsync_v2, cuMemcpyBatchAsync_v2_ptsz)                               \
+    X(cuMemcpy3DBatchAsync, cuMemcpy3DBatchAsync_ptsz)                                 \
+    X(cuMemcpy3DBatchAsync_v2, cuMemcpy3DBatchAsync_v2_ptsz)
 
 #define CUDA_GUEST_DECLARE(of, name) __typeof__(of) name;
 CUDA_GUEST_PER_THREAD_ENTRIES(CUDA_GUEST_DECLARE)

@@ -23,6 +23,10 @@ struct cuda_guest_place {
 /** Finds out where [@p address, +@p bytes) lies. 0, or CUDA_ERROR_INVALID_VALUE: not wholly in one place. */
 CUresult cuda_guest_place_find(uint64_t address, uint64_t bytes, struct cuda_guest_place *out);
 
+/** Copies memory that was found so, on a stream. */
+CUresult cuda_guest_copy(struct cuda_guest_thread *self, const struct cuda_guest_place *to,
+                         const struct cuda_guest_place *from, size_t bytes, uint32_t stream);
+
 /** Does the device reach it without slots? */
 static inline bool
 cuda_guest_place_reached(const struct cuda_guest_place *place)

@@ -19,9 +19,9 @@
 
 #define SLOT_LEAST 4096u
 #define SLOT_SMALL 65536u
-#define SLOT_LARGE (1u << 20)
-#define LARGE_COPY ((size_t)SLOT_SMALL * CUDA_GUEST_SLOTS) /* from here on large slots pay */
-#define ARENA_PART 8u                                      /* of the arena is the most that one thread's slots take */
+#define SLOT_LARGE (1u << 19)               /* small enough for several threads to end at about the same time */
+#define LARGE_COPY ((size_t)SLOT_SMALL * 8) /* from here on large slots pay */
+#define ARENA_PART 8u                       /* of the arena is the most that one thread's slots take */
 
 /* ---- Slots ----------------------------------------------------------------------------------- */
 
@@ -321,7 +321,14 @@ pieces_in(struct cuda_guest_thread *self, struct staged *copy)
     return result;
 }
 
-/* Without a slot, in records: slow, but the arena's being full is not the program's matter. */
+/* Is there no slot, because the program has pinned the whole arena? That is not to be its copies' matter. */
+static bool
+is_crowded(CUresult result)
+{
+    return result == CUDA_ERROR_OUT_OF_MEMORY && gpuvchan_channel_error(cuda_guest.channel) == 0;
+}
+
+/* Without a slot, in records: slow. */
 static CUresult
 in_records(struct cuda_guest_thread *self, CUdeviceptr to, const unsigned char *from, size_t bytes, uint32_t stream)
 {
@@ -353,7 +360,7 @@ cuda_guest_stage_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *
     if (bytes <= CUDA_COPY_IN_SMALL_DATA_MAX)
         return in_records(self, to, from, bytes, stream);
     result = cuda_guest_slots_ready(self, bytes);
-    if (result == CUDA_ERROR_OUT_OF_MEMORY && gpuvchan_channel_error(cuda_guest.channel) == 0)
+    if (is_crowded(result))
         return in_records(self, to, from, bytes, stream);
     if (result == CUDA_SUCCESS) /* by which the stores to the slots are chosen */
         result = cuda_guest_result(gpuvchan_lane_distance(self->lane, &distance));
@@ -406,6 +413,24 @@ pieces_out(struct cuda_guest_thread *self, struct staged *copy)
     return result;
 }
 
+static CUresult
+out_records(struct cuda_guest_thread *self, unsigned char *to, CUdeviceptr from, size_t bytes, uint32_t stream)
+{
+    CUresult result = CUDA_SUCCESS;
+
+    while (bytes != 0 && result == CUDA_SUCCESS) {
+        size_t piece = bytes < CUDA_COPY_OUT_SMALL_DATA_MAX ? bytes : CUDA_COPY_OUT_SMALL_DATA_MAX, got = piece;
+
+        result = cuda_guest_result(cuda_copy_out_small_on(&cuda_guest.client, self->lane, from, stream, to, &got));
+        if (result == CUDA_SUCCESS && got != piece)
+            result = CUDA_ERROR_UNKNOWN;
+        to += piece;
+        from += piece;
+        bytes -= piece;
+    }
+    return result;
+}
+
 CUresult
 cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes, uint32_t stream)
 {
@@ -417,6 +442,8 @@ cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from,
         return captured_out(self, to, from, bytes, stream);
     if (result == CUDA_SUCCESS)
         result = cuda_guest_slots_ready(self, bytes);
+    if (is_crowded(result))
+        return out_records(self, to, from, bytes, stream);
     if (result != CUDA_SUCCESS)
         return result;
     staged_begin(self, &copy);

@@ -125,6 +125,26 @@ cuda_host_copy_in_small(struct gpuvchan_request *request, CUdeviceptr to, struct
 }
 
 int
+cuda_host_copy_out_small(struct gpuvchan_request *request, CUdeviceptr from, struct cuda_stream *on, void *data,
+                         size_t *data_bytes)
+{
+    const struct cuda_driver *native = cuda_native(request);
+    struct cuda_lane *lane = cuda_lane_of(request);
+    CUstream stream = cuda_stream_native(on);
+    int result;
+
+    if (*data_bytes == 0)
+        return 0;
+    result = copy_enter(lane, on, from, *data_bytes);
+    if (result != 0)
+        return result;
+    result = native->cuMemcpyDtoHAsync(data, from, *data_bytes, stream);
+    if (result == CUDA_SUCCESS)
+        result = native->cuStreamSynchronize(stream);
+    return cuda_leave(lane, result);
+}
+
+int
 cuda_host_copy_in(struct gpuvchan_request *request, CUdeviceptr to, void *from, size_t from_bytes,
                   struct cuda_stream *on)
 {

@@ -341,6 +341,11 @@ CUmemAllocationProp cuda_physical_properties(CUdevice device);
 /** Takes the memory of the chunks that are part of @p context away, which is about to be destroyed. */
 void cuda_chunks_end(struct cuda_host *host, const struct cuda_context *context);
 
+/* ipc.c */
+/** May guests share memory and events between processes? They all may share with each other then. */
+void cuda_ipc_allow(bool yes);
+bool cuda_ipc_allowed(void);
+
 /* stream.c */
 /** Binds the streams that have fixed handles. @return 0 or a negative errno value. */
 int cuda_streams_init(struct cuda_host *host);

@@ -114,6 +114,12 @@
     NEEDED(cuMemHostRegister, cuMemHostRegister_v2)                                                                    \
     NEEDED(cuMemHostUnregister, cuMemHostUnregister)                                                                   \
     NEEDED(cuMemHostGetDevicePointer, cuMemHostGetDevicePointer_v2)                                                    \
+    NEEDED(cuMemGetAddressRange, cuMemGetAddressRange_v2)                                                              \
+    OPTIONAL(cuIpcGetMemHandle, cuIpcGetMemHandle)                                                                     \
+    OPTIONAL(cuIpcOpenMemHandle, cuIpcOpenMemHandle_v2)                                                                \
+    OPTIONAL(cuIpcCloseMemHandle, cuIpcCloseMemHandle)                                                                 \
+    OPTIONAL(cuIpcGetEventHandle, cuIpcGetEventHandle)                                                                 \
+    OPTIONAL(cuIpcOpenEventHandle, cuIpcOpenEventHandle)                                                               \
     NEEDED(cuMemsetD8Async, cuMemsetD8Async)                                                                           \
     NEEDED(cuMemsetD16Async, cuMemsetD16Async)                                                                         \
     NEEDED(cuMemsetD32Async, cuMemsetD32Async)                                                                         \

@@ -30,6 +30,7 @@ cuda_range_begin(struct cuda_host *host, struct cuda_object *owner, enum cuda_ra
     range->start = start;
     range->bytes = bytes;
     range->memory = NULL;
+    atomic_store(&range->opened, 0);
     result = publish(host, owner, range);
     if (result != 0)
         cuda_object_destroy(host, &range->object);

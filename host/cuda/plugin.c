@@ -22,9 +22,24 @@ cuda_handles(struct gpuvchan_request *request)
 /* ---- Configuration --------------------------------------------------------------------------- */
 
 static int
+config_ipc(const char *value)
+{
+    bool yes = strcmp(value, "yes") == 0;
+
+    if (!yes && strcmp(value, "no") != 0) {
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "ipc '%s': must be yes or no", value);
+        return -EINVAL;
+    }
+    cuda_ipc_allow(yes);
+    return 0;
+}
+
+static int
 cuda_config(const char *key, const char *value)
 {
-    return strcmp(key, "driver") == 0 ? cuda_driver_choose(value) : -ENOENT;
+    if (strcmp(key, "driver") == 0)
+        return cuda_driver_choose(value);
+    return strcmp(key, "ipc") == 0 ? config_ipc(value) : -ENOENT;
 }
 
 static int
@@ -172,8 +187,10 @@ static struct gpuvchan_plugin cuda_plugin = {
     .name = "cuda",
     .version = GPUVCHAN_VERSION,
     .description = "executes guests' CUDA on NVIDIA's driver, or on a device simulated on the CPU",
-    .config_help = "driver=auto|simulated|/PATH/libcuda.so.1  "
-                   "auto: NVIDIA's if it has a device, else the simulated one",
+    .config_help =
+        "driver=auto|simulated|/PATH/libcuda.so.1  "
+        "auto: NVIDIA's if it has a device, else the simulated one\n"
+        "ipc=no|yes  yes: processes share memory and events by CUDA's IPC handles, also those of other guests",
     .dispatch = &cuda_dispatch,
     .config = cuda_config,
     .config_complete = cuda_config_complete,

@@ -28,6 +28,7 @@ enum cuda_range_use {
     CUDA_RANGE_REGISTERED,  /* part of the arena */
     CUDA_RANGE_MAPPED,      /* owned by its reservation */
     CUDA_RANGE_RESERVED,    /* address space: in no table */
+    CUDA_RANGE_IPC,         /* another process's, opened here */
     CUDA_RANGE_COMPLETIONS, /* the completion page: no guest's address */
 };
 
@@ -36,6 +37,7 @@ struct cuda_range {
     enum cuda_range_use use;
     CUdeviceptr start;
     uint64_t bytes;
+    _Atomic uint32_t opened; /* so often more than once, another process's */
     unsigned char *memory;   /* registered: where it lies in this process */
     struct cuda_range *next; /* registered, reserved, or chunks */
 };

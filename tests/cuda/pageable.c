@@ -14,6 +14,13 @@ static const size_t sizes[] = {1,      4096,    16384,   16385,          65536, 
                                524289, 1048576, 1048577, (4u << 20) - 1, (4u << 20) + 7, 9000000u, MOST};
 static CUcontext context;
 
+static void *
+nothing(void *argument)
+{
+    return argument;
+}
+
+/* Behind the first thread of all, for which a sanitizer may start one of its own. */
 static unsigned
 count_threads(void)
 {
@@ -90,6 +97,61 @@ one_of_several(void *argument)
     return good ? argument : NULL;
 }
 
+/* Up to so much that the copies have none left where it is little. */
+static void
+pin_much(void)
+{
+    size_t bytes = 1u << 20, total = 0;
+    void *pinned;
+
+    while (total < (8u << 20) && bytes >= 4096)
+        if (cuMemHostAlloc(&pinned, bytes, 0) == CUDA_SUCCESS)
+            total += bytes;
+        else
+            bytes /= 2;
+    ok(true, "much memory is pinned");
+}
+
+/* Rows too. */
+static void
+test_rows(struct buffers *buffers)
+{
+    unsigned char *bytes = buffers->bytes, *back = buffers->back;
+    CUDA_MEMCPY2D in = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                        .srcHost = bytes,
+                        .srcPitch = 1100,
+                        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                        .dstDevice = buffers->memory,
+                        .dstPitch = 1024,
+                        .WidthInBytes = 1000,
+                        .Height = 300};
+    CUDA_MEMCPY2D out = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .srcDevice = buffers->memory,
+                         .srcPitch = 1024,
+                         .dstMemoryType = CU_MEMORYTYPE_HOST,
+                         .dstHost = back,
+                         .dstPitch = 1000,
+                         .WidthInBytes = 1000,
+                         .Height = 300};
+    bool same = true;
+
+    test_pattern(bytes, 1100 * 300, 9);
+    GIVES(CUDA_SUCCESS, cuMemcpy2D_v2(&in));
+    GIVES(CUDA_SUCCESS, cuMemcpy2D_v2(&out));
+    for (unsigned i = 0; i < 300; i++)
+        same &= memcmp(bytes + i * 1100, back + i * 1000, 1000) == 0;
+    ok(same, "rows");
+}
+
+/* From a thread that has copied nothing yet. */
+static void *
+rows_of_another(void *buffers)
+{
+    NEED(cuCtxSetCurrent(context));
+    test_rows(buffers);
+    return NULL;
+}
+
 static void
 test_threads(void)
 {
@@ -110,12 +172,15 @@ int
 main(void)
 {
     struct buffers buffers;
+    pthread_t thread;
     unsigned before;
     CUstream stream;
 
     context = test_begin();
     buffers = buffers_make();
     NEED(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    if (pthread_create(&thread, NULL, nothing, NULL) != 0 || pthread_join(thread, NULL) != 0)
+        need(CUDA_ERROR_OPERATING_SYSTEM, "pthread_create");
     before = count_threads();
     for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         if (sizes[i] == 9000000u) /* the copies before it were no large ones, or were not by a driver of its own */
@@ -127,6 +192,10 @@ main(void)
             ok(count_threads() == before, "small copies start no thread");
     }
     NEED(cuStreamDestroy_v2(stream));
+    test_rows(&buffers);
+    pin_much();
+    if (pthread_create(&thread, NULL, rows_of_another, &buffers) != 0 || pthread_join(thread, NULL) != 0)
+        need(CUDA_ERROR_OPERATING_SYSTEM, "pthread_create");
     buffers_free(&buffers);
     test_threads();
     for (unsigned i = 0; i < 40 && count_threads() > before; i++)

@@ -1371,6 +1371,90 @@ cuSurfObjectDestroy(CUsurfObject surface)
     END
 }
 
+/* ---- Shared between processes ---------------------------------------------------------------- */
+
+static struct slot *
+slot_of(CUdeviceptr address)
+{
+    uintptr_t offset = address - (uintptr_t)device_memory;
+
+    return device_memory && offset < (size_t)SLOTS * SLOT_BYTES ? &slots[offset / SLOT_BYTES] : NULL;
+}
+
+EXPORT CUresult
+cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr address)
+{
+    struct slot *slot = slot_of(address);
+
+    if (!slot || !slot->used)
+        return CUDA_ERROR_INVALID_VALUE;
+    *base = address - (address - (uintptr_t)device_memory) % SLOT_BYTES;
+    *bytes = slot->bytes;
+    return CUDA_SUCCESS;
+}
+
+EXPORT CUresult
+cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address)
+{
+    BEGIN("cuIpcGetMemHandle")
+    NEED_CONTEXT;
+    check_device(address, 1, __func__);
+    memset(handle, 0x5a, sizeof(*handle));
+    END
+}
+
+/* Opens 4096 bytes of nobody; a second time, the same. */
+static CUdeviceptr shared;
+static unsigned shared_users;
+
+EXPORT CUresult
+cuIpcOpenMemHandle_v2(CUdeviceptr *address, CUipcMemHandle handle, unsigned int flags)
+{
+    BEGIN("cuIpcOpenMemHandle %u", flags)
+    NEED_CONTEXT;
+    if (handle.reserved[0] != 0x5a)
+        FAIL(CUDA_ERROR_INVALID_VALUE);
+    if (shared_users++ == 0)
+        shared = take_slot(4096, true);
+    *address = shared;
+    END
+}
+
+EXPORT CUresult
+cuIpcCloseMemHandle(CUdeviceptr address)
+{
+    BEGIN("cuIpcCloseMemHandle")
+    NEED_CONTEXT;
+    if (shared_users == 0 || address != shared)
+        violation("%s: 0x%llx was not opened", __func__, address);
+    if (--shared_users == 0)
+        slot_of(shared)->used = false;
+    END
+}
+
+EXPORT CUresult
+cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent event)
+{
+    BEGIN("cuIpcGetEventHandle")
+    check(event, EVENT, __func__);
+    memset(handle, 0xa5, sizeof(*handle));
+    END
+}
+
+EXPORT CUresult
+cuIpcOpenEventHandle(CUevent *event, CUipcEventHandle handle)
+{
+    struct object *made;
+
+    BEGIN("cuIpcOpenEventHandle %d", handle.reserved[0])
+    NEED_CONTEXT;
+    made = make(EVENT);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    *event = (CUevent)(void *)made;
+    END
+}
+
 /* ---- Two devices ----------------------------------------------------------------------------- */
 
 EXPORT CUresult

@@ -3,6 +3,7 @@
  * The CUDA plugin over a fake driver, which ends the process when it is handed what the guest does not own:
  * a test that comes to its end has shown that nothing of that kind reached the driver.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -715,6 +716,14 @@ test_hostile_addresses(void **state)
         assert_int_equal(SEND(COPY_IN_WAIT, copy_in_wait, .to = bad[i], .from = {0, 8}), CUDA_ERROR_INVALID_VALUE);
         assert_int_equal(SEND(COPY_OUT_WAIT, copy_out_wait, .from = bad[i], .to = {0, 8}, .per_thread = 1),
                          CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_OUT_SMALL, copy_out_small, .from = bad[i], .data_room = 8),
+                         CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_PEER, copy_peer, .to = bad[i], .to_context = CONTEXT, .from = address,
+                              .from_context = CONTEXT, .bytes = 8),
+                         CUDA_ERROR_INVALID_VALUE);
+        assert_int_equal(SEND(COPY_PEER, copy_peer, .to = address, .to_context = CONTEXT, .from = bad[i],
+                              .from_context = CONTEXT, .bytes = 8, .ordered = 1),
+                         CUDA_ERROR_INVALID_VALUE);
         assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = bad[i], .from = address, .bytes = 8),
                          CUDA_ERROR_INVALID_VALUE);
         assert_int_equal(SEND(COPY_ACROSS, copy_across, .to = address, .from = bad[i], .bytes = 8),
@@ -906,6 +915,54 @@ test_textures(void **state)
                      CUDA_ERROR_INVALID_HANDLE);
     assert_int_equal(SEND(MIPMAP_DESTROY, mipmap_destroy, .gone = MIPMAP), 0);
     assert_int_equal(SEND(ARRAY_DESTROY, array_destroy, .gone = ARRAY), 0);
+}
+
+static int
+ipc_open(unsigned char byte)
+{
+    struct cuda_ipc_memory_open_request request = {.handle_count = 64};
+
+    memcpy(fake.record, &request, sizeof(request));
+    memset(fake.record + sizeof(request), byte, 64);
+    return fake_execute(&fake, 0, CUDA_OPCODE_IPC_MEMORY_OPEN, (uint32_t)(sizeof(request) + 64));
+}
+
+/* Only where it is allowed; memory of another process is usable until it has been closed as often as opened. */
+static void
+test_ipc(void **state)
+{
+    CUdeviceptr mine = allocate(4096), address;
+
+    (void)state;
+    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = mine, .handle_room = 64),
+                     CUDA_ERROR_NOT_SUPPORTED);
+    assert_int_equal(ipc_open(0x5a), CUDA_ERROR_NOT_SUPPORTED);
+    assert_int_equal(fake.plugin->config("ipc", "maybe"), -EINVAL);
+    assert_int_equal(fake.plugin->config("ipc", "yes"), 0);
+    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = mine, .handle_room = 64), 0);
+    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = (uintptr_t)&mine, .handle_room = 64),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(ipc_open(1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(ipc_open(0x5a), 0);
+    address = ((const struct cuda_ipc_memory_open_reply *)reply())->address;
+    assert_int_equal(((const struct cuda_ipc_memory_open_reply *)reply())->bytes, 4096);
+    assert_int_equal(ipc_open(0x5a), 0);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 4096), 0);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 4097), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = address), CUDA_ERROR_INVALID_VALUE);
+    /* What is not one's own cannot be passed on. */
+    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = address, .handle_room = 64),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(IPC_MEMORY_CLOSE, ipc_memory_close, .address = mine), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(IPC_MEMORY_CLOSE, ipc_memory_close, .address = address + 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(IPC_MEMORY_CLOSE, ipc_memory_close, .address = address), 0);
+    assert_false(((const struct cuda_ipc_memory_close_reply *)reply())->gone);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 8), 0);
+    assert_int_equal(SEND(IPC_MEMORY_CLOSE, ipc_memory_close, .address = address), 0);
+    assert_true(((const struct cuda_ipc_memory_close_reply *)reply())->gone);
+    assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 8), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(IPC_MEMORY_CLOSE, ipc_memory_close, .address = address), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(fake.plugin->config("ipc", "no"), 0);
 }
 
 static void
@@ -1210,6 +1267,7 @@ main(void)
         TEST(test_boxes),
         TEST(test_arrays),
         TEST(test_textures),
+        TEST(test_ipc),
         TEST(test_copies),
         TEST(test_small_copy_is_consumed),
         TEST(test_registering),

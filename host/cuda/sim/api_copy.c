@@ -6,6 +6,8 @@
  */
 #include "driver.h"
 
+#include "../../../libgpuvchan/protocol/cuda/cuda_copy.h"
+
 #include <string.h>
 
 static bool
@@ -335,6 +337,82 @@ cuMemcpy3D_v2(const CUDA_MEMCPY3D *c)
     return cuMemcpy3DAsync_v2(c, NULL);
 }
 SIM_SYNONYM(cuMemcpy3D_v2_ptds, cuMemcpy3D_v2);
+
+/* Batches: one copy after the other. Those before a wrong one are made. */
+
+static bool
+is_batch_stream(CUstream stream)
+{
+    return stream && stream != CU_STREAM_LEGACY;
+}
+
+SIM_EXPORT CUresult
+cuMemcpyBatchAsync_v2(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t count, CUmemcpyAttributes *attributes,
+                      size_t *begins, size_t attribute_count, CUstream stream)
+{
+    CUresult result = CUDA_SUCCESS;
+    size_t i;
+
+    if (!to || !from || !sizes || count == 0 || !attributes || !begins || attribute_count == 0 || begins[0] != 0 ||
+        !is_batch_stream(stream))
+        return CUDA_ERROR_INVALID_VALUE;
+    for (i = 0; i < count && !result; i++)
+        result = sizes[i] ? copy(to[i], from[i], sizes[i], 0, stream) : CUDA_ERROR_INVALID_VALUE;
+    return result;
+}
+SIM_SYNONYM(cuMemcpyBatchAsync_v2_ptsz, cuMemcpyBatchAsync_v2);
+
+static bool
+batch_end(const CUmemcpy3DOperand *operand, const CUextent3D *extent, size_t element, struct box_end *end)
+{
+    memset(end, 0, sizeof *end);
+    if (operand->type == CU_MEMCPY_OPERAND_TYPE_ARRAY) {
+        end->type = CU_MEMORYTYPE_ARRAY;
+        end->array = operand->op.array.array;
+        end->x = operand->op.array.offset.x * element;
+        end->y = operand->op.array.offset.y;
+        end->z = operand->op.array.offset.z;
+        return true;
+    }
+    end->type = CU_MEMORYTYPE_UNIFIED;
+    end->base = operand->op.ptr.ptr;
+    end->pitch = (operand->op.ptr.rowLength ? operand->op.ptr.rowLength : extent->width) * element;
+    end->height = operand->op.ptr.layerHeight ? operand->op.ptr.layerHeight : extent->height;
+    return operand->type == CU_MEMCPY_OPERAND_TYPE_POINTER;
+}
+
+static size_t
+element_of(const CUmemcpy3DOperand *operand)
+{
+    CUDA_ARRAY3D_DESCRIPTOR desc;
+
+    if (operand->type != CU_MEMCPY_OPERAND_TYPE_ARRAY ||
+        cuArray3DGetDescriptor_v2(&desc, operand->op.array.array) != CUDA_SUCCESS)
+        return 1;
+    return cuda_element_bytes(desc.Format, desc.NumChannels);
+}
+
+SIM_EXPORT CUresult
+cuMemcpy3DBatchAsync_v2(size_t count, CUDA_MEMCPY3D_BATCH_OP *ops, unsigned long long flags, CUstream stream)
+{
+    CUresult result = CUDA_SUCCESS;
+    size_t i;
+
+    if (!ops || count == 0 || flags || !is_batch_stream(stream))
+        return CUDA_ERROR_INVALID_VALUE;
+    for (i = 0; i < count && !result; i++) {
+        size_t from_element = element_of(&ops[i].src), to_element = element_of(&ops[i].dst);
+        size_t element = from_element > to_element ? from_element : to_element;
+        struct box_end to, from;
+
+        if (!batch_end(&ops[i].dst, &ops[i].extent, element, &to) ||
+            !batch_end(&ops[i].src, &ops[i].extent, element, &from))
+            return CUDA_ERROR_INVALID_VALUE;
+        result = copy_box(&to, &from, ops[i].extent.width * element, ops[i].extent.height, ops[i].extent.depth, stream);
+    }
+    return result;
+}
+SIM_SYNONYM(cuMemcpy3DBatchAsync_v2_ptsz, cuMemcpy3DBatchAsync_v2);
 
 /* Fills. */
 

@@ -164,6 +164,7 @@
     X(cuMemcpy2DUnaligned, 3020, cuMemcpy2DUnaligned_v2)                                              \
     X(cuMemcpy3D, 3020, cuMemcpy3D_v2)                                                                \
     X(cuMemcpy3DAsync, 3020, cuMemcpy3DAsync_v2)                                                      \
+    X(cuMemcpy3DBatchAsync, 13000, cuMemcpy3DBatchAsync_v2)                                           \
     X(cuMemcpy3DPeer, 4000, cuMemcpy3DPeer)                                                           \
     X(cuMemcpy3DPeerAsync, 4000, cuMemcpy3DPeerAsync)                                                 \
     X(cuMemcpyAsync, 2000, cuMemcpyAsync)                                                             \
@@ -171,6 +172,7 @@
     X(cuMemcpyAtoD, 3020, cuMemcpyAtoD_v2)                                                            \
     X(cuMemcpyAtoH, 3020, cuMemcpyAtoH_v2)                                                            \
     X(cuMemcpyAtoHAsync, 3020, cuMemcpyAtoHAsync_v2)                                                  \
+    X(cuMemcpyBatchAsync, 13000, cuMemcpyBatchAsync_v2)                                               \
     X(cuMemcpyDtoA, 3020, cuMemcpyDtoA_v2)                                                            \
     X(cuMemcpyDtoD, 3020, cuMemcpyDtoD_v2)                                                            \
     X(cuMemcpyDtoDAsync, 3020, cuMemcpyDtoDAsync_v2)                                                  \

@@ -95,6 +95,44 @@ cuMemFree_v2(CUdeviceptr address)
     return release(RANGE_DEVICE, address);
 }
 
+/* The device's memory is that of one process: there is nothing to share. */
+
+SIM_EXPORT CUresult
+cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address)
+{
+    (void)address;
+    return handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuIpcOpenMemHandle_v2(CUdeviceptr *address, CUipcMemHandle handle, unsigned int flags)
+{
+    (void)handle;
+    (void)flags;
+    return address ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuIpcCloseMemHandle(CUdeviceptr address)
+{
+    (void)address;
+    return CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent event)
+{
+    (void)event;
+    return handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuIpcOpenEventHandle(CUevent *event, CUipcEventHandle handle)
+{
+    (void)handle;
+    return event ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
 SIM_EXPORT CUresult
 cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr address)
 {
