@@ -33,7 +33,11 @@ enum object_kind {
     OBJECT_STREAM,
     OBJECT_EVENT,
     OBJECT_LIBRARY,
-    OBJECT_LINK
+    OBJECT_LINK,
+    OBJECT_GRAPH,
+    OBJECT_NODE,
+    OBJECT_GRAPH_EXEC,
+    OBJECT_USER
 };
 
 struct object {
