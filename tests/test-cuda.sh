@@ -49,7 +49,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts modules launches memory rows fills streams handles faults threads order forks exits; do
+for name in contexts modules launches memory rows fills streams handles faults threads order forks exits captures graphs callbacks; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue
@@ -71,7 +71,7 @@ cuda_compile procaddr || bail "procaddr does not compile"
 check forwarded procaddr
 
 # Every post waits: errors come at once, results stay.
-for name in launches memory streams order; do
+for name in launches memory streams order captures graphs callbacks; do
     if forwarded "$name" GPUVCHAN_SYNC=1; then pass "$name with GPUVCHAN_SYNC=1"; else
         fail "$name with GPUVCHAN_SYNC=1"
         explain

@@ -540,6 +540,7 @@ CUDA_GUEST_DECLARE(cuStreamWriteValue64_v2, cuStreamWriteValue64)
 CUDA_GUEST_DECLARE(cuStreamWriteValue32_v2, cuStreamWriteValue32_ptsz)
 CUDA_GUEST_DECLARE(cuStreamWriteValue64_v2, cuStreamWriteValue64_ptsz)
 CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
+CUresult cuProfilerInitialize(const char *config, const char *output, int mode);
 CUresult cuProfilerStart(void);
 CUresult cuProfilerStop(void);
 CUresult cuGraphAddKernelNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count,

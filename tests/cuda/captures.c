@@ -79,8 +79,7 @@ replay(CUstream stream)
     ok(status_of(stream) == CU_STREAM_CAPTURE_STATUS_ACTIVE, "then it is");
     GIVES(CUDA_SUCCESS, append(1, stream));
     GIVES(CUDA_SUCCESS, append(2, stream));
-    GIVES(CUDA_SUCCESS,
-          cuStreamGetCaptureInfo_v2(stream, &status, (cuuint64_t *)&id, &seen, &dependencies, &count));
+    GIVES(CUDA_SUCCESS, cuStreamGetCaptureInfo_v2(stream, &status, (cuuint64_t *)&id, &seen, &dependencies, &count));
     ok(status == CU_STREAM_CAPTURE_STATUS_ACTIVE && id != 0 && seen && count == 1 && dependencies[0],
        "it stands at its last node");
     ok(node_count(seen) == 2, "the graph can be looked at meanwhile");
@@ -143,7 +142,8 @@ fork_and_join(CUstream first)
     GIVES(CUDA_SUCCESS, cuStreamWaitEvent(second, fork, 0));
     GIVES(CUDA_SUCCESS, append(2, second));
     GIVES(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, cuStreamEndCapture(first, &graph));
-    ok(graph == NULL && status_of(first) == CU_STREAM_CAPTURE_STATUS_NONE, "which ends the capture, and makes no graph");
+    ok(graph == NULL && status_of(first) == CU_STREAM_CAPTURE_STATUS_NONE,
+       "which ends the capture, and makes no graph");
     NEED(cuEventDestroy_v2(fork));
     NEED(cuEventDestroy_v2(join));
     NEED(cuStreamDestroy_v2(second));

@@ -5,42 +5,49 @@
 
 #define LOOKUPS(X)                                                   \
     X(cuCtxCreate, 3020, 0)                                          \
+    X(cuCtxDetach, 2000, 0)                                          \
     X(cuCtxGetApiVersion, 3020, 0)                                   \
     X(cuCtxGetCacheConfig, 3020, 0)                                  \
     X(cuCtxGetCurrent, 4000, 0)                                      \
-    X(cuCtxGetDevice, 13000, 0)                                      \
     X(cuCtxGetDevice, 2000, 0)                                       \
+    X(cuCtxGetDevice, 13000, 0)                                      \
     X(cuCtxGetFlags, 7000, 0)                                        \
     X(cuCtxGetLimit, 3010, 0)                                        \
+    X(cuCtxGetSharedMemConfig, 4020, 0)                              \
     X(cuCtxGetStreamPriorityRange, 5050, 0)                          \
     X(cuCtxPopCurrent, 4000, 0)                                      \
     X(cuCtxPushCurrent, 4000, 0)                                     \
+    X(cuCtxResetPersistingL2Cache, 11000, 0)                         \
     X(cuCtxSetCacheConfig, 3020, 0)                                  \
     X(cuCtxSetCurrent, 4000, 0)                                      \
     X(cuCtxSetLimit, 3010, 0)                                        \
-    X(cuCtxSynchronize, 13000, 0)                                    \
+    X(cuCtxSetSharedMemConfig, 4020, 0)                              \
     X(cuCtxSynchronize, 2000, 0)                                     \
-    X(cuDeviceGet, 13000, 0)                                         \
+    X(cuCtxSynchronize, 13000, 0)                                    \
     X(cuDeviceGet, 2000, 0)                                          \
-    X(cuDeviceGetAttribute, 13000, 0)                                \
+    X(cuDeviceGet, 13000, 0)                                         \
     X(cuDeviceGetAttribute, 2000, 0)                                 \
+    X(cuDeviceGetAttribute, 13000, 0)                                \
     X(cuDeviceGetByPCIBusId, 4010, 0)                                \
     X(cuDeviceGetCount, 2000, 0)                                     \
-    X(cuDeviceGetName, 13000, 0)                                     \
+    X(cuDeviceGetGraphMemAttribute, 11040, 0)                        \
     X(cuDeviceGetName, 2000, 0)                                      \
+    X(cuDeviceGetName, 13000, 0)                                     \
     X(cuDeviceGetPCIBusId, 4010, 0)                                  \
     X(cuDeviceGetUuid, 9020, 0)                                      \
+    X(cuDeviceGraphMemTrim, 11040, 0)                                \
     X(cuDevicePrimaryCtxGetState, 7000, 0)                           \
     X(cuDevicePrimaryCtxRelease, 7000, 0)                            \
     X(cuDevicePrimaryCtxReset, 7000, 0)                              \
     X(cuDevicePrimaryCtxRetain, 7000, 0)                             \
     X(cuDevicePrimaryCtxSetFlags, 11000, 0)                          \
+    X(cuDeviceSetGraphMemAttribute, 11040, 0)                        \
     X(cuDeviceTotalMem, 3020, 0)                                     \
     X(cuDriverGetVersion, 2020, 0)                                   \
     X(cuEventCreate, 2000, 0)                                        \
     X(cuEventDestroy, 4000, 0)                                       \
-    X(cuEventElapsedTime, 12080, 0)                                  \
     X(cuEventElapsedTime, 2000, 0)                                   \
+    X(cuEventElapsedTime, 12080, 0)                                  \
     X(cuEventQuery, 2000, 0)                                         \
     X(cuEventRecord, 2000, 0)                                        \
     X(cuEventRecord, 7000, 2)                                        \
@@ -52,13 +59,91 @@
     X(cuFuncGetParamInfo, 12040, 0)                                  \
     X(cuFuncSetAttribute, 9000, 0)                                   \
     X(cuFuncSetCacheConfig, 3000, 0)                                 \
+    X(cuFuncSetSharedMemConfig, 4020, 0)                             \
     X(cuGetErrorName, 6000, 0)                                       \
     X(cuGetErrorString, 6000, 0)                                     \
     X(cuGetProcAddress, 11030, 0)                                    \
     X(cuGetProcAddress, 12000, 0)                                    \
+    X(cuGraphAddChildGraphNode, 10000, 0)                            \
+    X(cuGraphAddDependencies, 10000, 0)                              \
+    X(cuGraphAddDependencies, 12030, 0)                              \
+    X(cuGraphAddEmptyNode, 10000, 0)                                 \
+    X(cuGraphAddEventRecordNode, 11010, 0)                           \
+    X(cuGraphAddEventWaitNode, 11010, 0)                             \
+    X(cuGraphAddHostNode, 10000, 0)                                  \
+    X(cuGraphAddKernelNode, 12000, 0)                                \
+    X(cuGraphAddMemAllocNode, 11040, 0)                              \
+    X(cuGraphAddMemFreeNode, 11040, 0)                               \
+    X(cuGraphAddMemcpyNode, 10000, 0)                                \
+    X(cuGraphAddMemsetNode, 10000, 0)                                \
+    X(cuGraphAddNode, 12020, 0)                                      \
+    X(cuGraphAddNode, 12030, 0)                                      \
+    X(cuGraphChildGraphNodeGetGraph, 10000, 0)                       \
+    X(cuGraphClone, 10000, 0)                                        \
+    X(cuGraphConditionalHandleCreate, 12030, 0)                      \
+    X(cuGraphCreate, 10000, 0)                                       \
+    X(cuGraphDebugDotPrint, 11030, 0)                                \
+    X(cuGraphDestroy, 10000, 0)                                      \
+    X(cuGraphDestroyNode, 10000, 0)                                  \
+    X(cuGraphEventRecordNodeGetEvent, 11010, 0)                      \
+    X(cuGraphEventRecordNodeSetEvent, 11010, 0)                      \
+    X(cuGraphEventWaitNodeGetEvent, 11010, 0)                        \
+    X(cuGraphEventWaitNodeSetEvent, 11010, 0)                        \
+    X(cuGraphExecChildGraphNodeSetParams, 11010, 0)                  \
+    X(cuGraphExecDestroy, 10000, 0)                                  \
+    X(cuGraphExecEventRecordNodeSetEvent, 11010, 0)                  \
+    X(cuGraphExecEventWaitNodeSetEvent, 11010, 0)                    \
+    X(cuGraphExecGetFlags, 12000, 0)                                 \
+    X(cuGraphExecHostNodeSetParams, 10020, 0)                        \
+    X(cuGraphExecKernelNodeSetParams, 12000, 0)                      \
+    X(cuGraphExecMemcpyNodeSetParams, 10020, 0)                      \
+    X(cuGraphExecMemsetNodeSetParams, 10020, 0)                      \
+    X(cuGraphExecNodeSetParams, 12020, 0)                            \
+    X(cuGraphExecUpdate, 12000, 0)                                   \
+    X(cuGraphGetEdges, 10000, 0)                                     \
+    X(cuGraphGetEdges, 12030, 0)                                     \
+    X(cuGraphGetNodes, 10000, 0)                                     \
+    X(cuGraphGetRootNodes, 10000, 0)                                 \
+    X(cuGraphHostNodeGetParams, 10000, 0)                            \
+    X(cuGraphHostNodeSetParams, 10000, 0)                            \
+    X(cuGraphInstantiate, 10000, 0)                                  \
+    X(cuGraphInstantiate, 11000, 0)                                  \
+    X(cuGraphInstantiateWithFlags, 11040, 0)                         \
+    X(cuGraphInstantiateWithParams, 12000, 0)                        \
+    X(cuGraphInstantiateWithParams, 12000, 2)                        \
+    X(cuGraphKernelNodeCopyAttributes, 11000, 0)                     \
+    X(cuGraphKernelNodeGetAttribute, 11000, 0)                       \
+    X(cuGraphKernelNodeGetParams, 12000, 0)                          \
+    X(cuGraphKernelNodeSetAttribute, 11000, 0)                       \
+    X(cuGraphKernelNodeSetParams, 12000, 0)                          \
+    X(cuGraphLaunch, 10000, 0)                                       \
+    X(cuGraphLaunch, 10000, 2)                                       \
+    X(cuGraphMemAllocNodeGetParams, 11040, 0)                        \
+    X(cuGraphMemFreeNodeGetParams, 11040, 0)                         \
+    X(cuGraphMemcpyNodeGetParams, 10000, 0)                          \
+    X(cuGraphMemcpyNodeSetParams, 10000, 0)                          \
+    X(cuGraphMemsetNodeGetParams, 10000, 0)                          \
+    X(cuGraphMemsetNodeSetParams, 10000, 0)                          \
+    X(cuGraphNodeFindInClone, 10000, 0)                              \
+    X(cuGraphNodeGetDependencies, 10000, 0)                          \
+    X(cuGraphNodeGetDependencies, 12030, 0)                          \
+    X(cuGraphNodeGetDependentNodes, 10000, 0)                        \
+    X(cuGraphNodeGetDependentNodes, 12030, 0)                        \
+    X(cuGraphNodeGetEnabled, 11060, 0)                               \
+    X(cuGraphNodeGetType, 10000, 0)                                  \
+    X(cuGraphNodeSetEnabled, 11060, 0)                               \
+    X(cuGraphNodeSetParams, 12020, 0)                                \
+    X(cuGraphReleaseUserObject, 11030, 0)                            \
+    X(cuGraphRemoveDependencies, 10000, 0)                           \
+    X(cuGraphRemoveDependencies, 12030, 0)                           \
+    X(cuGraphRetainUserObject, 11030, 0)                             \
+    X(cuGraphUpload, 11010, 0)                                       \
+    X(cuGraphUpload, 11010, 2)                                       \
     X(cuInit, 2000, 0)                                               \
     X(cuLaunchCooperativeKernel, 9000, 0)                            \
     X(cuLaunchCooperativeKernel, 9000, 2)                            \
+    X(cuLaunchHostFunc, 10000, 0)                                    \
+    X(cuLaunchHostFunc, 10000, 2)                                    \
     X(cuLaunchKernel, 4000, 0)                                       \
     X(cuLaunchKernel, 7000, 2)                                       \
     X(cuMemAlloc, 3020, 0)                                           \
@@ -110,25 +195,70 @@
     X(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, 7000, 0) \
     X(cuPointerGetAttribute, 4000, 0)                                \
     X(cuPointerGetAttributes, 7000, 0)                               \
+    X(cuProfilerInitialize, 4000, 0)                                 \
+    X(cuProfilerStart, 4000, 0)                                      \
+    X(cuProfilerStop, 4000, 0)                                       \
+    X(cuStreamAddCallback, 5000, 0)                                  \
+    X(cuStreamAddCallback, 7000, 2)                                  \
+    X(cuStreamAttachMemAsync, 6000, 0)                               \
+    X(cuStreamAttachMemAsync, 7000, 2)                               \
+    X(cuStreamBatchMemOp, 8000, 0)                                   \
+    X(cuStreamBatchMemOp, 8000, 2)                                   \
+    X(cuStreamBeginCapture, 10000, 0)                                \
+    X(cuStreamBeginCapture, 10000, 2)                                \
+    X(cuStreamBeginCapture, 10010, 0)                                \
+    X(cuStreamBeginCapture, 10010, 2)                                \
+    X(cuStreamBeginCaptureToGraph, 12030, 0)                         \
+    X(cuStreamBeginCaptureToGraph, 12030, 2)                         \
+    X(cuStreamCopyAttributes, 11000, 0)                              \
+    X(cuStreamCopyAttributes, 11000, 2)                              \
     X(cuStreamCreate, 2000, 0)                                       \
     X(cuStreamCreateWithPriority, 5050, 0)                           \
     X(cuStreamDestroy, 4000, 0)                                      \
+    X(cuStreamEndCapture, 10000, 0)                                  \
+    X(cuStreamEndCapture, 10000, 2)                                  \
+    X(cuStreamGetAttribute, 11000, 0)                                \
+    X(cuStreamGetAttribute, 11000, 2)                                \
+    X(cuStreamGetCaptureInfo, 10010, 0)                              \
+    X(cuStreamGetCaptureInfo, 10010, 2)                              \
+    X(cuStreamGetCaptureInfo, 11030, 0)                              \
+    X(cuStreamGetCaptureInfo, 11030, 2)                              \
+    X(cuStreamGetCaptureInfo, 12030, 0)                              \
+    X(cuStreamGetCaptureInfo, 12030, 2)                              \
     X(cuStreamGetCtx, 9020, 0)                                       \
+    X(cuStreamGetDevice, 12080, 0)                                   \
+    X(cuStreamGetDevice, 12080, 2)                                   \
     X(cuStreamGetFlags, 5050, 0)                                     \
     X(cuStreamGetFlags, 7000, 2)                                     \
     X(cuStreamGetId, 12000, 0)                                       \
     X(cuStreamGetId, 12000, 2)                                       \
     X(cuStreamGetPriority, 5050, 0)                                  \
     X(cuStreamGetPriority, 7000, 2)                                  \
+    X(cuStreamIsCapturing, 10000, 0)                                 \
+    X(cuStreamIsCapturing, 10000, 2)                                 \
     X(cuStreamQuery, 2000, 0)                                        \
     X(cuStreamQuery, 7000, 2)                                        \
+    X(cuStreamSetAttribute, 11000, 0)                                \
+    X(cuStreamSetAttribute, 11000, 2)                                \
     X(cuStreamSynchronize, 2000, 0)                                  \
     X(cuStreamSynchronize, 7000, 2)                                  \
+    X(cuStreamUpdateCaptureDependencies, 11030, 0)                   \
+    X(cuStreamUpdateCaptureDependencies, 11030, 2)                   \
+    X(cuStreamUpdateCaptureDependencies, 12030, 0)                   \
+    X(cuStreamUpdateCaptureDependencies, 12030, 2)                   \
     X(cuStreamWaitEvent, 3020, 0)                                    \
     X(cuStreamWaitEvent, 7000, 2)                                    \
+    X(cuStreamWaitValue32, 8000, 0)                                  \
+    X(cuStreamWaitValue32, 8000, 2)                                  \
+    X(cuStreamWaitValue64, 9000, 0)                                  \
+    X(cuStreamWaitValue64, 9000, 2)                                  \
     X(cuStreamWriteValue32, 8000, 0)                                 \
     X(cuStreamWriteValue32, 8000, 2)                                 \
     X(cuStreamWriteValue64, 9000, 0)                                 \
-    X(cuStreamWriteValue64, 9000, 2)
+    X(cuStreamWriteValue64, 9000, 2)                                 \
+    X(cuThreadExchangeStreamCaptureMode, 10010, 0)                   \
+    X(cuUserObjectCreate, 11030, 0)                                  \
+    X(cuUserObjectRelease, 11030, 0)                                 \
+    X(cuUserObjectRetain, 11030, 0)
 
 #endif

@@ -59,6 +59,20 @@ fill_kernel(struct sim_node *node, const CUgraphNodeParams *params)
 }
 
 static CUresult
+fill_memset(const CUDA_MEMSET_NODE_PARAMS_v2 *fill)
+{
+    uintptr_t start;
+    size_t range;
+
+    if (!fill->width || !fill->height || fill->width > SIZE_MAX / 4 || fill->pitch > SIZE_MAX / (fill->height + 1))
+        return CUDA_ERROR_INVALID_VALUE;
+    return sim_memory_find(sim_driver.memory, fill->dst,
+                           fill->pitch * (fill->height - 1) + fill->width * fill->elementSize, &start, &range)
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult
 fill_operations(struct sim_node *node, const CUgraphNodeParams *params)
 {
     size_t bytes = params->memOp.count * sizeof(CUstreamBatchMemOpParams);
@@ -151,8 +165,9 @@ sim_node_fill(struct sim_node *node, const CUgraphNodeParams *params)
         return sim_object_find(params->eventWait.event, OBJECT_EVENT) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
         return sim_object_find(params->eventRecord.event, OBJECT_EVENT) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-    case CU_GRAPH_NODE_TYPE_MEMCPY:
     case CU_GRAPH_NODE_TYPE_MEMSET:
+        return fill_memset(&params->memset);
+    case CU_GRAPH_NODE_TYPE_MEMCPY:
     case CU_GRAPH_NODE_TYPE_EMPTY:
     case CU_GRAPH_NODE_TYPE_MEM_FREE:
         return CUDA_SUCCESS;
