@@ -142,4 +142,34 @@ is "a program whose worker dies gets CUDA_ERROR_DEVICE_UNAVAILABLE, and keeps it
     "$(tail -n 1 "$work/orphan.txt")" "0 46 46"
 kill "$host_pid"
 
+# A program that ends while the device waits for its function: the host does not wait.
+cat >"$work/leaver.c" <<'EOC'
+#include <stdio.h>
+#include <unistd.h>
+#include "cuda_api.h"
+static void forever(void *unused)
+{
+    (void)unused;
+    for (;;)
+        pause();
+}
+int main(void)
+{
+    CUcontext context;
+
+    if (cuInit(0) || cuCtxCreate_v2(&context, 0, 0) || cuLaunchHostFunc(NULL, forever, NULL))
+        return 1;
+    puts("launched");
+    fflush(stdout);
+    usleep(200000);
+    _exit(0);
+}
+EOC
+"${CC:-cc}" ${SANITIZE:+"-fsanitize=$SANITIZE"} -I"$top/libgpuvchan/protocol/cuda" "$work/leaver.c" -o "$work/leaver" \
+    -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1
+run 20 "$host" -c /dev/null --address="$work/leaver.sock" --log=stderr --log-level=warning \
+    --run "env LD_LIBRARY_PATH=$guest $work/leaver"
+is "a program may leave the device waiting for its function" "$status $output" "0 launched"
+unlike "and the host does not wait for it" "$errors" "does not end"
+
 done_testing

@@ -98,6 +98,9 @@ struct cuda_guest_stream {
 struct cuda_guest_event {
     struct cuda_guest_object object;
     unsigned flags;
+    _Atomic uint32_t recorded; /* how often it has been */
+    _Atomic uint32_t reached;  /* which of these is known to have been reached */
+    _Atomic bool elsewhere;    /* graphs record it as well, or other processes: the host must be asked */
 };
 
 /** An executable graph. Graphs and nodes are known to the host alone; the application has their numbers. */
@@ -412,6 +415,13 @@ cuda_guest_stage_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *
 CUresult
 cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes, uint32_t stream);
 
+/** The event is about to be recorded by what is not a post of this process that follows. */
+static inline void
+cuda_guest_event_elsewhere(struct cuda_guest_event *event)
+{
+    atomic_store_explicit(&event->elsewhere, true, memory_order_relaxed);
+}
+
 /* ---- Capture, graphs, host functions --------------------------------------------------------- */
 
 /* capture.c */
@@ -553,13 +563,14 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node, cons
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
-    X(cuModuleGetGlobal)                                                                                               \
-    X(cuMemAlloc)                                                                                                      \
-    X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer)                     \
-        X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16)           \
-            X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) \
-                X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                \
+    X(cuModuleGetGlobal)                                                                                              \
+    X(cuMemAlloc)                                                                                                     \
+    X(cuMemAllocPitch)                                                                                                \
+    X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) \
+        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)               \
+            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync)            \
+                X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

@@ -260,6 +260,8 @@ cuCtxRecordEvent(CUcontext context, CUevent event)
     uint32_t wire;
     CUresult result = context_event(context, event, &wire, &self);
 
+    if (result == CUDA_SUCCESS)
+        cuda_guest_event_elsewhere(cuda_guest_find(event, CUDA_HANDLE_EVENT));
     return result == CUDA_SUCCESS ? cuda_guest_result(cuda_ctx_record_event_on(&cuda_guest.client, self->lane, wire))
                                   : result;
 }
