@@ -49,7 +49,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts modules launches memory rows fills streams handles faults threads order forks exits captures graphs callbacks; do
+for name in contexts modules launches memory rows fills streams handles faults threads order forks exits captures graphs callbacks odds; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue

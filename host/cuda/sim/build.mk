@@ -13,6 +13,7 @@ SIM_SRCS := \
 	host/cuda/sim/api_memory.c \
 	host/cuda/sim/api_module.c \
 	host/cuda/sim/api_stream.c \
+	host/cuda/sim/api_stream_more.c \
 	host/cuda/sim/api_table.c \
 	host/cuda/sim/builtin.c \
 	host/cuda/sim/compile.c \

@@ -25,6 +25,7 @@
 #define SIM_CAPABILITY 90  /* what the device claims, and the highest target it takes */
 #define SIM_PTX_VERSION 90 /* the newest .version it reads */
 #define SIM_MULTIPROCESSORS 2
+#define SIM_STREAM_ATTRIBUTES 17
 
 enum object_kind {
     OBJECT_CONTEXT = 1,
@@ -90,6 +91,7 @@ struct sim_stream {
     unsigned int flags;
     int priority;
     unsigned long long id;
+    CUlaunchAttributeValue attributes[SIM_STREAM_ATTRIBUTES]; /* by number */
 };
 
 struct sim_event {
