@@ -53,7 +53,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts settings modules libraries launches memory allocations pools virtual managed registered rows arrays batches textures devices pageable fills streams handles faults threads order forks exits; do
+for name in contexts settings modules libraries launches memory allocations pools virtual managed registered rows arrays batches textures devices pageable fills streams handles faults threads order forks exits captures graphs callbacks odds; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue
@@ -128,7 +128,7 @@ check forwarded refusals GPUVCHAN_LOG=debug
 is "each reason is told once" "$(grep -c 'cuGLInit is refused: OpenGL' "$work/err")" 1
 
 # Every post waits: errors come at once, results stay.
-for name in launches memory streams order; do
+for name in launches memory streams order captures graphs callbacks; do
     if forwarded "$name" GPUVCHAN_SYNC=1; then pass "$name with GPUVCHAN_SYNC=1"; else
         fail "$name with GPUVCHAN_SYNC=1"
         explain
@@ -198,5 +198,35 @@ wait "$orphan_pid"
 is "a program whose worker dies gets CUDA_ERROR_DEVICE_UNAVAILABLE, and keeps it" \
     "$(tail -n 1 "$work/orphan.txt")" "0 46 46"
 kill "$host_pid"
+
+# A program that ends while the device waits for its function: the host does not wait.
+cat >"$work/leaver.c" <<'EOC'
+#include <stdio.h>
+#include <unistd.h>
+#include "cuda_api.h"
+static void forever(void *unused)
+{
+    (void)unused;
+    for (;;)
+        pause();
+}
+int main(void)
+{
+    CUcontext context;
+
+    if (cuInit(0) || cuCtxCreate_v2(&context, 0, 0) || cuLaunchHostFunc(NULL, forever, NULL))
+        return 1;
+    puts("launched");
+    fflush(stdout);
+    usleep(200000);
+    _exit(0);
+}
+EOC
+"${CC:-cc}" ${SANITIZE:+"-fsanitize=$SANITIZE"} -I"$top/libgpuvchan/protocol/cuda" "$work/leaver.c" -o "$work/leaver" \
+    -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1
+run 20 "$host" -c /dev/null --address="$work/leaver.sock" --log=stderr --log-level=warning \
+    --run "env LD_LIBRARY_PATH=$guest $work/leaver"
+is "a program may leave the device waiting for its function" "$status $output" "0 launched"
+unlike "and the host does not wait for it" "$errors" "does not end"
 
 done_testing

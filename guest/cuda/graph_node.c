@@ -210,10 +210,11 @@ fill_memcpy(struct message *message)
 static CUresult
 fill_event(struct message *message, CUevent handle)
 {
-    const struct cuda_guest_event *event = cuda_guest_find(handle, CUDA_HANDLE_EVENT);
+    struct cuda_guest_event *event = cuda_guest_find(handle, CUDA_HANDLE_EVENT);
 
     if (!event)
         return CUDA_ERROR_INVALID_HANDLE;
+    cuda_guest_event_elsewhere(event);
     message->event = event->object.handle;
     return CUDA_SUCCESS;
 }

@@ -134,6 +134,9 @@ struct cuda_guest_stream {
 struct cuda_guest_event {
     struct cuda_guest_object object;
     unsigned flags;
+    _Atomic uint32_t recorded; /* how often it has been */
+    _Atomic uint32_t reached;  /* which of these is known to have been reached */
+    _Atomic bool elsewhere;    /* graphs record it as well, or other processes: the host must be asked */
 };
 
 /** An executable graph. Graphs and nodes are known to the host alone; the application has their numbers. */
@@ -581,6 +584,13 @@ cuda_guest_stage_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *
 CUresult
 cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes, uint32_t stream);
 
+/** The event is about to be recorded by what is not a post of this process that follows. */
+static inline void
+cuda_guest_event_elsewhere(struct cuda_guest_event *event)
+{
+    atomic_store_explicit(&event->elsewhere, true, memory_order_relaxed);
+}
+
 /* ---- Capture, graphs, host functions --------------------------------------------------------- */
 
 /* capture.c */
@@ -736,6 +746,7 @@ CUDA_GUEST_DECLARE(cuStreamWriteValue64_v2, cuStreamWriteValue64)
 CUDA_GUEST_DECLARE(cuStreamWriteValue32_v2, cuStreamWriteValue32_ptsz)
 CUDA_GUEST_DECLARE(cuStreamWriteValue64_v2, cuStreamWriteValue64_ptsz)
 CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
+CUresult cuProfilerInitialize(const char *config, const char *output, int mode);
 CUresult cuProfilerStart(void);
 CUresult cuProfilerStop(void);
 CUresult cuGraphAddKernelNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count,

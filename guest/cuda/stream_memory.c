@@ -260,6 +260,8 @@ cuCtxRecordEvent(CUcontext context, CUevent event)
     uint32_t wire;
     CUresult result = context_event(context, event, &wire, &self);
 
+    if (result == CUDA_SUCCESS)
+        cuda_guest_event_elsewhere(cuda_guest_find(event, CUDA_HANDLE_EVENT));
     return result == CUDA_SUCCESS ? cuda_guest_result(cuda_ctx_record_event_on(&cuda_guest.client, self->lane, wire))
                                   : result;
 }
@@ -290,4 +292,16 @@ cuProfilerStop(void)
     struct cuda_guest_thread *self;
 
     return cuda_guest_enter(&self);
+}
+
+/* Output files of a profiler that CUDA has given up. */
+ENTRY
+cuProfilerInitialize(const char *config, const char *output, int mode)
+{
+    CUresult result = cuda_guest_ready();
+
+    (void)config;
+    (void)output;
+    (void)mode;
+    return result == CUDA_SUCCESS ? CUDA_ERROR_NOT_SUPPORTED : result;
 }

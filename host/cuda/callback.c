@@ -12,7 +12,7 @@
  * A function of a stream is called once and forgotten. One of a graph lives as long as the graph, its clones
  * and what is made executable of them: the driver keeps count of user objects in just that way, so
  * each such function is in one, whose end tells the guest that its token is free. An executable graph alone
- * cannot be given one: what is set there stays.
+ * cannot be given one: what is set there stays until the guest process ends.
  *
  * When the guest is gone nobody waits any more: the driver's calls return at once.
  */
@@ -40,6 +40,7 @@ struct cuda_callbacks {
     pthread_cond_t due, done;
     struct due *first, **end; /* not told yet */
     struct due *running;
+    struct function *forever; /* those of executable graphs */
     uint64_t numbers;
     uint32_t made; /* functions and user objects that the driver has */
     bool over;     /* the guest is gone */
@@ -50,7 +51,8 @@ struct cuda_callbacks {
 struct function {
     struct cuda_callbacks *callbacks;
     uint32_t token;
-    CUuserObject keeper; /* of a graph's */
+    CUuserObject keeper;   /* of a graph's */
+    struct function *next; /* of an executable graph's */
 };
 
 struct user {
@@ -209,6 +211,7 @@ void
 cuda_callbacks_finish(struct cuda_host *host)
 {
     struct cuda_callbacks *callbacks = host->callbacks;
+    struct function *function;
 
     if (!callbacks)
         return;
@@ -219,6 +222,11 @@ cuda_callbacks_finish(struct cuda_host *host)
 
         if (!due->waits)
             free(due);
+    }
+    while ((function = callbacks->forever)) { /* the contexts that could call them are gone */
+        callbacks->forever = function->next;
+        callbacks->made--;
+        free(function);
     }
     callbacks->closed = true;
     callbacks->made++;
@@ -290,8 +298,13 @@ cuda_callback_make(struct cuda_host *host, uint32_t token, CUgraph graph, CUDA_H
     if (!function)
         return CUDA_ERROR_OUT_OF_MEMORY;
     *out = (CUDA_HOST_NODE_PARAMS){.fn = run_kept, .userData = function};
-    if (!graph)
+    if (!graph) {
+        pthread_mutex_lock(&host->callbacks->lock);
+        function->next = host->callbacks->forever;
+        host->callbacks->forever = function;
+        pthread_mutex_unlock(&host->callbacks->lock);
         return 0;
+    }
     result = native->cuUserObjectCreate(&function->keeper, function, forget, 1, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC);
     if (result != CUDA_SUCCESS) {
         forget(function);
@@ -307,11 +320,18 @@ void
 cuda_callback_drop(struct cuda_host *host, const CUDA_HOST_NODE_PARAMS *made, CUgraph graph)
 {
     struct function *function = made->userData;
+    struct function **at = &host->callbacks->forever;
 
-    if (graph)
+    if (graph) {
         host->native->cuGraphReleaseUserObject(graph, function->keeper, 1);
-    else
-        forget(function);
+        return;
+    }
+    pthread_mutex_lock(&host->callbacks->lock);
+    while (*at != function)
+        at = &(*at)->next;
+    *at = function->next;
+    pthread_mutex_unlock(&host->callbacks->lock);
+    forget(function);
 }
 
 uint32_t
@@ -440,7 +460,7 @@ cuda_graph_range_begin(struct cuda_lane *lane, CUgraph graph, uint32_t token, CU
 
     if (!memory)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *memory = (struct memory){{host->callbacks, token, NULL}, host, start, bytes};
+    *memory = (struct memory){{.callbacks = host->callbacks, .token = token}, host, start, bytes};
     result = host->native->cuUserObjectCreate(&keeper, memory, memory_gone, 1, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC);
     if (result != CUDA_SUCCESS) {
         free(memory);

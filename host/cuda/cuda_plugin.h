@@ -133,6 +133,7 @@ struct cuda_node {
 struct cuda_graph_exec {
     struct cuda_object object;
     CUgraphExec native;
+    pthread_mutex_t lock; /* one lane at a time launches it or changes it */
 };
 
 /** What a lane's record is using: its context, objects, and two ranges of addresses. */

@@ -10,7 +10,8 @@
  * could use the address again.
  *
  * CUDA's graphs are not made for several threads at a time, and a guest is not to be trusted with that: all
- * that looks at them or changes them holds one lock. Launches of executable graphs do not. A graph that is being
+ * that looks at them or changes them holds one lock. A launch of an executable graph has that graph's own
+ * lock alone, since it may take as long as the device is busy. A graph that is being
  * captured into changes by launches and copies as well, and goes when the driver says so; it can be neither
  * destroyed nor instantiated until then.
  */
@@ -674,6 +675,7 @@ cuda_host_graph_instantiate(struct gpuvchan_request *request, struct cuda_graph_
         else
             result = instantiate(lane, graph, exec, flags, upload);
         if (result == CUDA_SUCCESS) {
+            pthread_mutex_init(&exec->lock, NULL);
             cuda_object_begin(host, &exec->object, &lane->current->object, request);
             *made = exec;
         }
@@ -731,7 +733,9 @@ cuda_host_graph_exec_update(struct gpuvchan_request *request, struct cuda_graph_
         return result;
     if (!cuda_lane_announce(lane, CUDA_SLOT_SECOND, &exec->object))
         return cuda_graph_leave(lane, CUDA_ERROR_INVALID_HANDLE);
+    pthread_mutex_lock(&exec->lock);
     *status = cuda_native(request)->cuGraphExecUpdate(exec->native, graph->is.native, &info);
+    pthread_mutex_unlock(&exec->lock);
     *outcome = (int32_t)info.result;
     *node = cuda_numbered_known(lane->host, info.errorNode);
     *from = cuda_numbered_known(lane->host, info.errorFromNode);
@@ -748,7 +752,10 @@ cuda_host_graph_exec_enable(struct gpuvchan_request *request, struct cuda_graph_
 
     if (result != 0)
         return result;
-    return cuda_graph_leave(lane, cuda_native(request)->cuGraphNodeSetEnabled(exec->native, node->is.native, enabled));
+    pthread_mutex_lock(&exec->lock);
+    result = cuda_native(request)->cuGraphNodeSetEnabled(exec->native, node->is.native, enabled);
+    pthread_mutex_unlock(&exec->lock);
+    return cuda_graph_leave(lane, result);
 }
 
 int
@@ -764,24 +771,31 @@ cuda_host_graph_exec_enabled(struct gpuvchan_request *request, struct cuda_graph
     return cuda_graph_leave(lane, cuda_native(request)->cuGraphNodeGetEnabled(exec->native, node->is.native, enabled));
 }
 
-int
-cuda_host_graph_launch(struct gpuvchan_request *request, struct cuda_graph_exec *exec, struct cuda_stream *on)
+static int
+exec_run(struct gpuvchan_request *request, struct cuda_graph_exec *exec, struct cuda_stream *on,
+         __typeof__(cuGraphLaunch) *function)
 {
     struct cuda_lane *lane = cuda_lane_of(request);
     int result = cuda_enter(lane, &exec->object, on ? &on->object : NULL);
 
-    return result ? result
-                  : cuda_leave(lane, cuda_native(request)->cuGraphLaunch(exec->native, cuda_stream_native(on)));
+    if (result != 0)
+        return result;
+    pthread_mutex_lock(&exec->lock);
+    result = function(exec->native, cuda_stream_native(on));
+    pthread_mutex_unlock(&exec->lock);
+    return cuda_leave(lane, result);
+}
+
+int
+cuda_host_graph_launch(struct gpuvchan_request *request, struct cuda_graph_exec *exec, struct cuda_stream *on)
+{
+    return exec_run(request, exec, on, cuda_native(request)->cuGraphLaunch);
 }
 
 int
 cuda_host_graph_upload(struct gpuvchan_request *request, struct cuda_graph_exec *exec, struct cuda_stream *on)
 {
-    struct cuda_lane *lane = cuda_lane_of(request);
-    int result = cuda_enter(lane, &exec->object, on ? &on->object : NULL);
-
-    return result ? result
-                  : cuda_leave(lane, cuda_native(request)->cuGraphUpload(exec->native, cuda_stream_native(on)));
+    return exec_run(request, exec, on, cuda_native(request)->cuGraphUpload);
 }
 
 /* ---- Memory of graphs ------------------------------------------------------------------------ */

@@ -483,8 +483,12 @@ set(struct cuda_lane *lane, struct cuda_node *node, struct cuda_graph_exec *exec
     result = fill(lane, exec ? NULL : cuda_graph_of(node), told, filled);
     if (result != 0)
         return result;
-    return exec ? native->cuGraphExecNodeSetParams(exec->native, node->is.native, &filled->params)
-                : native->cuGraphNodeSetParams(node->is.native, &filled->params);
+    if (!exec)
+        return native->cuGraphNodeSetParams(node->is.native, &filled->params);
+    pthread_mutex_lock(&exec->lock);
+    result = native->cuGraphExecNodeSetParams(exec->native, node->is.native, &filled->params);
+    pthread_mutex_unlock(&exec->lock);
+    return result;
 }
 
 int

@@ -19,8 +19,8 @@
     X(cuCtxGetApiVersion, 3020, 0)                                   \
     X(cuCtxGetCacheConfig, 3020, 0)                                  \
     X(cuCtxGetCurrent, 4000, 0)                                      \
-    X(cuCtxGetDevice, 13000, 0)                                      \
     X(cuCtxGetDevice, 2000, 0)                                       \
+    X(cuCtxGetDevice, 13000, 0)                                      \
     X(cuCtxGetFlags, 7000, 0)                                        \
     X(cuCtxGetLimit, 3010, 0)                                        \
     X(cuCtxGetSharedMemConfig, 4020, 0)                              \
@@ -32,23 +32,23 @@
     X(cuCtxSetCurrent, 4000, 0)                                      \
     X(cuCtxSetLimit, 3010, 0)                                        \
     X(cuCtxSetSharedMemConfig, 4020, 0)                              \
-    X(cuCtxSynchronize, 13000, 0)                                    \
     X(cuCtxSynchronize, 2000, 0)                                     \
+    X(cuCtxSynchronize, 13000, 0)                                    \
     X(cuDestroyExternalMemory, 10000, 0)                             \
     X(cuDestroyExternalSemaphore, 10000, 0)                          \
     X(cuDeviceCanAccessPeer, 4000, 0)                                \
-    X(cuDeviceGet, 13000, 0)                                         \
     X(cuDeviceGet, 2000, 0)                                          \
-    X(cuDeviceGetAttribute, 13000, 0)                                \
+    X(cuDeviceGet, 13000, 0)                                         \
     X(cuDeviceGetAttribute, 2000, 0)                                 \
+    X(cuDeviceGetAttribute, 13000, 0)                                \
     X(cuDeviceGetByPCIBusId, 4010, 0)                                \
     X(cuDeviceGetCount, 2000, 0)                                     \
     X(cuDeviceGetDefaultMemPool, 11020, 0)                           \
     X(cuDeviceGetGraphMemAttribute, 11040, 0)                        \
     X(cuDeviceGetHostAtomicCapabilities, 13000, 0)                   \
     X(cuDeviceGetMemPool, 11020, 0)                                  \
-    X(cuDeviceGetName, 13000, 0)                                     \
     X(cuDeviceGetName, 2000, 0)                                      \
+    X(cuDeviceGetName, 13000, 0)                                     \
     X(cuDeviceGetNvSciSyncAttributes, 10020, 0)                      \
     X(cuDeviceGetP2PAtomicCapabilities, 13000, 0)                    \
     X(cuDeviceGetP2PAttribute, 8000, 0)                              \
@@ -78,8 +78,8 @@
     X(cuEGLStreamProducerReturnFrame, 7000, 0)                       \
     X(cuEventCreate, 2000, 0)                                        \
     X(cuEventDestroy, 4000, 0)                                       \
-    X(cuEventElapsedTime, 12080, 0)                                  \
     X(cuEventElapsedTime, 2000, 0)                                   \
+    X(cuEventElapsedTime, 12080, 0)                                  \
     X(cuEventQuery, 2000, 0)                                         \
     X(cuEventRecord, 2000, 0)                                        \
     X(cuEventRecord, 7000, 2)                                        \
@@ -217,8 +217,8 @@
     X(cuIpcGetEventHandle, 4010, 0)                                  \
     X(cuIpcGetMemHandle, 4010, 0)                                    \
     X(cuIpcOpenEventHandle, 4010, 0)                                 \
-    X(cuIpcOpenMemHandle, 11000, 0)                                  \
     X(cuIpcOpenMemHandle, 4010, 0)                                   \
+    X(cuIpcOpenMemHandle, 11000, 0)                                  \
     X(cuKernelGetAttribute, 12000, 0)                                \
     X(cuKernelGetFunction, 12000, 0)                                 \
     X(cuKernelGetName, 12030, 0)                                     \
@@ -253,8 +253,8 @@
     X(cuLogsDumpToMemory, 12090, 0)                                  \
     X(cuLogsRegisterCallback, 12090, 0)                              \
     X(cuLogsUnregisterCallback, 12090, 0)                            \
-    X(cuMemAdvise, 12020, 0)                                         \
     X(cuMemAdvise, 8000, 0)                                          \
+    X(cuMemAdvise, 12020, 0)                                         \
     X(cuMemAlloc, 3020, 0)                                           \
     X(cuMemAllocAsync, 11020, 0)                                     \
     X(cuMemAllocAsync, 11020, 2)                                     \
@@ -290,10 +290,10 @@
     X(cuMemPoolSetAccess, 11020, 0)                                  \
     X(cuMemPoolSetAttribute, 11020, 0)                               \
     X(cuMemPoolTrimTo, 11020, 0)                                     \
-    X(cuMemPrefetchAsync, 12020, 0)                                  \
-    X(cuMemPrefetchAsync, 12020, 2)                                  \
     X(cuMemPrefetchAsync, 8000, 0)                                   \
     X(cuMemPrefetchAsync, 8000, 2)                                   \
+    X(cuMemPrefetchAsync, 12020, 0)                                  \
+    X(cuMemPrefetchAsync, 12020, 2)                                  \
     X(cuMemPrefetchBatchAsync, 13000, 0)                             \
     X(cuMemPrefetchBatchAsync, 13000, 2)                             \
     X(cuMemRangeGetAttribute, 8000, 0)                               \

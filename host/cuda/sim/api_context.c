@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Primary contexts, contexts, and which of them a thread works in. */
-#include "driver.h"
+#include "graph.h"
 
 #define CTX_FLAGS CU_CTX_FLAGS_MASK
 
@@ -392,7 +392,7 @@ cuCtxSynchronize(void)
     struct sim_context *context;
     CUresult result = sim_enter(&context);
 
-    return result ? result : sim_end(CUDA_SUCCESS);
+    return result ? result : sim_end(sim_capture_any() ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult

@@ -4,7 +4,7 @@
  * address must lie in memory that the driver knows, over its whole length; a
  * host address may be any but one in device memory that is not allocated.
  */
-#include "driver.h"
+#include "graph.h"
 
 #include "../../../libgpuvchan/protocol/cuda/cuda_copy.h"
 
@@ -37,6 +37,24 @@ enum {
     FROM_DEVICE = 2
 };
 
+static CUresult
+capture_copy(uint64_t to, uint64_t from, size_t size, CUstream stream)
+{
+    CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_MEMCPY};
+
+    params.memcpy.copyParams =
+        (CUDA_MEMCPY3D){.srcMemoryType = is_device(from, size) ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST,
+                        .srcHost = (void *)(uintptr_t)from,
+                        .srcDevice = from,
+                        .dstMemoryType = is_device(to, size) ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST,
+                        .dstHost = (void *)(uintptr_t)to,
+                        .dstDevice = to,
+                        .WidthInBytes = size,
+                        .Height = 1,
+                        .Depth = 1};
+    return sim_capture(sim_captured(stream), &params);
+}
+
 /* Which ends must be device memory is in ends. */
 static CUresult
 copy(uint64_t to, uint64_t from, size_t size, unsigned int ends, CUstream stream)
@@ -51,7 +69,9 @@ copy(uint64_t to, uint64_t from, size_t size, unsigned int ends, CUstream stream
         bool ok = (ends & TO_DEVICE ? is_device(to, size) : is_host((void *)(uintptr_t)to, size)) &&
                   (ends & FROM_DEVICE ? is_device(from, size) : is_host((void *)(uintptr_t)from, size));
 
-        if (ok)
+        if (ok && sim_captured(stream))
+            result = capture_copy(to, from, size, stream);
+        else if (ok)
             memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size);
         else
             result = CUDA_ERROR_INVALID_VALUE;
@@ -203,13 +223,59 @@ base_of(CUmemorytype type, const void *host, CUdeviceptr device)
     return type == CU_MEMORYTYPE_HOST ? (uintptr_t)host : device;
 }
 
+/* A copy of rows is one of a single plane. */
+static CUDA_MEMCPY3D
+as_box(const CUDA_MEMCPY2D *c)
+{
+    return (CUDA_MEMCPY3D){.srcXInBytes = c->srcXInBytes,
+                           .srcY = c->srcY,
+                           .srcMemoryType = c->srcMemoryType,
+                           .srcHost = c->srcHost,
+                           .srcDevice = c->srcDevice,
+                           .srcPitch = c->srcPitch,
+                           .dstXInBytes = c->dstXInBytes,
+                           .dstY = c->dstY,
+                           .dstMemoryType = c->dstMemoryType,
+                           .dstHost = c->dstHost,
+                           .dstDevice = c->dstDevice,
+                           .dstPitch = c->dstPitch,
+                           .WidthInBytes = c->WidthInBytes,
+                           .Height = c->Height,
+                           .Depth = 1};
+}
+
+/* True: it is captured, or that fails. */
+static bool
+box_captured(const CUDA_MEMCPY3D *copy, CUstream stream, CUresult *result)
+{
+    CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_MEMCPY};
+    struct sim_context *context;
+    struct sim_track *track;
+
+    *result = sim_enter(&context);
+    if (*result)
+        return true;
+    *result = sim_stream_check(stream);
+    track = *result ? NULL : sim_captured(stream);
+    params.memcpy.copyParams = *copy;
+    if (track)
+        *result = sim_capture(track, &params);
+    sim_end(*result);
+    return *result || track;
+}
+
 static CUresult
 copy_2d(const CUDA_MEMCPY2D *c, CUstream stream)
 {
     struct box_end to, from;
+    CUDA_MEMCPY3D box;
+    CUresult result;
 
     if (!c)
         return CUDA_ERROR_INVALID_VALUE;
+    box = as_box(c);
+    if (box_captured(&box, stream, &result))
+        return result;
     to = (struct box_end){c->dstMemoryType,
                           base_of(c->dstMemoryType, c->dstHost, c->dstDevice),
                           c->dstXInBytes,
@@ -261,9 +327,12 @@ SIM_EXPORT CUresult
 cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *c, CUstream stream)
 {
     struct box_end to, from;
+    CUresult result;
 
     if (!c || c->srcLOD || c->dstLOD)
         return CUDA_ERROR_INVALID_VALUE;
+    if (box_captured(c, stream, &result))
+        return result;
     to = BOX_END(c, dst);
     from = BOX_END(c, src);
     return copy_box(&to, &from, c->WidthInBytes, c->Height, c->Depth, stream);
@@ -444,6 +513,13 @@ fill(CUdeviceptr to, size_t pitch, uint32_t value, unsigned int element, size_t 
         __builtin_mul_overflow(pitch, height - 1, &extent) || __builtin_add_overflow(extent, row, &extent) ||
         !is_device(to, extent))
         return sim_end(CUDA_ERROR_INVALID_VALUE);
+    if (sim_captured(stream)) {
+        CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_MEMSET};
+
+        params.memset = (CUDA_MEMSET_NODE_PARAMS_v2){
+            .dst = to, .pitch = pitch, .value = value, .elementSize = element, .width = width, .height = height};
+        return sim_end(sim_capture(sim_captured(stream), &params));
+    }
     for (y = 0; y < height; y++)
         fill_row((unsigned char *)(uintptr_t)to + y * pitch, value, element, width);
     return sim_end(CUDA_SUCCESS);

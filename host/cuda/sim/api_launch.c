@@ -3,7 +3,7 @@
  * Functions, their attributes, occupancy, launches. A launch checks what CUDA
  * checks at once, runs the kernel, and keeps a fault for the calls that follow.
  */
-#include "driver.h"
+#include "graph.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -602,6 +602,33 @@ run(struct sim_context *context, const struct sim_function_handle *handle, const
 }
 
 static CUresult
+capture(struct sim_track *track, struct sim_function_handle *handle, const CUlaunchConfig *c, bool cooperative,
+        unsigned char *values)
+{
+    const struct sim_function *kernel = sim_function_of(handle);
+    CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_KERNEL};
+    void **pointers = calloc(kernel->param_count + 1ul, sizeof(void *));
+    CUresult result;
+
+    if (!pointers)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < kernel->param_count; i++)
+        pointers[i] = values + kernel->params[i].offset;
+    params.kernel = (CUDA_KERNEL_NODE_PARAMS_v3){.func = (CUfunction)handle,
+                                                 .gridDimX = c->gridDimX,
+                                                 .gridDimY = c->gridDimY,
+                                                 .gridDimZ = c->gridDimZ,
+                                                 .blockDimX = c->blockDimX,
+                                                 .blockDimY = c->blockDimY,
+                                                 .blockDimZ = c->blockDimZ,
+                                                 .sharedMemBytes = c->sharedMemBytes,
+                                                 .kernelParams = pointers};
+    result = cooperative ? CUDA_ERROR_NOT_SUPPORTED : sim_capture(track, &params);
+    free(pointers);
+    return result;
+}
+
+static CUresult
 launch(CUfunction f, const CUlaunchConfig *c, bool cooperative, void **params, void **extra)
 {
     struct sim_context *context;
@@ -624,7 +651,9 @@ launch(CUfunction f, const CUlaunchConfig *c, bool cooperative, void **params, v
     if (!buffer)
         return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
     result = gather_params(sim_function_of(function), params, extra, buffer);
-    if (!result)
+    if (!result && sim_captured(c->hStream))
+        result = capture(sim_captured(c->hStream), function, c, cooperative, buffer);
+    else if (!result)
         result = run(context, function, c, cooperative, buffer);
     free(buffer);
     return sim_end(result);

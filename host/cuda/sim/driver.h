@@ -27,6 +27,7 @@
 #define SIM_CAPABILITY 90  /* what the device claims, and the highest target it takes */
 #define SIM_PTX_VERSION 90 /* the newest .version it reads */
 #define SIM_MULTIPROCESSORS 2
+#define SIM_STREAM_ATTRIBUTES 17
 
 enum object_kind {
     OBJECT_CONTEXT = 1,
@@ -41,7 +42,11 @@ enum object_kind {
     OBJECT_ARRAY,
     OBJECT_MIPMAP,
     OBJECT_TEXTURE,
-    OBJECT_SURFACE
+    OBJECT_SURFACE,
+    OBJECT_GRAPH,
+    OBJECT_NODE,
+    OBJECT_GRAPH_EXEC,
+    OBJECT_USER
 };
 
 struct object {
@@ -96,6 +101,7 @@ struct sim_stream {
     unsigned int flags;
     int priority;
     unsigned long long id;
+    CUlaunchAttributeValue attributes[SIM_STREAM_ATTRIBUTES]; /* by number */
 };
 
 struct sim_event {
