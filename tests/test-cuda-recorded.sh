@@ -16,20 +16,27 @@ toolkit=${CUDA_HOME:-/usr/local/cuda}
 [ -x "$host" ] && [ -e "$guest/libcuda.so.1" ] && [ -x "$build/bin/vectoradd" ] || skip_all "$host is not built"
 unset GPUVCHAN_ADDRESS GPUVCHAN_SYNC GPUVCHAN_LOG CUDA_VISIBLE_DEVICES
 
+pkg-config --exists liblz4 libzstd || skip_all "liblz4 and libzstd, for compressed kernels, are not installed"
+
 python3 "$top/tests/cuda/fake/generate.py" "$top/libgpuvchan/protocol/cuda/cuda_api.h" \
     "$top/tests/cuda/fake/recorder.c" >"$work/functions.c" || bail "the driver's functions are not generated"
 mkdir "$work/driver"
 "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -fPIC -shared ${SANITIZE:+"-fsanitize=$SANITIZE"} \
     -I"$top/tests/cuda/fake" -I"$top/libgpuvchan/protocol/cuda" "$top/tests/cuda/fake/recorder.c" "$work/functions.c" \
-    -o "$work/driver/libcuda.so.1" -lpthread 2>"$work/log" || { cat "$work/log" >&2; bail "the driver does not compile"; }
+    -o "$work/driver/libcuda.so.1" -llz4 -lzstd -lpthread 2>"$work/log" || { cat "$work/log" >&2; bail "the driver does not compile"; }
 is "it compiles without a warning" "$(cat "$work/log")" ""
 "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -g ${SANITIZE:+"-fsanitize=$SANITIZE"} -I"$top/libgpuvchan/protocol/cuda" \
     "$top/tests/cuda/calls.c" -o "$work/calls" -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1 || bail "calls does not compile"
 
+# Libraries unload their modules in the order of addresses.
+fixed=
+! setarch "$(uname -m)" -R true 2>/dev/null || fixed="setarch $(uname -m) -R"
+
 # record COMMAND...: what the driver was called with, in $work/record
 record() {
     rm -f "$work/record"
-    (cd "$top" && RECORDER_LOG=$work/record timeout -k 2 "${TEST_SECONDS:-90}" "$host" -c /dev/null \
+    # shellcheck disable=SC2086 # words
+    (cd "$top" && RECORDER_LOG=$work/record timeout -k 2 "${TEST_SECONDS:-90}" $fixed "$host" -c /dev/null \
         --address="$work/socket" --plugins=cuda --log=stderr --log-level=warning "cuda.driver=$work/driver/libcuda.so.1" \
         --run "env LD_LIBRARY_PATH=$guest:$toolkit/lib64 $*") >"$work/out" 2>&1 </dev/null
     record_status=$?

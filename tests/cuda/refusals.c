@@ -111,7 +111,7 @@ main(void)
     ok(all_give(CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_INVALID_VALUE), "all are refused");
     ok(all_found(), "cuGetProcAddress finds them");
     ok(told == 1, "who is not registered any more is not called");
-    NEED(cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_FLUSH_WRITES_OPTIONS, 0));
+    NEED(cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_SUPPORTED, 0));
     ok(value == 0, "and the device does not offer what is");
     NEED(cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_MEM_DECOMPRESS_ALGORITHM_MASK, 0));
     ok(value == 0, "nor decompression");

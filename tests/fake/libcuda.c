@@ -56,7 +56,8 @@ struct object {
 
 struct slot {
     bool used;
-    bool globals; /* of a module */
+    bool globals; /* of a module, or of nobody's context */
+    bool taken;   /* by rest.c */
     size_t bytes;
     struct object *context;
 };
@@ -250,25 +251,30 @@ take_slot(size_t bytes, bool globals)
     return 0;
 }
 
-static void
-check_device(CUdeviceptr address, size_t bytes, const char *function)
+static bool
+has_device(CUdeviceptr address, size_t bytes)
 {
     uintptr_t offset = address - (uintptr_t)device_memory;
 
-    if (bytes == 0)
-        return;
     if (device_memory && offset < (size_t)SLOTS * SLOT_BYTES) {
         struct slot *slot = &slots[offset / SLOT_BYTES];
 
         if (slot->used && offset % SLOT_BYTES < slot->bytes && bytes <= slot->bytes - offset % SLOT_BYTES)
-            return;
+            return true;
     }
     for (unsigned i = 0; i < SLOTS; i++)
         if (registrations[i].start && address >= (uintptr_t)registrations[i].start &&
             address - (uintptr_t)registrations[i].start < registrations[i].bytes &&
             bytes <= registrations[i].bytes - (address - (uintptr_t)registrations[i].start))
-            return;
-    violation("%s: %zu bytes at device address 0x%llx are nobody's", function, bytes, address);
+            return true;
+    return false;
+}
+
+static void
+check_device(CUdeviceptr address, size_t bytes, const char *function)
+{
+    if (bytes != 0 && !has_device(address, bytes))
+        violation("%s: %zu bytes at device address 0x%llx are nobody's", function, bytes, address);
 }
 
 static void
@@ -284,10 +290,51 @@ check_host(const void *pointer, size_t bytes, const char *function)
     violation("%s: %zu bytes at host address %p are not the guest's", function, bytes, pointer);
 }
 
+/* ---- For rest.c ------------------------------------------------------------------------------ */
+
+bool
+fake_cuda_owns(const void *handle)
+{
+    const struct object *object = handle;
+
+    return objects && object >= objects && object < objects + object_count &&
+           ((const char *)handle - (const char *)objects) % (ptrdiff_t)sizeof(*objects) == 0 && object->alive;
+}
+
+bool
+fake_cuda_has(uint64_t address)
+{
+    return has_device(address, 1);
+}
+
+uint64_t
+fake_cuda_take(void)
+{
+    CUdeviceptr address = take_slot(FAKE_TAKEN_BYTES, true);
+
+    if (address)
+        slots[(address - (uintptr_t)device_memory) / SLOT_BYTES].taken = true;
+    return address;
+}
+
+void
+fake_cuda_give_back(uint64_t address)
+{
+    uint64_t offset = address - (uintptr_t)device_memory;
+
+    if (device_memory && offset < (size_t)SLOTS * SLOT_BYTES && slots[offset / SLOT_BYTES].taken)
+        slots[offset / SLOT_BYTES] = (struct slot){0};
+}
+
+/* ---- Between guest processes ----------------------------------------------------------------- */
+
 EXPORT void
 fake_cuda_reset(void)
 {
     pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (slots[i].taken)
+            slots[i] = (struct slot){0};
     for (unsigned i = 0; i < FAKE_LIVE; i++)
         if (fake_cuda.live[i] != 0)
             violation("%u objects of kind %u have been left", fake_cuda.live[i], i);
@@ -383,6 +430,7 @@ cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device)
         primaries[device] = make(CONTEXT);
         if (!primaries[device])
             FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+        primaries[device]->context = NULL;
         primaries[device]->device = device;
         primaries[device]->primary = true;
     }

@@ -5,13 +5,14 @@
  *
  * Design notes: most functions are generated (generate.py) and succeed. Here are those whose answers a program
  * depends on. Handles are numbers whose upper half is the kind, addresses are those of no memory: the device holds
- * nothing, and copies from it give zeros. Parameters of kernels are laid out as the image says, PTX or cubin; a
- * kernel of an image that cannot be read, as one that is compressed, has none. RECORDER_LOG names the file.
+ * nothing, and copies from it give zeros. Parameters of kernels are laid out as the image says, PTX or cubin, also
+ * compressed ones in a fat binary; a kernel that is in none has none. RECORDER_LOG names the file.
  */
 #include "recorder.h"
 
 #include <elf.h>
 #include <fcntl.h>
+#include <lz4.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #define KINDS 32
 #define HANDLE_BASE 0x5a00000000000000ull /* | kind << 32 | number */
@@ -26,6 +28,7 @@
 #define MEMORY_STRIDE (1ull << 34)
 #define KERNELS 4096
 #define PARAMETERS 128
+#define PARTS 65536
 #define LINE_BYTES 8192
 
 struct parameter {
@@ -39,7 +42,8 @@ struct kernel {
     struct parameter parameters[PARAMETERS];
 };
 
-struct image {
+/* PTX or a cubin, of a module or a library. */
+struct part {
     uint64_t handle;
     unsigned char *bytes;
     size_t size;
@@ -50,9 +54,9 @@ static int log_file = -1;
 static char line[LINE_BYTES];
 static size_t used;
 static const char *kinds[KINDS];
-static unsigned numbers[KINDS], allocations, images_count, kernels_count;
+static unsigned numbers[KINDS], allocations, parts_count, kernels_count;
 static struct kernel kernels[KERNELS];
-static struct image images[KERNELS];
+static struct part parts[PARTS];
 static _Thread_local CUcontext current;
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
@@ -165,13 +169,26 @@ recorder_allocate(void)
 
 /* ---- Images ---------------------------------------------------------------------------------- */
 
-/* Of PTX: ".param .u64 name", ".param .align 8 .b8 name[16]", between the parentheses behind the entry's name. */
-static void
-lay_out_ptx(struct kernel *kernel, const char *text)
+/* Bytes of the last PTX type between two places; 0: there is none. */
+static unsigned
+type_bytes(const char *from, const char *to)
 {
     static const char *const types[] = {".b8", ".b16", ".b32", ".b64", ".u8",  ".u16", ".u32", ".u64",
                                         ".s8", ".s16", ".s32", ".s64", ".f16", ".f32", ".f64"};
     static const unsigned sizes[] = {1, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 4, 8};
+    const char *found;
+    unsigned size = 0;
+
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        if ((found = strstr(from, types[i])) && found < to && strchr(" \t", found[strlen(types[i])]))
+            size = sizes[i];
+    return size;
+}
+
+/* Of PTX: ".param .u64 name", ".param .align 8 .b8 name[16]", between the parentheses behind the entry's name. */
+static void
+lay_out_ptx(struct kernel *kernel, const char *text)
+{
     size_t length = strlen(kernel->name);
     unsigned offset = 0;
     const char *at = text, *end;
@@ -192,9 +209,7 @@ lay_out_ptx(struct kernel *kernel, const char *text)
 
         if ((found = strstr(at, ".align")) && found < stop)
             align = (unsigned)atoi(found + strlen(".align"));
-        for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-            if ((found = strstr(at, types[i])) && found < stop && strchr(" \t", found[strlen(types[i])]))
-                size = sizes[i];
+        size = type_bytes(at, stop);
         if (bracket)
             elements = (unsigned)atoi(bracket + 1);
         align = align > size ? align : size;
@@ -230,65 +245,138 @@ lay_out_records(struct kernel *kernel, const unsigned char *bytes, size_t size)
     }
 }
 
-static void
-lay_out_cubin(struct kernel *kernel, const unsigned char *bytes, size_t size)
+/* The section @p wanted of a cubin, or of @p type if that is not 0. */
+static bool
+find_section(const struct part *part, const char *wanted, unsigned type, Elf64_Shdr *section)
 {
+    const unsigned char *bytes = part->bytes;
+    size_t size = part->size;
     Elf64_Ehdr head;
-    Elf64_Shdr section, names;
-    char wanted[600];
+    Elf64_Shdr names;
 
-    snprintf(wanted, sizeof(wanted), ".nv.info.%s", kernel->name);
-    if (size < sizeof(head))
-        return;
+    if (size < sizeof(head) || memcmp(bytes, ELFMAG, SELFMAG) != 0)
+        return false;
     memcpy(&head, bytes, sizeof(head));
-    if (head.e_shoff + (uint64_t)head.e_shnum * sizeof(section) > size || head.e_shstrndx >= head.e_shnum)
-        return;
+    if (head.e_shoff + (uint64_t)head.e_shnum * sizeof(names) > size || head.e_shstrndx >= head.e_shnum)
+        return false;
     memcpy(&names, bytes + head.e_shoff + head.e_shstrndx * sizeof(names), sizeof(names));
     for (unsigned i = 0; i < head.e_shnum; i++) {
-        memcpy(&section, bytes + head.e_shoff + i * sizeof(section), sizeof(section));
-        if (names.sh_offset + section.sh_name < size && section.sh_offset + section.sh_size <= size &&
-            strncmp((const char *)bytes + names.sh_offset + section.sh_name, wanted,
-                    size - names.sh_offset - section.sh_name) == 0)
-            lay_out_records(kernel, bytes + section.sh_offset, section.sh_size);
+        memcpy(section, bytes + head.e_shoff + i * sizeof(*section), sizeof(*section));
+        if (section->sh_offset + section->sh_size > size || names.sh_offset + section->sh_name >= size)
+            continue;
+        if (type ? section->sh_type == type
+                 : strncmp((const char *)bytes + names.sh_offset + section->sh_name, wanted,
+                           size - names.sh_offset - section->sh_name) == 0)
+            return true;
     }
+    return false;
 }
 
-/* A fat binary: entries, of which those that are not compressed can be read. */
 static void
-lay_out_fatbin(struct kernel *kernel, const unsigned char *bytes, size_t size)
+lay_out(struct kernel *kernel, const struct part *part)
 {
-    uint16_t head_bytes, kind;
-    uint32_t entry_bytes;
-    uint64_t payload, flags;
+    Elf64_Shdr section;
+    char wanted[600];
+
+    if (memcmp(part->bytes, ELFMAG, SELFMAG) != 0) {
+        lay_out_ptx(kernel, (const char *)part->bytes);
+        return;
+    }
+    snprintf(wanted, sizeof(wanted), ".nv.info.%s", kernel->name);
+    if (find_section(part, wanted, 0, &section))
+        lay_out_records(kernel, part->bytes + section.sh_offset, section.sh_size);
+}
+
+/* Of PTX: ".global .align 8 .b8 name[24];". */
+static size_t
+ptx_variable_bytes(const char *text, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *at = text; (at = strstr(at, name)); at += length) {
+        const char *begin = at;
+
+        while (begin > text && !strchr(";{}(,", begin[-1]))
+            begin--;
+        if (at > text && strchr(" \t", at[-1]) && strchr("[; =", at[length]) && type_bytes(begin, at) != 0)
+            return type_bytes(begin, at) * (at[length] == '[' ? strtoul(at + length + 1, NULL, 10) : 1);
+    }
+    return 0;
+}
+
+/* How many bytes a variable has; 0: there is none of that name. */
+static size_t
+variable_bytes(const struct part *part, const char *name)
+{
+    Elf64_Shdr symbols, texts;
+    Elf64_Sym symbol;
+
+    if (memcmp(part->bytes, ELFMAG, SELFMAG) != 0)
+        return ptx_variable_bytes((const char *)part->bytes, name);
+    if (!find_section(part, NULL, SHT_SYMTAB, &symbols) || !find_section(part, ".strtab", 0, &texts))
+        return 0;
+    for (size_t at = 0; at + sizeof(symbol) <= symbols.sh_size; at += sizeof(symbol)) {
+        memcpy(&symbol, part->bytes + symbols.sh_offset + at, sizeof(symbol));
+        if (symbol.st_name < texts.sh_size &&
+            strcmp((const char *)part->bytes + texts.sh_offset + symbol.st_name, name) == 0)
+            return symbol.st_size;
+    }
+    return 0;
+}
+
+/* Always with a NUL behind it. */
+static void
+add_part(uint64_t handle, const void *bytes, size_t size)
+{
+    struct part *part = &parts[parts_count++];
+
+    if (parts_count == PARTS || !(part->bytes = malloc(size + 1)))
+        abort();
+    part->handle = handle;
+    part->size = size;
+    memcpy(part->bytes, bytes, size);
+    part->bytes[size] = '\0';
+}
+
+static void
+add_compressed(uint64_t handle, uint64_t flags, const char *bytes, size_t size, size_t whole)
+{
+    char *text = malloc(whole + 1);
+    size_t got = 0;
+
+    if (!text)
+        abort();
+    if (flags & 0x8000)
+        got = ZSTD_decompress(text, whole, bytes, size);
+    else if (LZ4_decompress_safe(bytes, text, (int)size, (int)whole) == (int)whole)
+        got = whole;
+    if (got == whole)
+        add_part(handle, text, whole);
+    free(text);
+}
+
+/* Each entry: kind at 0, its head's bytes at 4, its own at 8, compressed ones at 16, flags at 40, all at 56. */
+static void
+add_fatbin(uint64_t handle, const unsigned char *bytes, size_t size)
+{
+    uint16_t head_bytes;
+    uint32_t entry_bytes, compressed;
+    uint64_t payload, flags, whole;
 
     memcpy(&head_bytes, bytes + 6, 2);
-    for (size_t at = head_bytes; at + 64 <= size && kernel->count == 0; at += entry_bytes + payload) {
-        memcpy(&kind, bytes + at, 2);
+    for (size_t at = head_bytes; at + 64 <= size; at += entry_bytes + payload) {
         memcpy(&entry_bytes, bytes + at + 4, 4);
         memcpy(&payload, bytes + at + 8, 8);
+        memcpy(&compressed, bytes + at + 16, 4);
         memcpy(&flags, bytes + at + 40, 8);
-        if (entry_bytes < 64 || payload > size - at - entry_bytes)
+        memcpy(&whole, bytes + at + 56, 8);
+        if (entry_bytes < 64 || payload > size - at - entry_bytes || compressed > payload)
             return;
         if (flags & 0xa000)
-            continue;
-        if (kind == 1)
-            lay_out_ptx(kernel, (const char *)bytes + at + entry_bytes);
-        else if (kind == 2)
-            lay_out_cubin(kernel, bytes + at + entry_bytes, payload);
+            add_compressed(handle, flags, (const char *)bytes + at + entry_bytes, compressed, whole);
+        else
+            add_part(handle, bytes + at + entry_bytes, payload);
     }
-}
-
-static void
-lay_out(struct kernel *kernel, const struct image *image)
-{
-    static const unsigned char fatbin[] = {0x50, 0xed, 0x55, 0xba};
-
-    if (image->size >= 16 && memcmp(image->bytes, fatbin, sizeof(fatbin)) == 0)
-        lay_out_fatbin(kernel, image->bytes, image->size);
-    else if (image->size >= 16 && memcmp(image->bytes, ELFMAG, SELFMAG) == 0)
-        lay_out_cubin(kernel, image->bytes, image->size);
-    else
-        lay_out_ptx(kernel, (const char *)image->bytes);
 }
 
 static size_t
@@ -323,23 +411,18 @@ fingerprint(const unsigned char *bytes, size_t count)
 
 /* With the lock. */
 static uint64_t
-load(const void *from, const char *kind)
+load(const unsigned char *image, const char *kind)
 {
-    struct image *image;
+    uint64_t handle = recorder_make(kind);
+    size_t size = image_bytes(image);
 
-    if (images_count == KERNELS)
-        abort();
-    image = &images[images_count++];
-    image->size = image_bytes(from);
-    image->bytes = malloc(image->size + 1);
-    if (!image->bytes)
-        abort();
-    memcpy(image->bytes, from, image->size);
-    image->bytes[image->size] = '\0';
-    image->handle = recorder_make(kind);
-    add(" %zu bytes %08x", image->size, fingerprint(image->bytes, image->size));
-    recorder_made(image->handle);
-    return image->handle;
+    if (image[0] == 0x50 && image[1] == 0xed)
+        add_fatbin(handle, image, size);
+    else
+        add_part(handle, image, size);
+    add(" %zu bytes %08x", size, fingerprint(image, size));
+    recorder_made(handle);
+    return handle;
 }
 
 static uint64_t
@@ -354,9 +437,9 @@ find_kernel(uint64_t from, const char *name, const char *kind)
     kernel = &kernels[kernels_count++];
     strcpy(kernel->name, name);
     kernel->handle = recorder_make(kind);
-    for (unsigned i = 0; i < images_count; i++)
-        if (images[i].handle == from)
-            lay_out(kernel, &images[i]);
+    for (unsigned i = 0; i < parts_count && kernel->count == 0; i++)
+        if (parts[i].handle == from)
+            lay_out(kernel, &parts[i]);
     add(" of %u parameters", kernel->count);
     recorder_made(kernel->handle);
     return kernel->handle;
@@ -413,17 +496,51 @@ cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const char *name)
     return recorder_end();
 }
 
-/* A variable may be anywhere, and have any size. */
+/* What the library has, its module has. */
+RECORDER_EXPORT CUresult
+cuLibraryGetModule(CUmodule *module, CUlibrary library)
+{
+    recorder_begin(__func__);
+    recorder_handle((uint64_t)library);
+    *module = (CUmodule)recorder_make("module");
+    for (unsigned i = 0, count = parts_count; i < count; i++)
+        if (parts[i].handle == (uint64_t)library)
+            add_part((uint64_t)*module, parts[i].bytes, parts[i].size);
+    recorder_made((uint64_t)*module);
+    return recorder_end();
+}
+
+static CUresult
+find_variable(const char *function, CUdeviceptr *address, size_t *bytes, uint64_t from, const char *name)
+{
+    recorder_begin(function);
+    recorder_handle(from);
+    recorder_text(name);
+    *bytes = 0;
+    for (unsigned i = 0; i < parts_count && *bytes == 0; i++)
+        if (parts[i].handle == from)
+            *bytes = variable_bytes(&parts[i], name);
+    if (*bytes == 0) {
+        add(" is not there");
+        recorder_end();
+        return CUDA_ERROR_NOT_FOUND;
+    }
+    *address = recorder_allocate();
+    recorder_number((long long)*bytes);
+    recorder_made(*address);
+    return recorder_end();
+}
+
 RECORDER_EXPORT CUresult
 cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmodule module, const char *name)
 {
-    recorder_begin(__func__);
-    recorder_handle((uint64_t)module);
-    recorder_text(name);
-    *address = recorder_allocate();
-    *bytes = 256;
-    recorder_made(*address);
-    return recorder_end();
+    return find_variable(__func__, address, bytes, (uint64_t)module, name);
+}
+
+RECORDER_EXPORT CUresult
+cuLibraryGetGlobal(CUdeviceptr *address, size_t *bytes, CUlibrary library, const char *name)
+{
+    return find_variable(__func__, address, bytes, (uint64_t)library, name);
 }
 
 static CUresult
@@ -580,6 +697,16 @@ cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction fun
     recorder_handle((uint64_t)function);
     add(" %d %zu %u", block_size, dynamic, flags);
     *blocks = block_size > 0 && block_size <= 1024 ? 2048 / block_size : 0;
+    return recorder_end();
+}
+
+RECORDER_EXPORT CUresult
+cuOccupancyMaxActiveClusters(int *clusters, CUfunction function, const CUlaunchConfig *config)
+{
+    recorder_begin(__func__);
+    recorder_handle((uint64_t)function);
+    add(" %u %u", config->blockDimX, config->sharedMemBytes);
+    *clusters = 66;
     return recorder_end();
 }
 
