@@ -555,15 +555,12 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                     \
-    X(cuModuleGetGlobal)                                                                                   \
-    X(cuMemAlloc)                                                                                          \
-    X(cuMemAllocPitch)                                                                                     \
-    X(cuMemFree)                                                                                           \
-    X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8)   \
-        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)    \
-            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync) \
-                X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
+    X(cuModuleGetGlobal)                                                                                               \
+    X(cuMemAlloc) X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer)       \
+        X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16)           \
+            X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) \
+                X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)
