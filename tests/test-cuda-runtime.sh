@@ -20,12 +20,16 @@ unset GPUVCHAN_ADDRESS GPUVCHAN_SYNC GPUVCHAN_LOG CUDA_VISIBLE_DEVICES
 [ -x "$nvcc" ] || nvcc=$(command -v nvcc) || skip_all "there is no nvcc"
 toolkit=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
 
-# build_as NAME OPTION...
-build_as() {
-    build_name=$1
+# compile NAME OPTION OR SOURCE...
+compile() {
+    compile_name=$1
     shift
-    "$nvcc" -gencode arch=compute_75,code=compute_75 -std=c++17 "$@" -o "$work/$build_name" \
-        "$top/tests/cuda/runtime.cu" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
+    "$nvcc" -gencode arch=compute_75,code=compute_75 -std=c++17 -o "$work/$compile_name" "$@" >"$work/log" 2>&1 ||
+        { cat "$work/log" >&2; return 1; }
+}
+
+build_as() {
+    compile "$@" "$top/tests/cuda/runtime.cu"
 }
 
 forwarded() {
@@ -63,6 +67,7 @@ build_as shared -cudart shared && check forwarded shared
 build_as plain -cudart static --no-compress && check forwarded plain
 build_as lz4 -cudart static -Xfatbin=--compress-mode=speed && check forwarded lz4
 check forwarded static GPUVCHAN_SYNC=1
+compile linked -rdc=true "$top/tests/cuda/linked.cu" "$top/tests/cuda/linked_other.cu" && check forwarded linked
 if [ -n "${CUDA_NATIVE:-}" ]; then
     LD_LIBRARY_PATH=$(dirname "$CUDA_NATIVE") timeout -k 2 "$limit" "$work/static" >"$work/out" 2>"$work/err" </dev/null
     is "natively static" $? 0

@@ -70,8 +70,8 @@ for name in contexts settings modules libraries launches memory allocations pool
     ok "$name says the same" cmp -s "$work/native" "$work/forwarded"
 done
 
-# The rules of look-ups are the library's own, and so are launches of the first generation.
-for name in procaddr firsts; do
+# The rules of look-ups are the library's own, and so are launches of the first generation and ends of images.
+for name in procaddr firsts images; do
     cuda_compile "$name" || bail "$name does not compile"
     check forwarded "$name"
 done

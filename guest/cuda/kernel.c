@@ -64,7 +64,7 @@ CUresult
 cuda_guest_kernel_ask(struct cuda_guest_thread *self, struct cuda_guest_function *kernel, int device)
 {
     struct cuda_guest_function_answer *answer = malloc(sizeof(*answer));
-    CUresult result = answer ? cuda_guest_settle(self) : CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = answer ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 
     if (result == CUDA_SUCCESS) {
         answer->offset_count = CUDA_KERNEL_INFO_OFFSETS_MAX;

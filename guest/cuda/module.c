@@ -263,15 +263,18 @@ cuModuleEnumerateFunctions(CUfunction *handles, unsigned int count, CUmodule han
     return cuda_guest_names_visit(self, count, functions_ask, functions_visit, &functions);
 }
 
+/* The runtime loads all that a program has at its start if it is told so. The host's driver loads as it thinks best. */
 ENTRY
 cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 {
     CUresult result = cuda_guest_ready();
+    const char *wanted;
 
     if (result != CUDA_SUCCESS)
         return result;
     if (!mode)
         return CUDA_ERROR_INVALID_VALUE;
-    *mode = CU_MODULE_LAZY_LOADING;
+    wanted = getenv("CUDA_MODULE_LOADING");
+    *mode = wanted && strcmp(wanted, "EAGER") == 0 ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
     return CUDA_SUCCESS;
 }

@@ -94,7 +94,7 @@ cuGetProcAddress_v2(const char *name, void **function, int version, cuuint64_t f
     *function = NULL;
     if (search.best)
         memcpy(function, &search.best->function, sizeof(*function));
-    else
+    else if (name[0] != '\0') /* which a runtime asks for at its start */
         gpuvchan_log(GPUVCHAN_LOG_DEBUG, "cuda: cuGetProcAddress: no '%s' of version %d, flags %llu", name, version,
                      (unsigned long long)flags);
     if (status)

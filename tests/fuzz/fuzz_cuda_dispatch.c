@@ -57,12 +57,16 @@ execute_named(uint16_t opcode, const void *fixed, size_t bytes, const char *name
     return fake_execute(&fake, 0, opcode, (uint32_t)(bytes + strlen(name) + 1));
 }
 
-/* Handles 16 to 21: context, module, function of three parameters, stream, event, and another context. */
+/*
+ * Handles 16 to 21: context, module, function of three parameters, stream, event, and another context; 22 to 25: a
+ * library, a kernel of it with as many, the module that it has, and a link.
+ */
 static int
 furnish(void)
 {
     struct cuda_module_function_request function = {.made = 18, .from = 17, .name_length = 2, .offsets_room = 8};
     struct cuda_module_global_request global = {.from = 17, .name_length = 1};
+    struct cuda_library_kernel_request kernel = {.made = 23, .from = 22, .name_length = 2};
     uint64_t arena_bytes;
     char *arena = gpuvchan_session_arena(fake.session, &arena_bytes);
     int failed = 0;
@@ -75,6 +79,11 @@ furnish(void)
     failed |= execute_named(CUDA_OPCODE_MODULE_FUNCTION, &function, sizeof(function), "k3");
     failed |= execute_named(CUDA_OPCODE_MODULE_GLOBAL, &global, sizeof(global), "g");
     addresses[3] = ((struct cuda_module_global_reply *)(void *)fake.reply)->address;
+    failed |= EXECUTE(LIBRARY_LOAD, library_load, .made = 22, .image = {0, strlen(arena)});
+    failed |= execute_named(CUDA_OPCODE_LIBRARY_KERNEL, &kernel, sizeof(kernel), "k3");
+    failed |= EXECUTE(KERNEL_INFO, kernel_info, .kernel = 23);
+    failed |= EXECUTE(LIBRARY_MODULE, library_module, .made = 24, .from = 22);
+    failed |= EXECUTE(LINK_CREATE, link_create, .made = 25, .log_bytes = 100);
     failed |= EXECUTE(STREAM_CREATE, stream_create, .made = 19);
     failed |= EXECUTE(EVENT_CREATE, event_create, .made = 20);
     for (unsigned i = 0; i < 2; i++) {

@@ -583,6 +583,59 @@ test_image_in_parts(void **state)
     assert_int_equal(find_kernel(LIBRARY, KERNEL, "k0"), 0);
 }
 
+/* ---- Fatbins to be linked --------------------------------------------------------------------- */
+
+struct linked {
+    uint32_t magic, version;
+    uint64_t data, list, entries[3];
+    struct {
+        uint32_t magic;
+        uint16_t version, header_bytes;
+        uint64_t bytes;
+    } fatbins[3];
+};
+
+static int
+load_linked(const struct linked *linked, size_t bytes)
+{
+    memcpy(arena(0), linked, sizeof(*linked));
+    return SEND(LIBRARY_LOAD, library_load, .made = LIBRARY, .image = {0, bytes});
+}
+
+static void
+test_linked_images_that_reach_out_of_themselves(void **state)
+{
+    const uint64_t first = offsetof(struct linked, fatbins);
+    struct linked good = {0x466243b1, 2, first + 32, 24, {first, first + 16, 0}, {}}, bad;
+    unsigned calls = fake.driver->calls;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        good.fatbins[i].magic = 0xba55ed50;
+        good.fatbins[i].version = 1;
+        good.fatbins[i].header_bytes = 16;
+    }
+#define BAD(change) (bad = good, bad.change, load_linked(&bad, sizeof(bad)))
+    assert_int_equal(BAD(version = 1), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(BAD(list = 32), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(BAD(list = (uintptr_t)&bad), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(BAD(data = 0), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(BAD(data = (uintptr_t)&bad), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(BAD(data = first), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(BAD(entries[0] = 24), CUDA_ERROR_INVALID_IMAGE); /* the list itself */
+    assert_int_equal(BAD(entries[0] = first + 4), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(BAD(entries[1] = first), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(BAD(entries[1] = UINT64_MAX - 7), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(BAD(entries[2] = first + 32), CUDA_ERROR_INVALID_IMAGE); /* a list without an end */
+    assert_int_equal(BAD(fatbins[1].bytes = 17), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(BAD(fatbins[2].header_bytes = 24), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(load_linked(&good, 24), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(load_linked(&good, 8), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(load_linked(&good, sizeof(good) - 8), CUDA_ERROR_INVALID_IMAGE);
+    assert_int_equal(fake.driver->calls, calls);
+    assert_int_equal(load_linked(&good, sizeof(good)), 0);
+}
+
 /* ---- Launches with attributes ---------------------------------------------------------------- */
 
 static int
@@ -1260,6 +1313,7 @@ main(void)
         TEST(test_function_is_no_kernel),
         TEST(test_library_module),
         TEST(test_image_in_parts),
+        TEST(test_linked_images_that_reach_out_of_themselves),
         TEST(test_launch_attributes),
         TEST(test_linking),
         TEST(test_hostile_addresses),

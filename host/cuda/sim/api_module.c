@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRAPPER_MAGIC 0x466243b1u
-
 /* The logs of the caller, from the options of a load. */
 struct jit_logs {
     char *info, *error;
@@ -112,13 +110,10 @@ cuModuleLoadData(CUmodule *handle, const void *image)
 static const void *
 unwrap(const void *image)
 {
-    struct {
-        uint32_t magic, version;
-        const void *data, *file;
-    } wrapper;
+    struct fatbin_wrapper wrapper;
 
     memcpy(&wrapper.magic, image, sizeof wrapper.magic);
-    if (wrapper.magic != WRAPPER_MAGIC)
+    if (wrapper.magic != FATBIN_WRAPPER_MAGIC)
         return image;
     memcpy(&wrapper, image, sizeof wrapper);
     return wrapper.data;
@@ -339,7 +334,7 @@ cuLibraryLoadData(CUlibrary *handle, const void *image, CUjit_option *jit_option
         return result;
     if (!handle || !image)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    result = sim_library_load(unwrap(image), &log, &library);
+    result = sim_library_load(image, &log, &library);
     write_logs(&logs, &log);
     if (result && log.text[0])
         fprintf(stderr, "simulated device: %s\n", log.text);

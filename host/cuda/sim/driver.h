@@ -208,6 +208,15 @@ CUresult sim_module_function(struct sim_module *module, const char *name, struct
 CUresult sim_function_at(struct sim_module *module, uint32_t index, struct sim_function_handle **handle);
 const struct sim_function *sim_function_of(const struct sim_function_handle *handle);
 
+/* What nvcc embeds: it points at the fat binary, or at several to be linked. */
+#define FATBIN_WRAPPER_MAGIC 0x466243b1u
+
+struct fatbin_wrapper {
+    uint32_t magic, version;
+    const void *data;
+    const void *const *more; /* version 2: up to NULL */
+};
+
 /*
  * The PTX inside an image; CUDA_SUCCESS with text and length set. It lies in
  * the image, or in memory that the caller frees.

@@ -341,21 +341,71 @@ library_context(struct sim_context **context)
     return result;
 }
 
+/* Pieces after the first one have no directives of a file's head, or they would not be one text. */
+static void
+blank_head(char *text)
+{
+    static const char *const directives[] = {".version", ".target", ".address_size"};
+    char *line;
+    size_t i;
+
+    for (i = 0; i < sizeof directives / sizeof directives[0]; i++)
+        for (line = strstr(text, directives[i]); line && *line && *line != '\n'; line++)
+            *line = ' ';
+}
+
+static CUresult
+append(struct sim_library *library, const char *text, size_t length)
+{
+    char *grown = realloc(library->text, library->length + length + 2);
+
+    if (!grown)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    library->text = grown;
+    memcpy(grown + library->length, text, length);
+    memcpy(grown + library->length + length, "\n", 2);
+    if (library->length)
+        blank_head(grown + library->length);
+    library->length += length + 1;
+    return CUDA_SUCCESS;
+}
+
+/* What one image has; that it has nothing for this device is no error if another one has. */
+static CUresult
+collect(struct sim_library *library, const void *image, bool optional, struct ptx_log *log)
+{
+    const char *text;
+    char *memory;
+    size_t length;
+    CUresult result = sim_image_find_ptx(image, SIZE_MAX, &text, &length, &memory, log);
+
+    if (result)
+        return optional && result == CUDA_ERROR_NO_BINARY_FOR_GPU ? CUDA_SUCCESS : result;
+    result = append(library, text, length);
+    free(memory);
+    return result;
+}
+
 static CUresult
 library_fill(struct sim_library *library, const void *image, struct ptx_log *log)
 {
     struct sim_context *context;
-    const char *text;
+    struct fatbin_wrapper wrapper = {0};
     CUresult result = library_context(&context);
+    size_t i;
 
-    if (!result)
-        result = sim_image_find_ptx(image, SIZE_MAX, &text, &library->length, &library->text, log);
-    if (!result && !library->text) {
-        library->text = malloc(library->length + 1);
-        if (library->text)
-            memcpy(library->text, text, library->length);
-        else
-            result = CUDA_ERROR_OUT_OF_MEMORY;
+    memcpy(&wrapper.magic, image, sizeof wrapper.magic);
+    if (wrapper.magic == FATBIN_WRAPPER_MAGIC)
+        memcpy(&wrapper, image, sizeof wrapper);
+    if (result)
+        return result;
+    if (wrapper.version == 2 && wrapper.more) {
+        for (i = 0; wrapper.more[i] && !result; i++)
+            result = collect(library, wrapper.more[i], true, log);
+        if (!result && !library->text)
+            result = CUDA_ERROR_NO_BINARY_FOR_GPU;
+    } else {
+        result = collect(library, wrapper.data ? wrapper.data : image, false, log);
     }
     return result ? result : load_text(context, library->text, library->length, log, &library->module);
 }
