@@ -69,6 +69,9 @@ furnish(void)
     failed |= execute_named(CUDA_OPCODE_MODULE_GLOBAL, &global, sizeof(global), "g");
     addresses[3] = ((struct cuda_module_global_reply *)(void *)fake.reply)->address;
     failed |= EXECUTE(STREAM_CREATE, stream_create, .made = 19);
+    failed |= EXECUTE(ARRAY_CREATE, array_create, .made = 22, .description = {.Width = 64, .NumChannels = 1});
+    failed |= EXECUTE(MIPMAP_CREATE, mipmap_create, .made = 23, .description = {.Width = 64, .NumChannels = 1});
+    failed |= EXECUTE(MIPMAP_LEVEL, mipmap_level, .made = 24, .from = 23);
     failed |= EXECUTE(EVENT_CREATE, event_create, .made = 20);
     for (unsigned i = 0; i < 2; i++) {
         failed |= EXECUTE(MEM_ALLOC, mem_alloc, .bytes = 4096 << (4 * i));
