@@ -44,6 +44,7 @@ directive() {
 generate() {
     local protocol name
     for protocol in libgpuvchan/protocol/*/*.gpv examples/*/*.gpv; do
+        grep -q '^protocol ' "$protocol" || continue # a part of another
         name=$(basename "$protocol" .gpv)
         for kind in guest:-guest.h host-header:-host.h host:-host.c symbols:-symbols.h; do
             libgpuvchan/protocol/scanner/gpuvchan-scanner "${kind%%:*}" "$protocol" -o "$gen/$name${kind#*:}" || return
