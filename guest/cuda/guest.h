@@ -367,9 +367,10 @@ struct cuda_guest_slot {
 struct cuda_guest_bulk {
     struct cuda_guest_bulk *next;
     struct cuda_guest_word word;
-    struct gpuvchan_buffer *buffer; /* of all slots; NULL until the first copy that needs one */
-    size_t slot_bytes, wanted;      /* of each slot: what it has, and what was asked for */
-    uint32_t pinned_life;           /* the context's in which it was pinned last */
+    struct gpuvchan_buffer *buffer;       /* of all slots; NULL until the first copy that needs one */
+    size_t slot_bytes, wanted;            /* of each slot: what it has, and what was asked for */
+    struct cuda_guest_context *pinned_in; /* for all contexts, as long as this one lives; NULL: not yet */
+    uint32_t pinned_life;                 /* its handle on the host then */
     unsigned turn;
     struct cuda_guest_slot slots[CUDA_GUEST_SLOTS];
 };
@@ -487,16 +488,17 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                \
-    X(cuModuleGetGlobal)                                                                                              \
-    X(cuMemAlloc)                                                                                                     \
-    X(cuMemAllocPitch)                                                                                                \
-    X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) \
-        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)               \
-            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync)            \
-                X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync) X(cuMemcpy3D) X(cuMemcpy3DAsync)              \
-                    X(cuMemcpyAtoD) X(cuMemcpyDtoA) X(cuArrayCreate) X(cuArray3DCreate) X(cuArrayGetDescriptor)       \
-                        X(cuArray3DGetDescriptor)
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
+    X(cuModuleGetGlobal)                                                                                               \
+    X(cuMemAlloc)                                                                                                      \
+    X(cuMemAllocPitch)                                                                                                 \
+    X(cuMemFree)                                                                                                       \
+    X(cuMemGetInfo)                                                                                                    \
+    X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) \
+        X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH)         \
+            X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned)             \
+                X(cuMemcpy2DAsync) X(cuMemcpy3D) X(cuMemcpy3DAsync) X(cuMemcpyAtoD) X(cuMemcpyDtoA) X(cuArrayCreate)   \
+                    X(cuArray3DCreate) X(cuArrayGetDescriptor) X(cuArray3DGetDescriptor)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)
