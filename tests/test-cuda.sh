@@ -117,6 +117,32 @@ fi
 check forwarded devices
 results >"$work/forwarded"
 [ -n "${CUDA_NATIVE:-}" ] || ok "devices says the same of two" cmp -s "$work/native" "$work/forwarded"
+
+# sees NAME WANTED [VARIABLE=VALUE...]: the devices by their UUIDs' last byte, behind cuInit's result.
+sees() {
+    sees_name=$1 sees_wanted=$2
+    shift 2
+    forwarded visible "$@"
+    is "$sees_name" "$(cat "$work/out")" "$sees_wanted"
+}
+if [ -n "${CUDA_NATIVE:-}" ]; then
+    skip "which devices are visible" "their number is not known here"
+elif cuda_compile visible; then
+    uuid=GPU-67707576-6368-616e-2d73-696d2d0000
+    sees "both devices are visible" "0: 00 01"
+    sees "also in the order of the bus" "0: 00 01" CUDA_DEVICE_ORDER=PCI_BUS_ID
+    sees "one by its number" "0: 01" CUDA_VISIBLE_DEVICES=1
+    sees "both in another order" "0: 01 00" CUDA_VISIBLE_DEVICES=1,0
+    sees "what does not exist ends the list" "0: 01" CUDA_VISIBLE_DEVICES=1,7,0
+    sees "nothing is no device" "100:" CUDA_VISIBLE_DEVICES=
+    sees "-1 neither" "100:" CUDA_VISIBLE_DEVICES=-1
+    sees "a device that is named twice neither" "100:" CUDA_VISIBLE_DEVICES=0,0
+    sees "one by its UUID" "0: 01" CUDA_VISIBLE_DEVICES=${uuid}01
+    sees "both so, and by number" "0: 01 00" CUDA_VISIBLE_DEVICES=${uuid}01,0
+    sees "the beginning of two UUIDs names none" "100:" CUDA_VISIBLE_DEVICES=$uuid
+else
+    fail "visible compiles"
+fi
 unset GPUVCHAN_SIM_DEVICES
 
 

@@ -13,7 +13,7 @@ struct cuda_guest_end {
     uint32_t context;       /* of a copy between contexts; 0: none */
 };
 
-struct cuda_guest_box {
+struct cuda_guest_transfer {
     struct cuda_guest_end to, from;
     size_t width, rows, planes;
     uint8_t form; /* enum cuda_copy_form */
@@ -31,8 +31,8 @@ struct cuda_guest_end_description {
 
 /** Reads an end of @p box, whose extent is set. */
 CUresult cuda_guest_end_read(struct cuda_guest_end *end, const struct cuda_guest_end_description *said,
-                             const struct cuda_guest_box *box);
+                             const struct cuda_guest_transfer *box);
 /** Makes the copy. */
-CUresult cuda_guest_box_copy(struct cuda_guest_thread *self, const struct cuda_guest_box *box);
+CUresult cuda_guest_transfer_run(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box);
 
 #endif

@@ -192,7 +192,7 @@ describe(const CUmemcpy3DOperand *operand, const CUextent3D *extent, uint32_t el
 
 /* Both count in elements of the array, if there is one. */
 static CUresult
-box_read(const CUDA_MEMCPY3D_BATCH_OP *op, uint32_t stream, struct cuda_guest_box *box)
+box_read(const CUDA_MEMCPY3D_BATCH_OP *op, uint32_t stream, struct cuda_guest_transfer *box)
 {
     uint32_t from_element = element_bytes(&op->src), to_element = element_bytes(&op->dst);
     uint32_t element = from_element > to_element ? from_element : to_element;
@@ -200,7 +200,7 @@ box_read(const CUDA_MEMCPY3D_BATCH_OP *op, uint32_t stream, struct cuda_guest_bo
     uint64_t bytes;
     CUresult result;
 
-    *box = (struct cuda_guest_box){
+    *box = (struct cuda_guest_transfer){
         .form = CUDA_COPY_3D, .rows = op->extent.height, .planes = op->extent.depth, .stream = stream};
     if (from_element == 0 || to_element == 0 || !is_order(op->srcAccessOrder) || op->extent.width == 0 ||
         op->extent.height == 0 || op->extent.depth == 0 ||
@@ -216,7 +216,7 @@ static CUresult
 copy_boxes(size_t count, const CUDA_MEMCPY3D_BATCH_OP *ops, size_t *failed, unsigned long long flags, CUstream stream)
 {
     struct cuda_guest_thread *self;
-    struct cuda_guest_box box;
+    struct cuda_guest_transfer box;
     uint32_t wire;
     CUresult result = batch_enter(&self, stream, count, &wire, failed);
     size_t i;
@@ -233,7 +233,7 @@ copy_boxes(size_t count, const CUDA_MEMCPY3D_BATCH_OP *ops, size_t *failed, unsi
             if (result == CUDA_SUCCESS)
                 result = wait_for_source(self, &box.from.place, ops[i].srcAccessOrder, wire);
             if (result == CUDA_SUCCESS)
-                result = cuda_guest_box_copy(self, &box);
+                result = cuda_guest_transfer_run(self, &box);
         }
     if (result != CUDA_SUCCESS && failed)
         *failed = i - 1;

@@ -12,7 +12,8 @@
 /* ---- Reading the description ----------------------------------------------------------------- */
 
 static CUresult
-array_read(struct cuda_guest_end *end, const struct cuda_guest_end_description *said, const struct cuda_guest_box *box)
+array_read(struct cuda_guest_end *end, const struct cuda_guest_end_description *said,
+           const struct cuda_guest_transfer *box)
 {
     const struct cuda_guest_array *array = cuda_guest_array_find(said->array);
     const uint64_t extent[3] = {box->width, box->rows, box->planes};
@@ -38,7 +39,8 @@ extent_of(const struct cuda_guest_end *end, size_t width, size_t rows, size_t pl
 }
 
 static CUresult
-memory_read(struct cuda_guest_end *end, const struct cuda_guest_end_description *said, const struct cuda_guest_box *box)
+memory_read(struct cuda_guest_end *end, const struct cuda_guest_end_description *said,
+            const struct cuda_guest_transfer *box)
 {
     uint64_t at = said->type == CU_MEMORYTYPE_HOST ? said->host : said->device, row, column, skip, bytes;
     CUresult result;
@@ -60,7 +62,7 @@ memory_read(struct cuda_guest_end *end, const struct cuda_guest_end_description 
 
 CUresult
 cuda_guest_end_read(struct cuda_guest_end *end, const struct cuda_guest_end_description *said,
-                    const struct cuda_guest_box *box)
+                    const struct cuda_guest_transfer *box)
 {
     switch (said->type) {
     case CU_MEMORYTYPE_ARRAY:
@@ -93,7 +95,7 @@ wire_end(const struct cuda_guest_end *end)
 }
 
 static struct gpuvchan_reference
-wire_reference(const struct cuda_guest_end *end, const struct cuda_guest_box *box)
+wire_reference(const struct cuda_guest_end *end, const struct cuda_guest_transfer *box)
 {
     uint64_t bytes;
 
@@ -103,7 +105,7 @@ wire_reference(const struct cuda_guest_end *end, const struct cuda_guest_box *bo
 }
 
 static CUresult
-post(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+post(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box)
 {
     struct cuda_copy_end from = wire_end(&box->from), to = wire_end(&box->to);
 
@@ -125,7 +127,7 @@ struct cursor {
 };
 
 static struct shape
-piece_shape(const struct cuda_guest_box *box, size_t room)
+piece_shape(const struct cuda_guest_transfer *box, size_t room)
 {
     size_t rows = room / box->width;
 
@@ -143,7 +145,7 @@ least(size_t a, size_t b)
 }
 
 static bool
-step(struct cursor *at, const struct cuda_guest_box *box, const struct shape *shape)
+step(struct cursor *at, const struct cuda_guest_transfer *box, const struct shape *shape)
 {
     at->x += shape->width;
     if (at->x < box->width)
@@ -178,10 +180,10 @@ end_move(struct cuda_guest_end *end, const struct cursor *by)
 }
 
 /* The part of @p box at @p at. */
-static struct cuda_guest_box
-piece_of(const struct cuda_guest_box *box, const struct shape *shape, const struct cursor *at)
+static struct cuda_guest_transfer
+piece_of(const struct cuda_guest_transfer *box, const struct shape *shape, const struct cursor *at)
 {
-    struct cuda_guest_box piece = *box;
+    struct cuda_guest_transfer piece = *box;
 
     piece.width = least(box->width - at->x, shape->width);
     piece.rows = least(box->rows - at->y, shape->rows);
@@ -193,7 +195,7 @@ piece_of(const struct cuda_guest_box *box, const struct shape *shape, const stru
 
 /* A slot as an end, packed. */
 static struct cuda_guest_end
-slot_end(const struct cuda_guest_slot *slot, const struct cuda_guest_box *piece)
+slot_end(const struct cuda_guest_slot *slot, const struct cuda_guest_transfer *piece)
 {
     return (struct cuda_guest_end){
         .place = {.kind = CUDA_GUEST_AT_ARENA, .host = slot->data, .offset = slot->offset},
@@ -204,7 +206,7 @@ slot_end(const struct cuda_guest_slot *slot, const struct cuda_guest_box *piece)
 
 /* By the processor. */
 static void
-copy_here(const struct cuda_guest_end *to, const struct cuda_guest_end *from, const struct cuda_guest_box *box)
+copy_here(const struct cuda_guest_end *to, const struct cuda_guest_end *from, const struct cuda_guest_transfer *box)
 {
     for (size_t z = 0; z < box->planes; z++)
         for (size_t y = 0; y < box->rows; y++)
@@ -213,7 +215,7 @@ copy_here(const struct cuda_guest_end *to, const struct cuda_guest_end *from, co
 }
 
 static CUresult
-box_in(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+box_in(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box)
 {
     const struct shape shape = piece_shape(box, cuda_guest_slot_bytes(self));
     struct cuda_guest_slot *slot;
@@ -221,7 +223,7 @@ box_in(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
     CUresult result;
 
     do {
-        struct cuda_guest_box piece = piece_of(box, &shape, &at);
+        struct cuda_guest_transfer piece = piece_of(box, &shape, &at);
 
         result = cuda_guest_slot_take(self, &slot);
         if (result != CUDA_SUCCESS)
@@ -240,13 +242,13 @@ box_in(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
 /* A piece that was asked for. */
 struct asked {
     struct cuda_guest_slot *slot;
-    struct cuda_guest_box piece;
+    struct cuda_guest_transfer piece;
 };
 
 static CUresult
-ask(struct cuda_guest_thread *self, const struct cuda_guest_box *piece, struct asked *asked)
+ask(struct cuda_guest_thread *self, const struct cuda_guest_transfer *piece, struct asked *asked)
 {
-    struct cuda_guest_box wanted = *piece;
+    struct cuda_guest_transfer wanted = *piece;
     CUresult result = cuda_guest_slot_take(self, &asked->slot);
 
     if (result != CUDA_SUCCESS)
@@ -270,7 +272,7 @@ fetch(struct cuda_guest_thread *self, const struct asked *asked)
 
 /* Half of the slots are asked for ahead of the one that is being emptied. */
 static CUresult
-box_out(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+box_out(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box)
 {
     const struct shape shape = piece_shape(box, cuda_guest_slot_bytes(self));
     struct asked asked[CUDA_GUEST_SLOTS / 2];
@@ -281,7 +283,7 @@ box_out(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
 
     while (result == CUDA_SUCCESS && (more || ended < begun)) {
         if (more && begun - ended < CUDA_GUEST_SLOTS / 2) {
-            struct cuda_guest_box piece = piece_of(box, &shape, &at);
+            struct cuda_guest_transfer piece = piece_of(box, &shape, &at);
 
             result = ask(self, &piece, &asked[begun++ % (CUDA_GUEST_SLOTS / 2)]);
             more = step(&at, box, &shape);
@@ -292,9 +294,27 @@ box_out(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
     return result;
 }
 
+static bool
+is_packed(const struct cuda_guest_end *end, const struct cuda_guest_transfer *box)
+{
+    return end->place.kind != CUDA_GUEST_AT_ARRAY && (box->rows == 1 || end->pitch == box->width) &&
+           (box->planes == 1 || (end->pitch == box->width && end->height == box->rows));
+}
+
+/* Between memory and memory, without gaps: bytes, which are copied faster. */
+static CUresult
+copy_bytes(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box)
+{
+    size_t bytes = box->width * box->rows * box->planes;
+
+    if (box->to.place.kind == CUDA_GUEST_AT_DEVICE)
+        return cuda_guest_stage_in(self, box->to.place.device, box->from.place.host, bytes, box->stream);
+    return cuda_guest_stage_out(self, box->to.place.host, box->from.place.device, bytes, box->stream);
+}
+
 /* Without slots, whose memory is all taken, copies of memory are still possible: row by row. */
 static CUresult
-rows_alone(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+rows_alone(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box)
 {
     const struct shape row = {box->width, 1, 1};
     CUresult result = CUDA_SUCCESS;
@@ -303,7 +323,7 @@ rows_alone(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
     if (box->to.place.kind == CUDA_GUEST_AT_ARRAY || box->from.place.kind == CUDA_GUEST_AT_ARRAY)
         return CUDA_ERROR_OUT_OF_MEMORY;
     do {
-        struct cuda_guest_box piece = piece_of(box, &row, &at);
+        struct cuda_guest_transfer piece = piece_of(box, &row, &at);
 
         if (box->to.place.kind == CUDA_GUEST_AT_DEVICE)
             result = cuda_guest_stage_in(self, piece.to.place.device, piece.from.place.host, box->width, box->stream);
@@ -314,10 +334,13 @@ rows_alone(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
 }
 
 static CUresult
-through_slots(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+through_slots(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box)
 {
-    CUresult result = cuda_guest_slots_ready(self, box->width * box->rows * box->planes);
+    CUresult result;
 
+    if (is_packed(&box->to, box) && is_packed(&box->from, box))
+        return copy_bytes(self, box);
+    result = cuda_guest_slots_ready(self, box->width * box->rows * box->planes);
     if (result == CUDA_ERROR_OUT_OF_MEMORY)
         return rows_alone(self, box);
     if (result != CUDA_SUCCESS)
@@ -335,16 +358,16 @@ area_of(const struct cuda_guest_end *end)
 }
 
 static struct cuda_guest_extent
-extent_captured(const struct cuda_guest_box *box)
+extent_captured(const struct cuda_guest_transfer *box)
 {
     return (struct cuda_guest_extent){box->width, box->rows, box->planes};
 }
 
 /* All of it in one buffer, which the graph keeps; see staging.c. */
 static CUresult
-box_captured(struct cuda_guest_thread *self, const struct cuda_guest_box *box, bool in)
+box_captured(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box, bool in)
 {
-    struct cuda_guest_box packed = *box;
+    struct cuda_guest_transfer packed = *box;
     struct cuda_guest_end *end = in ? &packed.from : &packed.to;
     const struct cuda_guest_area memory = area_of(end);
     const struct cuda_guest_extent extent = extent_captured(box);
@@ -368,7 +391,7 @@ box_captured(struct cuda_guest_thread *self, const struct cuda_guest_box *box, b
 }
 
 static CUresult
-box_here_captured(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+box_here_captured(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box)
 {
     const struct cuda_guest_area to = area_of(&box->to), from = area_of(&box->from);
     const struct cuda_guest_extent extent = extent_captured(box);
@@ -381,7 +404,7 @@ box_here_captured(struct cuda_guest_thread *self, const struct cuda_guest_box *b
 /* ---- Dispatch -------------------------------------------------------------------------------- */
 
 CUresult
-cuda_guest_box_copy(struct cuda_guest_thread *self, const struct cuda_guest_box *box)
+cuda_guest_transfer_run(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box)
 {
     bool to_remote = cuda_guest_place_remote(&box->to.place), from_remote = cuda_guest_place_remote(&box->from.place);
     bool captured;

@@ -6,7 +6,7 @@
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
 static CUresult
-box_enter(struct cuda_guest_thread **self, CUstream stream, const void *said, struct cuda_guest_box *box)
+box_enter(struct cuda_guest_thread **self, CUstream stream, const void *said, struct cuda_guest_transfer *box)
 {
     CUresult result = cuda_guest_enter(self);
 
@@ -18,13 +18,13 @@ box_enter(struct cuda_guest_thread **self, CUstream stream, const void *said, st
 }
 
 static bool
-is_empty(const struct cuda_guest_box *box)
+is_empty(const struct cuda_guest_transfer *box)
 {
     return box->width == 0 || box->rows == 0 || box->planes == 0;
 }
 
 static CUresult
-box_run(struct cuda_guest_thread *self, struct cuda_guest_box *box, const struct cuda_guest_end_description *from,
+box_run(struct cuda_guest_thread *self, struct cuda_guest_transfer *box, const struct cuda_guest_end_description *from,
         const struct cuda_guest_end_description *to)
 {
     uint64_t bytes;
@@ -35,14 +35,14 @@ box_run(struct cuda_guest_thread *self, struct cuda_guest_box *box, const struct
     result = cuda_guest_end_read(&box->from, from, box);
     if (result == CUDA_SUCCESS)
         result = cuda_guest_end_read(&box->to, to, box);
-    return result == CUDA_SUCCESS ? cuda_guest_box_copy(self, box) : result;
+    return result == CUDA_SUCCESS ? cuda_guest_transfer_run(self, box) : result;
 }
 
 static CUresult
 copy_2d(const CUDA_MEMCPY2D *copy, CUstream stream, bool wait)
 {
     struct cuda_guest_end_description from, to;
-    struct cuda_guest_box box = {.form = CUDA_COPY_2D, .wait = wait, .planes = 1};
+    struct cuda_guest_transfer box = {.form = CUDA_COPY_2D, .wait = wait, .planes = 1};
     struct cuda_guest_thread *self;
     CUresult result = box_enter(&self, stream, copy, &box);
 
@@ -115,7 +115,7 @@ static CUresult
 copy_3d(const CUDA_MEMCPY3D *copy, CUstream stream, bool wait)
 {
     struct cuda_guest_end_description from, to;
-    struct cuda_guest_box box = {.form = CUDA_COPY_3D, .wait = wait};
+    struct cuda_guest_transfer box = {.form = CUDA_COPY_3D, .wait = wait};
     struct cuda_guest_thread *self;
     CUresult result = box_enter(&self, stream, copy, &box);
 
@@ -171,7 +171,7 @@ static CUresult
 copy_3d_peer(const CUDA_MEMCPY3D_PEER *copy, CUstream stream, bool wait)
 {
     struct cuda_guest_end_description from, to;
-    struct cuda_guest_box box = {.form = CUDA_COPY_3D_PEER, .wait = wait};
+    struct cuda_guest_transfer box = {.form = CUDA_COPY_3D_PEER, .wait = wait};
     struct cuda_guest_thread *self;
     CUresult result = box_enter(&self, stream, copy, &box);
 

@@ -543,9 +543,10 @@ struct cuda_guest_slot {
 struct cuda_guest_bulk {
     struct cuda_guest_bulk *next;
     struct cuda_guest_word word;
-    struct gpuvchan_buffer *buffer; /* of all slots; NULL until the first copy that needs one */
-    size_t slot_bytes, wanted;      /* of each slot: what it has, and what was asked for */
-    uint32_t pinned_life;           /* the context's in which it was pinned last */
+    struct gpuvchan_buffer *buffer;       /* of all slots; NULL until the first copy that needs one */
+    size_t slot_bytes, wanted;            /* of each slot: what it has, and what was asked for */
+    struct cuda_guest_context *pinned_in; /* for all contexts, as long as this one lives; NULL: not yet */
+    uint32_t pinned_life;                 /* its handle on the host then */
     unsigned turn;
     struct cuda_guest_slot slots[CUDA_GUEST_SLOTS];
 };

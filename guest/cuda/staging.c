@@ -57,7 +57,7 @@ slots_create(struct cuda_guest_bulk *bulk, size_t bytes)
         if (!again)
             slot->word.taken = gpuvchan_completion_create(cuda_guest.channel, &slot->word.index) == 0;
     }
-    bulk->pinned_life = 0;
+    bulk->pinned_in = NULL;
     bulk->wanted = bytes;
     return CUDA_SUCCESS;
 }
@@ -69,9 +69,16 @@ all_slots(const struct cuda_guest_bulk *bulk)
                                        .bytes = gpuvchan_buffer_size(bulk->buffer)};
 }
 
+/* Are they, still? They are not if the context in which they were has ended. */
+static bool
+is_pinned(const struct cuda_guest_bulk *bulk)
+{
+    return bulk->pinned_in && atomic_load(&bulk->pinned_in->wire) == bulk->pinned_life;
+}
+
 /*
- * Pins the slots for the device, once per life of a context. That it fails is no matter, as then the
- * host's driver copies as it does from any memory.
+ * Pins the slots for all devices. That it fails is no matter, as then the host's driver copies as it does from
+ * any memory.
  */
 static CUresult
 slots_pin(struct cuda_guest_thread *self, struct cuda_guest_bulk *bulk)
@@ -83,27 +90,34 @@ slots_pin(struct cuda_guest_thread *self, struct cuda_guest_bulk *bulk)
         return result;
     if (cuda_guest_capturing()) /* it might end a capture of another thread: later */
         return CUDA_SUCCESS;
+    bulk->pinned_in = cuda_guest_current(self);
     bulk->pinned_life = self->told;
     if (cuda_host_register_on(&cuda_guest.client, self->lane, all_slots(bulk), CU_MEMHOSTALLOC_PORTABLE, &address) < 0)
         return cuda_guest_result(gpuvchan_channel_error(cuda_guest.channel));
     return CUDA_SUCCESS;
 }
 
-/* Gives the slots back, which no copy uses any more. */
+/* Gives the slots back, which no copy uses any more; they stay if the host cannot unpin them. */
 static CUresult
 slots_drop(struct cuda_guest_thread *self, struct cuda_guest_bulk *bulk)
 {
     CUresult result = CUDA_SUCCESS;
+    int status = 0;
 
     for (unsigned i = 0; i < CUDA_GUEST_SLOTS && result == CUDA_SUCCESS; i++)
         result = cuda_guest_slot_wait(self, &bulk->slots[i]);
-    if (result == CUDA_SUCCESS && bulk->pinned_life != 0)
+    if (result == CUDA_SUCCESS && is_pinned(bulk))
         result = cuda_guest_settle(self);
     if (result != CUDA_SUCCESS)
         return result;
-    /* They may be pinned no more, or in another context: then there is nothing to be done. */
-    if (bulk->pinned_life != 0 && cuda_host_unregister_on(&cuda_guest.client, self->lane, all_slots(bulk)) < 0)
+    if (is_pinned(bulk))
+        status = cuda_host_unregister_on(&cuda_guest.client, self->lane, all_slots(bulk));
+    if (status < 0)
         return cuda_guest_result(gpuvchan_channel_error(cuda_guest.channel));
+    if (status != 0 && status != CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED) {
+        bulk->wanted = SLOT_LARGE;
+        return CUDA_SUCCESS;
+    }
     gpuvchan_buffer_destroy(bulk->buffer);
     bulk->buffer = NULL;
     return CUDA_SUCCESS;
@@ -116,11 +130,11 @@ cuda_guest_slots_ready(struct cuda_guest_thread *self, size_t bytes)
     struct cuda_guest_bulk *bulk = cuda_guest_bulk(self);
     CUresult result = bulk ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 
-    if (bulk && bulk->buffer && wanted > bulk->wanted)
+    if (bulk && bulk->buffer && wanted > bulk->wanted && !cuda_guest_capturing())
         result = slots_drop(self, bulk);
     if (result == CUDA_SUCCESS && !bulk->buffer)
         result = slots_create(bulk, wanted);
-    if (result == CUDA_SUCCESS && bulk->pinned_life != self->told)
+    if (result == CUDA_SUCCESS && !is_pinned(bulk))
         result = slots_pin(self, bulk);
     return result;
 }

@@ -143,6 +143,33 @@ test_rows(struct buffers *buffers)
     ok(same, "rows");
 }
 
+/* Planes and rows without gaps, many of them. */
+static void
+test_packed(struct buffers *buffers)
+{
+    CUDA_MEMCPY3D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                          .srcHost = buffers->bytes,
+                          .srcPitch = 1000,
+                          .srcHeight = 1000,
+                          .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                          .dstDevice = buffers->memory,
+                          .dstPitch = 1000,
+                          .dstHeight = 1000,
+                          .WidthInBytes = 1000,
+                          .Height = 1000,
+                          .Depth = 9};
+
+    test_pattern(buffers->bytes, 9000000, 10);
+    GIVES(CUDA_SUCCESS, cuMemcpy3D_v2(&copy));
+    memset(buffers->back, 0, 9000000);
+    copy.srcMemoryType = CU_MEMORYTYPE_DEVICE;
+    copy.srcDevice = buffers->memory;
+    copy.dstMemoryType = CU_MEMORYTYPE_HOST;
+    copy.dstHost = buffers->back;
+    GIVES(CUDA_SUCCESS, cuMemcpy3D_v2(&copy));
+    ok(memcmp(buffers->bytes, buffers->back, 9000000) == 0, "planes without gaps");
+}
+
 /* From a thread that has copied nothing yet. */
 static void *
 rows_of_another(void *buffers)
@@ -193,6 +220,7 @@ main(void)
     }
     NEED(cuStreamDestroy_v2(stream));
     test_rows(&buffers);
+    test_packed(&buffers);
     pin_much();
     if (pthread_create(&thread, NULL, rows_of_another, &buffers) != 0 || pthread_join(thread, NULL) != 0)
         need(CUDA_ERROR_OPERATING_SYSTEM, "pthread_create");

@@ -1160,23 +1160,6 @@ cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream st
     return copy(__func__, (void *)(uintptr_t)to, true, (void *)(uintptr_t)from, true, bytes, stream);
 }
 
-EXPORT CUresult
-cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *rows, CUstream stream)
-{
-    bool to_device = rows->dstMemoryType == CU_MEMORYTYPE_DEVICE,
-         from_device = rows->srcMemoryType == CU_MEMORYTYPE_DEVICE;
-    char *to = to_device ? (char *)(uintptr_t)rows->dstDevice : rows->dstHost;
-    const char *from = from_device ? (const char *)(uintptr_t)rows->srcDevice : rows->srcHost;
-    CUresult result = CUDA_SUCCESS;
-
-    for (size_t row = 0; row < rows->Height && result == CUDA_SUCCESS; row++)
-        result = copy(__func__, to + row * rows->dstPitch, to_device, from + row * rows->srcPitch, from_device,
-                      rows->WidthInBytes, stream);
-    return result;
-}
-
-/* ---- Arrays ---------------------------------------------------------------------------------- */
-
 static void
 check_end(const char *function, CUmemorytype type, CUarray array, CUdeviceptr device, const void *host, size_t bytes)
 {
@@ -1193,6 +1176,38 @@ box_bytes(size_t pitch, size_t height, size_t width, size_t rows, size_t planes)
 {
     return ((planes - 1) * height + rows - 1) * pitch + width;
 }
+
+static CUresult
+copy_rows_of_arrays(const CUDA_MEMCPY2D *rows, CUstream stream)
+{
+    BEGIN("cuMemcpy2DAsync %zu %zu", rows->WidthInBytes, rows->Height)
+    NEED_CONTEXT;
+    check_stream(stream, __func__);
+    check_end(__func__, rows->srcMemoryType, rows->srcArray, rows->srcDevice, rows->srcHost,
+              box_bytes(rows->srcPitch, 1, rows->WidthInBytes, rows->Height, 1));
+    check_end(__func__, rows->dstMemoryType, rows->dstArray, rows->dstDevice, rows->dstHost,
+              box_bytes(rows->dstPitch, 1, rows->WidthInBytes, rows->Height, 1));
+    END
+}
+
+EXPORT CUresult
+cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *rows, CUstream stream)
+{
+    bool to_device = rows->dstMemoryType == CU_MEMORYTYPE_DEVICE,
+         from_device = rows->srcMemoryType == CU_MEMORYTYPE_DEVICE;
+    char *to = to_device ? (char *)(uintptr_t)rows->dstDevice : rows->dstHost;
+    const char *from = from_device ? (const char *)(uintptr_t)rows->srcDevice : rows->srcHost;
+    CUresult result = CUDA_SUCCESS;
+
+    if (rows->srcMemoryType == CU_MEMORYTYPE_ARRAY || rows->dstMemoryType == CU_MEMORYTYPE_ARRAY)
+        return copy_rows_of_arrays(rows, stream);
+    for (size_t row = 0; row < rows->Height && result == CUDA_SUCCESS; row++)
+        result = copy(__func__, to + row * rows->dstPitch, to_device, from + row * rows->srcPitch, from_device,
+                      rows->WidthInBytes, stream);
+    return result;
+}
+
+/* ---- Arrays ---------------------------------------------------------------------------------- */
 
 #define CHECK_BOX(c)                                                                                     \
     do {                                                                                                 \

@@ -85,6 +85,9 @@ furnish(void)
     failed |= EXECUTE(LIBRARY_MODULE, library_module, .made = 24, .from = 22);
     failed |= EXECUTE(LINK_CREATE, link_create, .made = 25, .log_bytes = 100);
     failed |= EXECUTE(STREAM_CREATE, stream_create, .made = 19);
+    failed |= EXECUTE(ARRAY_CREATE, array_create, .made = 22, .description = {.Width = 64, .NumChannels = 1});
+    failed |= EXECUTE(MIPMAP_CREATE, mipmap_create, .made = 23, .description = {.Width = 64, .NumChannels = 1});
+    failed |= EXECUTE(MIPMAP_LEVEL, mipmap_level, .made = 24, .from = 23);
     failed |= EXECUTE(EVENT_CREATE, event_create, .made = 20);
     for (unsigned i = 0; i < 2; i++) {
         failed |= EXECUTE(MEM_ALLOC, mem_alloc, .bytes = 4096 << (4 * i));
