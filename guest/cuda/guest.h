@@ -468,37 +468,46 @@ CUresult cuda_guest_parameters_pack(const struct cuda_guest_function *function, 
 
 /* ---- Entry points under their other names, which cuda_api.h does not declare ------------------- */
 
-#define CUDA_GUEST_PER_THREAD_ENTRIES(X)                                               \
-    X(cuLaunchKernel, cuLaunchKernel_ptsz)                                             \
-    X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel_ptsz)                       \
-    X(cuMemsetD8_v2, cuMemsetD8_v2_ptds)                                               \
-    X(cuMemsetD8Async, cuMemsetD8Async_ptsz)                                           \
-    X(cuMemsetD16_v2, cuMemsetD16_v2_ptds)                                             \
-    X(cuMemsetD16Async, cuMemsetD16Async_ptsz)                                         \
-    X(cuMemsetD32_v2, cuMemsetD32_v2_ptds)                                             \
-    X(cuMemsetD32Async, cuMemsetD32Async_ptsz)                                         \
-    X(cuMemsetD2D8_v2, cuMemsetD2D8_v2_ptds)                                           \
-    X(cuMemsetD2D8Async, cuMemsetD2D8Async_ptsz)                                       \
-    X(cuMemsetD2D16_v2, cuMemsetD2D16_v2_ptds)                                         \
-    X(cuMemsetD2D16Async, cuMemsetD2D16Async_ptsz)                                     \
-    X(cuMemsetD2D32_v2, cuMemsetD2D32_v2_ptds)                                         \
-    X(cuMemsetD2D32Async, cuMemsetD2D32Async_ptsz)                                     \
-    X(cuMemcpyHtoD_v2, cuMemcpyHtoD_v2_ptds)                                           \
-    X(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync_v2_ptsz)                                 \
-    X(cuMemcpyDtoH_v2, cuMemcpyDtoH_v2_ptds)                                           \
-    X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2_ptsz)                                 \
-    X(cuMemcpyDtoD_v2, cuMemcpyDtoD_v2_ptds)                                           \
-    X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz)                                 \
-    X(cuMemcpy, cuMemcpy_ptds)                                                         \
-    X(cuMemcpyAsync, cuMemcpyAsync_ptsz)                                               \
-    X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds)                                               \
-    X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds)                             \
-    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz)                                     \
-    X(cuStreamQuery, cuStreamQuery_ptsz)                                               \
-    X(cuStreamSynchronize, cuStreamSynchronize_ptsz)                                   \
-    X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz)                                       \
-    X(cuStreamWriteValue32_v2, cuStreamWriteValue32_v2_ptsz)                           \
-    X(cuStreamWriteValue64_v2, cuStreamWriteValue64_v2_ptsz)                           \
+#define CUDA_GUEST_PER_THREAD_ENTRIES(X)                         \
+    X(cuLaunchKernel, cuLaunchKernel_ptsz)                       \
+    X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel_ptsz) \
+    X(cuMemsetD8_v2, cuMemsetD8_v2_ptds)                         \
+    X(cuMemsetD8Async, cuMemsetD8Async_ptsz)                     \
+    X(cuMemsetD16_v2, cuMemsetD16_v2_ptds)                       \
+    X(cuMemsetD16Async, cuMemsetD16Async_ptsz)                   \
+    X(cuMemsetD32_v2, cuMemsetD32_v2_ptds)                       \
+    X(cuMemsetD32Async, cuMemsetD32Async_ptsz)                   \
+    X(cuMemsetD2D8_v2, cuMemsetD2D8_v2_ptds)                     \
+    X(cuMemsetD2D8Async, cuMemsetD2D8Async_ptsz)                 \
+    X(cuMemsetD2D16_v2, cuMemsetD2D16_v2_ptds)                   \
+    X(cuMemsetD2D16Async, cuMemsetD2D16Async_ptsz)               \
+    X(cuMemsetD2D32_v2, cuMemsetD2D32_v2_ptds)                   \
+    X(cuMemsetD2D32Async, cuMemsetD2D32Async_ptsz)               \
+    X(cuMemcpyHtoD_v2, cuMemcpyHtoD_v2_ptds)                     \
+    X(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync_v2_ptsz)           \
+    X(cuMemcpyDtoH_v2, cuMemcpyDtoH_v2_ptds)                     \
+    X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2_ptsz)           \
+    X(cuMemcpyDtoD_v2, cuMemcpyDtoD_v2_ptds)                     \
+    X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz)           \
+    X(cuMemcpy, cuMemcpy_ptds)                                   \
+    X(cuMemcpyAsync, cuMemcpyAsync_ptsz)                         \
+    X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds)                         \
+    X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds)       \
+    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz)               \
+    X(cuStreamQuery, cuStreamQuery_ptsz)                         \
+    X(cuStreamSynchronize, cuStreamSynchronize_ptsz)             \
+    X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz)                 \
+    X(cuStreamWriteValue32_v2, cuStreamWriteValue32_v2_ptsz)     \
+    X(cuStreamWriteValue64_v2, cuStreamWriteValue64_v2_ptsz)     \
+    X(cuStreamGetFlags, cuStreamGetFlags_ptsz)                   \
+    X(cuStreamGetPriority, cuStreamGetPriority_ptsz)             \
+    X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                       \
+    X(cuStreamGetId, cuStreamGetId_ptsz)                         \
+    X(cuEventRecord, cuEventRecord_ptsz)                         \
+    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)
+
+/** Those of capture, graphs and values in memory. */
+#define CUDA_GUEST_PER_THREAD_GRAPHS(X)                                                \
     X(cuStreamWaitValue32_v2, cuStreamWaitValue32_v2_ptsz)                             \
     X(cuStreamWaitValue64_v2, cuStreamWaitValue64_v2_ptsz)                             \
     X(cuStreamBatchMemOp_v2, cuStreamBatchMemOp_v2_ptsz)                               \
@@ -522,16 +531,11 @@ CUresult cuda_guest_parameters_pack(const struct cuda_guest_function *function, 
     X(cuStreamAddCallback, cuStreamAddCallback_ptsz)                                   \
     X(cuGraphInstantiateWithParams, cuGraphInstantiateWithParams_ptsz)                 \
     X(cuGraphLaunch, cuGraphLaunch_ptsz)                                               \
-    X(cuGraphUpload, cuGraphUpload_ptsz)                                               \
-    X(cuStreamGetFlags, cuStreamGetFlags_ptsz)                                         \
-    X(cuStreamGetPriority, cuStreamGetPriority_ptsz)                                   \
-    X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                                             \
-    X(cuStreamGetId, cuStreamGetId_ptsz)                                               \
-    X(cuEventRecord, cuEventRecord_ptsz)                                               \
-    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)
+    X(cuGraphUpload, cuGraphUpload_ptsz)
 
 #define CUDA_GUEST_DECLARE(of, name) __typeof__(of) name;
 CUDA_GUEST_PER_THREAD_ENTRIES(CUDA_GUEST_DECLARE)
+CUDA_GUEST_PER_THREAD_GRAPHS(CUDA_GUEST_DECLARE)
 CUDA_GUEST_DECLARE(cuCtxCreate_v2, cuCtxCreate)
 CUDA_GUEST_DECLARE(cuCtxDestroy_v2, cuCtxDestroy)
 CUDA_GUEST_DECLARE(cuCtxPushCurrent_v2, cuCtxPushCurrent)
@@ -563,14 +567,12 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node, cons
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                \
-    X(cuModuleGetGlobal)                                                                                              \
-    X(cuMemAlloc)                                                                                                     \
-    X(cuMemAllocPitch)                                                                                                \
-    X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer) X(cuMemGetAddressRange) X(cuMemsetD8) \
-        X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16) X(cuMemsetD2D32) X(cuMemcpyHtoD)               \
-            X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) X(cuMemcpyDtoDAsync)            \
-                X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
+#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
+    X(cuModuleGetGlobal)                                                                                               \
+    X(cuMemAlloc) X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer)       \
+        X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16)           \
+            X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) \
+                X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)
