@@ -12,6 +12,7 @@
  *
  * A token lives until the host says that it was the last time, or that no graph has it any more.
  */
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,9 +99,16 @@ task_free(struct task *task)
     free(task);
 }
 
+/* What the thread tells who starts it. */
+struct start {
+    sem_t known;
+    bool good; /* it has a lane */
+};
+
 static void *
-serve(void *unused)
+serve(void *argument)
 {
+    struct start *start = argument;
     struct cuda_guest_thread *self = cuda_guest_self();
     struct gpuvchan_lane *lane = gpuvchan_lane_current(cuda_guest.channel);
     uint64_t number = 0;
@@ -108,8 +116,10 @@ serve(void *unused)
     int32_t status;
 
     self->serves = true;
+    start->good = lane != NULL;
+    sem_post(&start->known);
     if (!lane)
-        return unused;
+        return NULL;
     gpuvchan_lane_set_unordered(lane);
     while (cuda_host_function_next_on(&cuda_guest.client, lane, number, &number, &token, &flags, &status) == 0) {
         struct task *task = gpuvchan_handles_lookup(tasks, token, KIND_TASK);
@@ -121,24 +131,30 @@ serve(void *unused)
         if (task && flags & LAST && gpuvchan_handles_remove(tasks, token, KIND_TASK))
             task_free(task);
     }
-    return unused;
+    return NULL;
 }
 
 /* Signals are for the application's own threads. */
 static bool
 start_thread(void)
 {
+    struct start start = {.good = false};
     sigset_t all, before;
     pthread_t thread;
     bool started;
 
+    sem_init(&start.known, 0, 0);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    started = pthread_create(&thread, NULL, serve, NULL) == 0;
+    started = pthread_create(&thread, NULL, serve, &start) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started)
+    if (started) {
         pthread_detach(thread);
-    return started;
+        while (sem_wait(&start.known) != 0)
+            ;
+    }
+    sem_destroy(&start.known);
+    return started && start.good;
 }
 
 /* ---- Tokens ---------------------------------------------------------------------------------- */

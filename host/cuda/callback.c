@@ -297,8 +297,8 @@ cuda_callback_make(struct cuda_host *host, uint32_t token, CUgraph graph, CUDA_H
 
     if (!function)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *out = (CUDA_HOST_NODE_PARAMS){.fn = run_kept, .userData = function};
     if (!graph) {
+        *out = (CUDA_HOST_NODE_PARAMS){.fn = run_kept, .userData = function};
         pthread_mutex_lock(&host->callbacks->lock);
         function->next = host->callbacks->forever;
         host->callbacks->forever = function;
@@ -311,7 +311,9 @@ cuda_callback_make(struct cuda_host *host, uint32_t token, CUgraph graph, CUDA_H
         return result;
     }
     result = native->cuGraphRetainUserObject(graph, function->keeper, 1, CU_GRAPH_USER_OBJECT_MOVE);
-    if (result != CUDA_SUCCESS)
+    if (result == CUDA_SUCCESS)
+        *out = (CUDA_HOST_NODE_PARAMS){.fn = run_kept, .userData = function};
+    else
         native->cuUserObjectRelease(function->keeper, 1);
     return result;
 }
@@ -444,7 +446,7 @@ memory_gone(void *data)
     struct memory *memory = data;
 
     pthread_mutex_lock(&memory->is.callbacks->lock);
-    if (!memory->is.callbacks->over)
+    if (!memory->is.callbacks->closed)
         range_end(memory->host, memory->start, memory->bytes);
     pthread_mutex_unlock(&memory->is.callbacks->lock);
     forget(memory);
@@ -484,9 +486,9 @@ user_gone(void *data)
 {
     struct user *user = data;
 
-    /* After its end the host's table is of no use, and may be gone. */
+    /* After its end the host's table is gone. */
     pthread_mutex_lock(&user->is.callbacks->lock);
-    if (!user->is.callbacks->over)
+    if (!user->is.callbacks->closed)
         gpuvchan_handles_remove(user->host->numbers, user->number, KIND_USER);
     pthread_mutex_unlock(&user->is.callbacks->lock);
     forget(user);

@@ -453,6 +453,8 @@ set_inside(struct cuda_lane *lane, struct cuda_node *outer, const struct told *t
         result = native->cuGraphNodeGetType(inside[i], &type);
         if (result == 0)
             result = native->cuGraphNodeSetParams(inside[i], type == CU_GRAPH_NODE_TYPE_HOST ? &function : &copy);
+        if (result == 0 && type == CU_GRAPH_NODE_TYPE_HOST)
+            node->function.userData = NULL; /* it is the node's now, whatever becomes of the other one */
     }
     return result;
 }

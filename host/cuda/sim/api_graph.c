@@ -237,14 +237,18 @@ sim_graph_add(struct sim_graph *graph, const CUgraphNodeParams *params, struct s
               const CUgraphEdgeData *edges, size_t count, struct sim_node **out)
 {
     struct sim_node *node = node_new(graph);
-    CUresult result = node ? sim_node_fill(node, params) : CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
 
+    if (node) {
+        graph->count--; /* what becomes of its own child is the graph as it was */
+        result = sim_node_fill(node, params);
+    }
     for (size_t i = 0; i < count && !result; i++)
         result = sim_node_depend(node, before[i], edges ? &edges[i] : NULL);
-    if (result && node) {
-        graph->count--;
+    if (!result)
+        graph->count++;
+    else if (node)
         node_free(node);
-    }
     *out = node;
     return result;
 }
@@ -445,6 +449,8 @@ cuGraphDestroyNode(CUgraphNode handle)
 
     if (result)
         return result;
+    if (node->params.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC || node->params.type == CU_GRAPH_NODE_TYPE_MEM_FREE)
+        return sim_end(CUDA_ERROR_NOT_SUPPORTED); /* as in CUDA: their graph needs them */
     graph = node->graph;
     for (size_t i = 0; i < graph->count; i++) {
         struct sim_node *other = graph->nodes[i];
