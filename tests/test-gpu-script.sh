@@ -10,7 +10,7 @@ sim=$build/lib/gpuvchan/sim
 for file in "$build/bin/gpuvchan-host" "$build/bin/vectoradd" "$sim/libcuda.so.1"; do
     [ -e "$file" ] || skip_all "$file is not built"
 done
-unset GPUVCHAN_ADDRESS GPUVCHAN_SYNC GPUVCHAN_LOG CUDA_VISIBLE_DEVICES CUDA_SAMPLES SECONDS
+unset GPUVCHAN_ADDRESS GPUVCHAN_SYNC GPUVCHAN_LOG CUDA_VISIBLE_DEVICES CUDA_SAMPLES BUDGET
 export PYTHONDONTWRITEBYTECODE=1
 
 # ---- The script --------------------------------------------------------------------------------
@@ -79,9 +79,9 @@ Samples/window: needs OpenGL
 3 of 6"
 ok "they are packed" python3 "$top/tests/h200/samples.py" pack "$work/samples" "$work/samples.tar.xz"
 if command -v cmake >/dev/null; then
-    run 120 env SECONDS=100 JOBS=2 python3 "$top/tests/h200/samples.py" build "$work/samples.tar.xz" "$work/built"
+    run 120 env BUDGET=100 JOBS=2 python3 "$top/tests/h200/samples.py" build "$work/samples.tar.xz" "$work/built"
     is "and built" "$output" "3 of 3 built"
-    run 60 env SECONDS=50 JOBS=2 BUILD="$build" LD_LIBRARY_PATH="$sim" \
+    run 60 env BUDGET=50 JOBS=2 BUILD="$build" LD_LIBRARY_PATH="$sim" \
         python3 "$top/tests/h200/samples.py" run "$work/built" "$work/samples.json"
     is "natively and forwarded" "$output" "  native: native passed, forwarded failed
   text: native failed

@@ -39,15 +39,16 @@ callback(void *data, CUlogLevel level, char *message, size_t length)
     told += data == &told && level == CU_LOG_LEVEL_ERROR && strlen(message) == length;
 }
 
+/* What may be said instead of @p wanted by functions that look at their arguments first. */
 static bool
-all_give(CUresult wanted, CUresult also)
+all_give(CUresult wanted, bool arguments_first)
 {
     unsigned wrong = 0;
 
     for (size_t i = 0; i < COUNT; i++) {
         CUresult got = call(&refused[i]);
 
-        if (got == wanted || got == also)
+        if (got == wanted || (arguments_first && (got == CUDA_ERROR_INVALID_VALUE || got == CUDA_ERROR_INVALID_HANDLE)))
             continue;
         printf("# %s gives %s\n", refused[i].symbol, error_name(got));
         wrong++;
@@ -105,10 +106,10 @@ main(void)
     int value = 99;
 
     ok(COUNT > 50, "there are some");
-    ok(all_give(CUDA_ERROR_NOT_INITIALIZED, CUDA_ERROR_NOT_INITIALIZED), "before cuInit() all say so");
+    ok(all_give(CUDA_ERROR_NOT_INITIALIZED, false), "before cuInit() all say so");
     (void)test_begin();
     logs();
-    ok(all_give(CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_INVALID_VALUE), "all are refused");
+    ok(all_give(CUDA_ERROR_NOT_SUPPORTED, true), "all are refused");
     ok(all_found(), "cuGetProcAddress finds them");
     ok(told == 1, "who is not registered any more is not called");
     NEED(cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_SUPPORTED, 0));

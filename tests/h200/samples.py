@@ -8,7 +8,7 @@
     samples.py run WORK OUT.json         each natively, and forwarded if that passed
 
 FOLDER is a checkout of the samples or a packed archive of them. ARCH (90) and JOBS (all processors) are taken
-from the environment; SECONDS bounds building and running. Which samples are taken is decided by their sources.
+from the environment; BUDGET, in seconds, bounds building and running. Which samples are taken is decided by their sources.
 """
 
 import concurrent.futures
@@ -130,7 +130,7 @@ def build_one(source, path, work, deadline):
 
 
 def build(folder, work):
-    deadline = time.monotonic() + float(os.environ.get("SECONDS", 180))
+    deadline = time.monotonic() + float(os.environ.get("BUDGET", 180))
     os.makedirs(os.path.join(work, "log"), exist_ok=True)
     given = unpacked(folder, work)
     source = os.path.join(work, "tree")
@@ -197,7 +197,7 @@ def run_one(work, name, path, runs):
 
 
 def run(work, out):
-    deadline = time.monotonic() + float(os.environ.get("SECONDS", 180))
+    deadline = time.monotonic() + float(os.environ.get("BUDGET", 180))
     built = json.loads(read(os.path.join(work, "built.json")))
     arguments = json.loads(read(os.path.join(work, "tree", "test_args.json")))
 
