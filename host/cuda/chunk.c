@@ -201,3 +201,10 @@ cuda_chunks_end(struct cuda_host *host, const struct cuda_context *context)
     }
     pthread_mutex_unlock(&host->lock);
 }
+
+void
+cuda_window_end(struct cuda_host *host)
+{
+    if (host->window != 0)
+        host->native->cuMemAddressFree(host->window, WINDOW_BYTES);
+}

@@ -156,6 +156,10 @@ struct cuda_range *cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr addr
 /** Leaves the record that has freed it with @p result, for which it may be in use again. Passes it through. */
 int cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result);
 
+/* pool.c */
+/** The guest process ends: frees its pools, and what was allocated from any. Before its contexts end. */
+void cuda_pools_end(struct cuda_host *host);
+
 /* device.c */
 /** The driver's name for the guest's device @p number. @return a CUresult. */
 int cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device);
@@ -165,10 +169,14 @@ int cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *
 bool cuda_virtual_known(const struct cuda_driver *native);
 /** Memory of a device, as a guest may have it. */
 CUmemAllocationProp cuda_physical_properties(CUdevice device);
+/** The guest process ends: unmaps and frees all that it had reserved. */
+void cuda_virtual_end(struct cuda_host *host);
 
 /* chunk.c */
 /** Takes the memory of the chunks that are part of @p context away, which is about to be destroyed. */
 void cuda_chunks_end(struct cuda_host *host, const struct cuda_context *context);
+/** The guest process ends: when there are no chunks any more. */
+void cuda_window_end(struct cuda_host *host);
 
 /* stream.c */
 /** Binds the streams that have fixed handles. @return 0 or a negative errno value. */

@@ -63,9 +63,12 @@ cuda_close(void *state)
 {
     struct cuda_host *host = state;
 
+    cuda_pools_end(host);
     /* Newest first. All lanes are closed, so nobody is in here but this thread. */
     while (host->newest)
         cuda_context_end(host, NULL, host->newest, false);
+    cuda_virtual_end(host);
+    cuda_window_end(host);
     cuda_objects_finish(host);
     cuda_ranges_finish(&host->ranges);
     gpuvchan_handles_destroy(host->handles);

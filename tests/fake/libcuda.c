@@ -219,6 +219,8 @@ take_slot(size_t bytes, bool globals)
     return 0;
 }
 
+#include "virtual.h"
+
 static void
 check_device(CUdeviceptr address, size_t bytes, const char *function)
 {
@@ -237,6 +239,8 @@ check_device(CUdeviceptr address, size_t bytes, const char *function)
             address - (uintptr_t)registrations[i].start < registrations[i].bytes &&
             bytes <= registrations[i].bytes - (address - (uintptr_t)registrations[i].start))
             return;
+    if (virtual_holds(address, bytes))
+        return;
     violation("%s: %zu bytes at device address 0x%llx are nobody's", function, bytes, address);
 }
 
@@ -261,6 +265,7 @@ fake_cuda_reset(void)
         if (fake_cuda.live[i] != 0)
             violation("%u objects of kind %u have been left", fake_cuda.live[i], i);
     object_count = 0;
+    virtual_reset();
     fake_cuda.fault = 0;
     fake_cuda.fail = NULL;
     memset(currents, 0, sizeof(currents));
@@ -713,6 +718,8 @@ cuMemFree_v2(CUdeviceptr address)
 
     BEGIN("cuMemFree")
     NEED_CONTEXT;
+    if (pooled_free(address))
+        goto out;
     if (!device_memory || offset >= (size_t)SLOTS * SLOT_BYTES || offset % SLOT_BYTES != 0 ||
         !slots[offset / SLOT_BYTES].used || slots[offset / SLOT_BYTES].globals)
         violation("cuMemFree: 0x%llx is no allocation", address);
@@ -790,7 +797,7 @@ set(const char *function, CUdeviceptr to, uint32_t value, size_t count, unsigned
     NEED_CONTEXT;
     check_device(to, count * element, function);
     check_stream(stream, function);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && !virtual_holds(to, 1); i++)
         memcpy((unsigned char *)(uintptr_t)to + i * element, &value, element);
     END
 }
