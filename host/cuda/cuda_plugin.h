@@ -98,7 +98,8 @@ struct cuda_host {
     struct cuda_range *reserved;     /* address space */
     CUdeviceptr suggested;           /* of it, to the next who does not care where; 0: to nobody yet */
     struct cuda_range *chunks;       /* by address, also those that are just being made */
-    CUdeviceptr window;              /* where they lie; 0: there was none yet */
+    CUdeviceptr window;              /* where they lie */
+    uint64_t window_bytes;           /* 0: there is none yet */
     struct cuda_object *made;
     struct cuda_object *unused[CUDA_OBJECT_KINDS];
 };

@@ -774,7 +774,10 @@ test_chunks(void **state)
     (void)state;
     assert_int_equal(SEND(CHUNK_CREATE, chunk_create, .bytes = 0), CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(SEND(CHUNK_CREATE, chunk_create, .bytes = 4096), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(SEND(CHUNK_CREATE, chunk_create, .bytes = GRAIN << 30), CUDA_ERROR_OUT_OF_MEMORY);
+    fake.driver->fail = "cuMemAddressReserve"; /* once: then a smaller window is asked for */
+    fake.driver->fail_result = CUDA_ERROR_OUT_OF_MEMORY;
+    assert_int_equal(SEND(CHUNK_CREATE, chunk_create, .bytes = GRAIN << 18), CUDA_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(fake.driver->live[FAKE_RESERVATIONS], 1);
     first = chunk_of(2 * GRAIN);
     second = chunk_of(GRAIN);
     assert_true(second == first + 2 * GRAIN);
