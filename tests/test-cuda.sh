@@ -161,6 +161,39 @@ for name in launches memory streams order captures graphs callbacks; do
     fi
 done
 
+for name in memory allocations; do
+    if forwarded "$name" GPUVCHAN_CUDA_ALLOC=driver; then pass "$name with the driver's allocations"; else
+        fail "$name with the driver's allocations"
+        explain
+    fi
+done
+
+# Memory that the arena has no room for: CUDA's own error, and one line that says what helps.
+cat >"$work/large.c" <<'EOC'
+#include <stdio.h>
+#include <stdlib.h>
+#include "cuda_api.h"
+int main(void)
+{
+    CUcontext context;
+    CUdeviceptr memory;
+    int first, second, third;
+
+    if (cuInit(0) || cuCtxCreate_v2(&context, 0, 0))
+        return 1;
+    first = cuMemAllocManaged(&memory, 64 << 20, CU_MEM_ATTACH_GLOBAL);
+    second = cuMemHostRegister_v2(malloc(64 << 20), 64 << 20, 0);
+    third = cuMemAllocManaged(&memory, 1 << 20, CU_MEM_ATTACH_GLOBAL);
+    printf("%d %d %d\n", first, second, third);
+    return 0;
+}
+EOC
+"${CC:-cc}" ${SANITIZE:+"-fsanitize=$SANITIZE"} -I"$top/libgpuvchan/protocol/cuda" "$work/large.c" -o "$work/large" \
+    -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1
+forwarded large GPUVCHAN_ARENA=32M
+is "an arena that is too small gives CUDA_ERROR_OUT_OF_MEMORY" "$(cat "$work/out")" "2 2 0"
+is "and one line says what helps" "$(grep -c GPUVCHAN_ARENA "$work/err")" 1
+
 # Without a host: CUDA's own error, and one line that says why.
 cat >"$work/alone.c" <<'EOC'
 #include <stdio.h>

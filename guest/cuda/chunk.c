@@ -93,31 +93,52 @@ ask(struct cuda_guest_thread *self, uint64_t bytes, CUdeviceptr *start)
     return cuda_guest_result(cuda_chunk_create_on(&cuda_guest.client, self->lane, bytes, start));
 }
 
-/* With the lock. */
+/* A chunk with room for @p bytes, or for more; without the lock, since other threads' allocations need not wait. */
 static CUresult
-grow(struct cuda_guest_thread *self, struct cuda_guest_context *context, uint64_t bytes)
+ask_enough(struct cuda_guest_thread *self, uint64_t bytes, CUdeviceptr *start, uint64_t *got)
 {
     uint64_t least = (bytes + CHUNK_GRAIN - 1) / CHUNK_GRAIN * CHUNK_GRAIN;
-    uint64_t wanted = least < CHUNK_BYTES ? CHUNK_BYTES : least;
-    CUdeviceptr start = 0;
-    CUresult result = ask(self, wanted, &start);
+    CUresult result;
 
-    if (result == CUDA_ERROR_OUT_OF_MEMORY && give_back_all(self))
-        result = ask(self, wanted, &start);
-    if (result == CUDA_ERROR_OUT_OF_MEMORY && wanted != least) {
-        wanted = least;
-        result = ask(self, wanted, &start);
+    *got = least < CHUNK_BYTES ? CHUNK_BYTES : least;
+    result = ask(self, *got, start);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && cuda_guest_chunks_trim(self))
+        result = ask(self, *got, start);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && *got != least) {
+        *got = least;
+        result = ask(self, *got, start);
     }
-    if (result == CUDA_SUCCESS && !cuda_guest_heap_add(&context->heap, start, wanted)) {
-        cuda_chunk_destroy_on(&cuda_guest.client, self->lane, start);
-        result = CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    if (result == CUDA_SUCCESS && !context->lends) {
+    return result;
+}
+
+/* Adds the chunk and allocates from it. With the lock. */
+static bool
+begin_with(struct cuda_guest_context *context, uint64_t start, uint64_t chunk_bytes, uint64_t bytes, uint64_t *address)
+{
+    if (!cuda_guest_heap_add(&context->heap, start, chunk_bytes))
+        return false;
+    if (!context->lends) {
         context->lends = true;
         context->next_lender = lenders;
         lenders = context;
     }
-    return result;
+    return cuda_guest_heap_alloc(&context->heap, bytes, address);
+}
+
+static CUresult
+grow(struct cuda_guest_thread *self, struct cuda_guest_context *context, uint64_t bytes, uint64_t *address)
+{
+    CUdeviceptr start = 0;
+    uint64_t chunk_bytes;
+    CUresult result = ask_enough(self, bytes, &start, &chunk_bytes);
+    bool begun;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    pthread_mutex_lock(&lock);
+    begun = begin_with(context, start, chunk_bytes, bytes, address);
+    pthread_mutex_unlock(&lock);
+    return begun ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 /* ---- Allocations ----------------------------------------------------------------------------- */
@@ -128,17 +149,17 @@ cuda_guest_chunk_alloc(struct cuda_guest_thread *self, uint64_t bytes, CUdevicep
     struct cuda_guest_context *context = cuda_guest_current(self);
     CUresult result = CUDA_SUCCESS;
     uint64_t start = 0;
+    bool found;
 
     if (is_refused())
         return CUDA_ERROR_NOT_SUPPORTED;
     if (bytes > MOST_BYTES)
         return CUDA_ERROR_OUT_OF_MEMORY;
     pthread_mutex_lock(&lock);
-    if (!cuda_guest_heap_alloc(&context->heap, bytes, &start))
-        result = grow(self, context, bytes);
-    if (result == CUDA_SUCCESS && start == 0 && !cuda_guest_heap_alloc(&context->heap, bytes, &start))
-        result = CUDA_ERROR_OUT_OF_MEMORY;
+    found = cuda_guest_heap_alloc(&context->heap, bytes, &start);
     pthread_mutex_unlock(&lock);
+    if (!found)
+        result = grow(self, context, bytes, &start);
     if (result == CUDA_ERROR_NOT_SUPPORTED)
         atomic_store(&refused, true);
     *address = start;

@@ -11,7 +11,8 @@
 #include "cuda_plugin.h"
 
 #define WINDOW_START 0x400000000000ull
-#define WINDOW_BYTES (1ull << 40)
+#define WINDOW_MOST (1ull << 40)
+#define WINDOW_LEAST (1ull << 36)
 
 static bool
 can_lend(const struct cuda_driver *native, CUdevice device)
@@ -24,19 +25,14 @@ can_lend(const struct cuda_driver *native, CUdevice device)
            able != 0;
 }
 
-/* With the lock. */
+/* As large as the driver lets it be. Without any, its own allocations must serve. With the lock. */
 static int
 window_reserve(struct cuda_host *host)
 {
-    CUdeviceptr start;
-    int result;
-
-    if (host->window != 0)
-        return 0;
-    result = host->native->cuMemAddressReserve(&start, WINDOW_BYTES, 0, WINDOW_START, 0);
-    if (result == CUDA_SUCCESS)
-        host->window = start;
-    return result;
+    for (uint64_t bytes = WINDOW_MOST; host->window_bytes == 0 && bytes >= WINDOW_LEAST; bytes /= 4)
+        if (host->native->cuMemAddressReserve(&host->window, bytes, 0, WINDOW_START, 0) == CUDA_SUCCESS)
+            host->window_bytes = bytes;
+    return host->window_bytes != 0 ? 0 : CUDA_ERROR_NOT_SUPPORTED;
 }
 
 /* The list's place in front of which @p bytes of the window are free, at *@p start. NULL: nowhere. With the lock. */
@@ -48,7 +44,7 @@ window_find(struct cuda_host *host, uint64_t bytes, CUdeviceptr *start)
     *start = host->window;
     for (; *at && (*at)->start - *start < bytes; at = &(*at)->next)
         *start = (*at)->start + (*at)->bytes;
-    return bytes <= host->window + WINDOW_BYTES - *start ? at : NULL;
+    return bytes <= host->window + host->window_bytes - *start ? at : NULL;
 }
 
 /* Finds a place for it, which no other chunk gets from now on. */
@@ -200,4 +196,11 @@ cuda_chunks_end(struct cuda_host *host, const struct cuda_context *context)
         }
     }
     pthread_mutex_unlock(&host->lock);
+}
+
+void
+cuda_window_end(struct cuda_host *host)
+{
+    if (host->window_bytes != 0)
+        host->native->cuMemAddressFree(host->window, host->window_bytes);
 }

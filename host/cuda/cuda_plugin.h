@@ -189,7 +189,8 @@ struct cuda_host {
     struct cuda_range *reserved;     /* address space */
     CUdeviceptr suggested;           /* of it, to the next who does not care where; 0: to nobody yet */
     struct cuda_range *chunks;       /* by address, also those that are just being made */
-    CUdeviceptr window;              /* where they lie; 0: there was none yet */
+    CUdeviceptr window;              /* where they lie */
+    uint64_t window_bytes;           /* 0: there is none yet */
     struct cuda_object *made;
     struct cuda_object *unused[CUDA_OBJECT_KINDS];
     void *numbered; /* a tree by what the driver calls them */
@@ -328,6 +329,10 @@ struct cuda_range *cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr addr
 /** Leaves the record that has freed it with @p result, for which it may be in use again. Passes it through. */
 int cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result);
 
+/* pool.c */
+/** The guest process ends: frees its pools, and what was allocated from any. Before its contexts end. */
+void cuda_pools_end(struct cuda_host *host);
+
 /* device.c */
 /** The driver's name for the guest's device @p number. @return a CUresult. */
 int cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device);
@@ -337,10 +342,14 @@ int cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *
 bool cuda_virtual_known(const struct cuda_driver *native);
 /** Memory of a device, as a guest may have it. */
 CUmemAllocationProp cuda_physical_properties(CUdevice device);
+/** The guest process ends: unmaps and frees all that it had reserved. */
+void cuda_virtual_end(struct cuda_host *host);
 
 /* chunk.c */
 /** Takes the memory of the chunks that are part of @p context away, which is about to be destroyed. */
 void cuda_chunks_end(struct cuda_host *host, const struct cuda_context *context);
+/** The guest process ends: when there are no chunks any more. */
+void cuda_window_end(struct cuda_host *host);
 
 /* ipc.c */
 /** May guests share memory and events between processes? They all may share with each other then. */

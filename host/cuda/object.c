@@ -125,6 +125,15 @@ cuda_object_destroy(struct cuda_host *host, struct cuda_object *object)
 }
 
 void
+cuda_objects_visit(struct cuda_host *host, enum cuda_object_kind kind,
+                   void (*visit)(struct cuda_host *host, struct cuda_object *object))
+{
+    for (struct cuda_object *object = host->made; object; object = object->next_made)
+        if (object->kind == kind && atomic_load(&object->alive))
+            visit(host, object);
+}
+
+void
 cuda_objects_finish(struct cuda_host *host)
 {
     while (host->made) {

@@ -93,6 +93,10 @@ int cuda_object_close(struct cuda_lane *lane, struct cuda_object *object);
 /** Like cuda_object_close() for an object that the guest still has a handle of. */
 int cuda_object_revoke(struct cuda_lane *lane, struct cuda_object *object);
 
+/** For the end, when no lane is left: @p visit sees each object of @p kind that is alive. */
+void cuda_objects_visit(struct cuda_host *host, enum cuda_object_kind kind,
+                        void (*visit)(struct cuda_host *host, struct cuda_object *object));
+
 /** Frees the memory of all objects. */
 void cuda_objects_finish(struct cuda_host *host);
 

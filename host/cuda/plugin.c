@@ -91,10 +91,13 @@ cuda_close(void *state)
 {
     struct cuda_host *host = state;
 
+    cuda_pools_end(host);
     /* Newest first. All lanes are closed, so nobody is in here but this thread. */
     cuda_libraries_end(host);
     while (host->newest)
         cuda_context_end(host, NULL, host->newest, false);
+    cuda_virtual_end(host);
+    cuda_window_end(host);
     cuda_objects_finish(host);
     cuda_callbacks_finish(host);
     tdestroy(host->numbered, keep);

@@ -268,3 +268,32 @@ cuda_host_pool_free(struct gpuvchan_request *request, CUdeviceptr address, struc
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
     return cuda_allocation_leave(lane, range, native->cuMemFreeAsync(address, cuda_stream_native(on)));
 }
+
+/* ---- The end --------------------------------------------------------------------------------- */
+
+static void
+free_pooled(struct cuda_host *host, struct cuda_object *object)
+{
+    const struct cuda_range *range = (struct cuda_range *)object;
+
+    if (range->use == CUDA_RANGE_POOLED)
+        host->native->cuMemFree(range->start);
+}
+
+static void
+destroy_pool(struct cuda_host *host, struct cuda_object *object)
+{
+    const struct cuda_pool *pool = (struct cuda_pool *)object;
+
+    if (!pool->lasting)
+        host->native->cuMemPoolDestroy(pool->native);
+}
+
+void
+cuda_pools_end(struct cuda_host *host)
+{
+    /* Freeing wants a context, whichever; without one the driver frees when the process ends. */
+    if (host->newest && host->native->cuCtxSetCurrent(host->newest->native) == CUDA_SUCCESS)
+        cuda_objects_visit(host, CUDA_OBJECT_RANGE, free_pooled);
+    cuda_objects_visit(host, CUDA_OBJECT_POOL, destroy_pool);
+}

@@ -305,3 +305,29 @@ cuda_host_virtual_get_access(struct gpuvchan_request *request, CUdeviceptr addre
     *flags = got;
     return cuda_leave(lane, result);
 }
+
+/* ---- The end --------------------------------------------------------------------------------- */
+
+static void
+end_mapping(struct cuda_host *host, struct cuda_object *object)
+{
+    const struct cuda_range *range = (struct cuda_range *)object;
+
+    if (range->use == CUDA_RANGE_MAPPED)
+        host->native->cuMemUnmap(range->start, range->bytes);
+}
+
+static void
+end_physical(struct cuda_host *host, struct cuda_object *object)
+{
+    host->native->cuMemRelease(((struct cuda_physical *)object)->native);
+}
+
+void
+cuda_virtual_end(struct cuda_host *host)
+{
+    cuda_objects_visit(host, CUDA_OBJECT_RANGE, end_mapping);
+    cuda_objects_visit(host, CUDA_OBJECT_PHYSICAL, end_physical);
+    for (const struct cuda_range *range = host->reserved; range; range = range->next)
+        host->native->cuMemAddressFree(range->start, range->bytes);
+}

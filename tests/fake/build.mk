@@ -4,7 +4,7 @@
 FAKE_LIBCUDA := $(BUILD)/tests/fake/libcuda.so.1
 FAKE_CPPFLAGS := -Itests/fake -Ilibgpuvchan -Ihost/cuda -Ilibgpuvchan/protocol/cuda
 
-$(FAKE_LIBCUDA): tests/fake/libcuda.c tests/fake/libcuda.h
+$(FAKE_LIBCUDA): tests/fake/libcuda.c tests/fake/libcuda.h tests/fake/virtual.h
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OWN_CPPFLAGS) $(FAKE_CPPFLAGS) $(filter-out -MMD -MP,$(OWN_CFLAGS)) $(CFLAGS) -shared -o $@ $< \

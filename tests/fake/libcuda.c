@@ -251,6 +251,8 @@ take_slot(size_t bytes, bool globals)
     return 0;
 }
 
+#include "virtual.h"
+
 static bool
 has_device(CUdeviceptr address, size_t bytes)
 {
@@ -267,7 +269,7 @@ has_device(CUdeviceptr address, size_t bytes)
             address - (uintptr_t)registrations[i].start < registrations[i].bytes &&
             bytes <= registrations[i].bytes - (address - (uintptr_t)registrations[i].start))
             return true;
-    return false;
+    return virtual_holds(address, bytes);
 }
 
 static void
@@ -339,6 +341,7 @@ fake_cuda_reset(void)
         if (fake_cuda.live[i] != 0)
             violation("%u objects of kind %u have been left", fake_cuda.live[i], i);
     object_count = 0;
+    virtual_reset();
     fake_cuda.fault = 0;
     fake_cuda.fail = NULL;
     memset(currents, 0, sizeof(currents));
@@ -978,6 +981,8 @@ cuMemFree_v2(CUdeviceptr address)
 
     BEGIN("cuMemFree")
     NEED_CONTEXT;
+    if (pooled_free(address))
+        goto out;
     if (!device_memory || offset >= (size_t)SLOTS * SLOT_BYTES || offset % SLOT_BYTES != 0 ||
         !slots[offset / SLOT_BYTES].used || slots[offset / SLOT_BYTES].globals)
         violation("cuMemFree: 0x%llx is no allocation", address);
@@ -1055,7 +1060,7 @@ set(const char *function, CUdeviceptr to, uint32_t value, size_t count, unsigned
     NEED_CONTEXT;
     check_device(to, count * element, function);
     check_stream(stream, function);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && !virtual_holds(to, 1); i++)
         memcpy((unsigned char *)(uintptr_t)to + i * element, &value, element);
     END
 }

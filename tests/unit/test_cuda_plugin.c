@@ -1206,6 +1206,171 @@ test_completion_page_survives_its_context(void **state)
     assert_string_equal(last_call(), "cuStreamWriteValue64_v2 9");
 }
 
+/* ---- Pools, chunks, address space ------------------------------------------------------------ */
+
+#define GRAIN ((uint64_t)2 << 20)
+
+static CUdeviceptr
+allocate_from(uint32_t pool, uint64_t bytes)
+{
+    assert_int_equal(SEND(POOL_ALLOC, pool_alloc, .bytes = bytes, .from = pool), 0);
+    return ((const struct cuda_pool_alloc_reply *)reply())->address;
+}
+
+static int
+fill(CUdeviceptr to, uint64_t count)
+{
+    return SEND(MEMSET_D8, memset_d8, .to = to, .count = count);
+}
+
+static void
+test_pools(void **state)
+{
+    CUdeviceptr address;
+
+    (void)state;
+    assert_int_equal(SEND(POOL_CREATE, pool_create, .made = SPARE, .device = 2), CUDA_ERROR_INVALID_DEVICE);
+    assert_int_equal(SEND(POOL_CREATE, pool_create, .made = SPARE, .device = 1, .most = 77), 0);
+    assert_string_equal(last_call(), "cuMemPoolCreate 77");
+    address = allocate_from(SPARE, 1000);
+    assert_int_equal(fill(address, 1000), 0);
+    assert_int_equal(fill(address + 1, 1000), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(POOL_FREE, pool_free, .address = address + 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(POOL_FREE, pool_free, .address = 0x1234), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(POOL_FREE, pool_free, .address = address), 0);
+    assert_int_equal(SEND(POOL_FREE, pool_free, .address = address), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(fill(address, 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = allocate_from(0, 10)), 0);
+    /* What the driver refuses to free stays usable. */
+    address = allocate_from(SPARE, 10);
+    fake.driver->fail = "cuMemFreeAsync";
+    fake.driver->fail_result = CUDA_ERROR_NOT_PERMITTED;
+    assert_int_equal(SEND(POOL_FREE, pool_free, .address = address), CUDA_ERROR_NOT_PERMITTED);
+    assert_int_equal(fill(address, 10), 0);
+    assert_int_equal(SEND(POOL_FREE, pool_free, .address = address), 0);
+    assert_int_equal(SEND(POOL_DESTROY, pool_destroy, .gone = SPARE), 0);
+    assert_int_equal(SEND(POOL_ALLOC, pool_alloc, .bytes = 1, .from = SPARE), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(POOL_TRIM, pool_trim, .of = CONTEXT), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(POOL_DEFAULT, pool_default, .made = SPARE, .device = 0), 0);
+    assert_int_equal(SEND(POOL_CHOOSE, pool_choose, .from = SPARE, .device = 9), CUDA_ERROR_INVALID_DEVICE);
+    assert_int_equal(SEND(POOL_CHOOSE, pool_choose, .from = SPARE, .device = 0), 0);
+    assert_int_equal(SEND(POOL_DESTROY, pool_destroy, .gone = SPARE), CUDA_ERROR_INVALID_VALUE);
+}
+
+static CUdeviceptr
+chunk_of(uint64_t bytes)
+{
+    assert_int_equal(SEND(CHUNK_CREATE, chunk_create, .bytes = bytes), 0);
+    return ((const struct cuda_chunk_create_reply *)reply())->address;
+}
+
+static void
+test_chunks(void **state)
+{
+    CUdeviceptr plain = allocate(100), first, second, third;
+
+    (void)state;
+    assert_int_equal(SEND(CHUNK_CREATE, chunk_create, .bytes = 0), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(CHUNK_CREATE, chunk_create, .bytes = 4096), CUDA_ERROR_INVALID_VALUE);
+    fake.driver->fail = "cuMemAddressReserve"; /* once: then a smaller window is asked for */
+    fake.driver->fail_result = CUDA_ERROR_OUT_OF_MEMORY;
+    assert_int_equal(SEND(CHUNK_CREATE, chunk_create, .bytes = GRAIN << 18), CUDA_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(fake.driver->live[FAKE_RESERVATIONS], 1);
+    first = chunk_of(2 * GRAIN);
+    second = chunk_of(GRAIN);
+    assert_true(second == first + 2 * GRAIN);
+    assert_int_equal(fill(first, 2 * GRAIN), 0);
+    assert_int_equal(fill(first, 2 * GRAIN + 1), CUDA_ERROR_INVALID_VALUE); /* also where the next one is */
+    assert_int_equal(fill(second + GRAIN, 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = first), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(POOL_FREE, pool_free, .address = first), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(CHUNK_DESTROY, chunk_destroy, .address = plain), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(CHUNK_DESTROY, chunk_destroy, .address = first + GRAIN), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(CHUNK_DESTROY, chunk_destroy, .address = first), 0);
+    assert_int_equal(fill(first, 1), CUDA_ERROR_INVALID_VALUE);
+    third = chunk_of(GRAIN);
+    assert_true(third == first); /* the lowest place that is free */
+    for (unsigned i = 0; i < 2; i++) {
+        fake.driver->fail = i == 0 ? "cuMemMap" : "cuMemSetAccess";
+        fake.driver->fail_result = CUDA_ERROR_OUT_OF_MEMORY;
+        assert_int_equal(SEND(CHUNK_CREATE, chunk_create, .bytes = GRAIN), CUDA_ERROR_OUT_OF_MEMORY);
+        assert_int_equal(fake.driver->live[FAKE_PHYSICAL], 2);
+    }
+    assert_true(chunk_of(GRAIN) == first + GRAIN);
+    assert_int_equal(SEND(PRIMARY_RELEASE, primary_release, .gone = CONTEXT, .device = 0), 0);
+    assert_int_equal(fake.driver->live[FAKE_MAPPINGS], 0);
+    assert_int_equal(fake.driver->live[FAKE_PHYSICAL], 0);
+}
+
+static int
+set_access(CUdeviceptr address, uint64_t bytes, int type, int device)
+{
+    struct cuda_virtual_set_access_request request = {.address = address, .bytes = bytes, .grants_count = 1};
+    CUmemAccessDesc grant = {.location = {.type = (CUmemLocationType)type, .id = device},
+                             .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+
+    memcpy(fake.record, &request, sizeof(request));
+    memset(fake.record + sizeof(request), 0, 16);
+    memcpy(fake.record + sizeof(request), &grant, sizeof(grant));
+    return fake_execute(&fake, 0, CUDA_OPCODE_VIRTUAL_SET_ACCESS, (uint32_t)(sizeof(request) + 16));
+}
+
+static CUdeviceptr
+reserve(uint64_t bytes)
+{
+    assert_int_equal(SEND(VIRTUAL_RESERVE, virtual_reserve, .bytes = bytes), 0);
+    return ((const struct cuda_virtual_reserve_reply *)reply())->address;
+}
+
+static int
+map(uint32_t physical, CUdeviceptr address, uint64_t bytes)
+{
+    return SEND(VIRTUAL_MAP, virtual_map, .from = physical, .address = address, .bytes = bytes);
+}
+
+static void
+test_virtual(void **state)
+{
+    CUdeviceptr start, other, plain = allocate(100);
+
+    (void)state;
+    assert_int_equal(SEND(PHYSICAL_CREATE, physical_create, .made = SPARE, .device = 5, .bytes = GRAIN),
+                     CUDA_ERROR_INVALID_DEVICE);
+    assert_int_equal(SEND(PHYSICAL_CREATE, physical_create, .made = SPARE, .device = 0, .bytes = 2 * GRAIN), 0);
+    start = reserve(4 * GRAIN);
+    other = reserve(GRAIN);
+    assert_int_equal(fill(start, 1), CUDA_ERROR_INVALID_VALUE); /* nothing is mapped */
+    assert_int_equal(map(SPARE, plain, GRAIN), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(map(SPARE, start + 3 * GRAIN, 2 * GRAIN), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(map(CONTEXT, start, GRAIN), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(map(SPARE, start, GRAIN), 0);
+    assert_int_equal(map(SPARE, start, GRAIN), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(map(SPARE, start + GRAIN, GRAIN), 0);
+    assert_int_equal(set_access(start, 3 * GRAIN, CU_MEM_LOCATION_TYPE_DEVICE, 0), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(set_access(plain, 100, CU_MEM_LOCATION_TYPE_DEVICE, 0), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(set_access(start, 2 * GRAIN, CU_MEM_LOCATION_TYPE_HOST, 0), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(set_access(start, 2 * GRAIN, CU_MEM_LOCATION_TYPE_DEVICE, 9), CUDA_ERROR_INVALID_DEVICE);
+    assert_int_equal(set_access(start, 2 * GRAIN, CU_MEM_LOCATION_TYPE_DEVICE, 0), 0);
+    assert_int_equal(fill(start + 100, 2 * GRAIN - 100), 0); /* over both */
+    assert_int_equal(fill(start + 100, 2 * GRAIN - 99), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(VIRTUAL_UNMAP, virtual_unmap, .address = start, .bytes = GRAIN / 2),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(VIRTUAL_UNMAP, virtual_unmap, .address = plain, .bytes = 100), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(MEM_FREE, mem_free, .address = start), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(CHUNK_DESTROY, chunk_destroy, .address = start), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(VIRTUAL_FREE, virtual_free, .address = start, .bytes = 4 * GRAIN), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(PHYSICAL_RELEASE, physical_release, .gone = SPARE), 0);
+    assert_int_equal(fake.driver->live[FAKE_PHYSICAL], 1);
+    assert_int_equal(SEND(VIRTUAL_UNMAP, virtual_unmap, .address = start, .bytes = 2 * GRAIN), 0);
+    assert_int_equal(fake.driver->live[FAKE_PHYSICAL], 0);
+    assert_int_equal(fill(start, 1), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(VIRTUAL_FREE, virtual_free, .address = other, .bytes = 4 * GRAIN), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(VIRTUAL_FREE, virtual_free, .address = plain, .bytes = 100), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(VIRTUAL_FREE, virtual_free, .address = start, .bytes = 4 * GRAIN), 0);
+    assert_int_equal(SEND(VIRTUAL_FREE, virtual_free, .address = start, .bytes = 4 * GRAIN), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(fake.driver->live[FAKE_RESERVATIONS], 1);
+}
+
 /* ---- The end --------------------------------------------------------------------------------- */
 
 /* Two of everything, in two contexts; end() looks that nothing is left. */
@@ -1225,6 +1390,14 @@ test_close_takes_all_down(void **state)
         assert_int_equal(SEND(HOST_REGISTER, host_register, .memory = {i * ARENA_PAGE, ARENA_PAGE}), 0);
     }
     assert_int_equal(fake.driver->live[FAKE_ALLOCATIONS], 4);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(SEND(POOL_CREATE, pool_create, .made = 500 + i), 0);
+        allocate_from(500 + i, 100);
+        assert_int_equal(SEND(PHYSICAL_CREATE, physical_create, .made = 600 + i, .bytes = GRAIN), 0);
+        assert_int_equal(map(600 + i, reserve(GRAIN), GRAIN), 0);
+        chunk_of(GRAIN);
+    }
+    assert_int_equal(fake.driver->live[FAKE_MAPPINGS], 4);
 }
 
 static void
@@ -1332,6 +1505,9 @@ main(void)
         TEST(test_mark),
         TEST(test_mark_that_the_driver_refuses),
         TEST(test_completion_page_survives_its_context),
+        TEST(test_pools),
+        TEST(test_chunks),
+        TEST(test_virtual),
         TEST(test_close_takes_all_down),
         TEST(test_close_after_a_fault),
         TEST(test_destroy_while_in_use),

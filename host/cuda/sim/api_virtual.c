@@ -13,6 +13,17 @@
 
 #define GRANULARITY ((size_t)2 << 20)
 
+#ifdef __has_feature
+#define TSAN_CLANG __has_feature(thread_sanitizer)
+#else
+#define TSAN_CLANG 0
+#endif
+#if defined(__SANITIZE_THREAD__) || TSAN_CLANG
+#define LOWEST 0x7f0000000000u /* ThreadSanitizer ends a process that maps elsewhere */
+#else
+#define LOWEST 1u
+#endif
+
 struct sim_physical {
     struct object object; /* its kind is 0 once it is released */
     CUmemAllocationProp properties;
@@ -85,7 +96,7 @@ reserve(size_t size, size_t alignment, uintptr_t wanted)
     uintptr_t start, aligned;
     void *memory;
 
-    if (wanted && wanted % alignment == 0) {
+    if (wanted >= LOWEST && wanted % alignment == 0) {
         memory = mmap((void *)wanted, size, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, 0);
         if (memory != MAP_FAILED)
             return memory;
