@@ -36,7 +36,7 @@ extern "C" __global__ void twice(const double *in, double *out, int count)
 out = cupy.empty_like(there)
 double(((a.size + 255) // 256,), (256,), (there, out, np.int32(a.size)))
 close("a kernel of its own", out, 2 * a)
-close("an elementwise kernel", cupy.ElementwiseKernel("T x, T y", "T z", "z = x * y + 1", "fma")(there, there), a * a + 1)
+close("an elementwise kernel", cupy.ElementwiseKernel("T x, T y", "T z", "z = x * y + 1", "multiply_and_add")(there, there), a * a + 1)
 close("a reduction kernel", cupy.ReductionKernel("T x", "T y", "x * x", "a + b", "y = sqrt(a)", "0", "norm")(there),
       np.sqrt((a * a).sum()))
 stream = cupy.cuda.Stream(non_blocking=True)

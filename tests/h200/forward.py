@@ -55,7 +55,7 @@ def forwarded(command, seconds, log, **more):
         messages = os.path.join(folder, "host")
         inner = shlex.join([os.path.join(BUILD, "bin/gpuvchan-run"), "--", *command])
         outer = [os.path.join(BUILD, "bin/gpuvchan-host"), "-c", "/dev/null", f"--address={folder}/socket",
-                 "--plugins=cuda", "--log=stderr", "--log-level=info", "--run",
+                 "--plugins=cuda,nvml", "--log=stderr", "--log-level=info", "--run",
                  f"exec >>{shlex.quote(log)} 2>&1; {inner}"]
         status = run_limited(outer, seconds, messages, **more)
         with open(messages, "r", encoding="utf-8", errors="replace") as text:
