@@ -112,14 +112,18 @@ ENTRY
 cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t bytes, unsigned int flags)
 {
     struct cuda_guest_thread *self;
+    struct cuda_guest_range range;
     uint32_t wire;
     CUresult result = stream_enter(stream, &self, &wire);
 
-    if (result == CUDA_SUCCESS)
-        result = cuda_guest_range_check(address, bytes ? bytes : 1);
     if (result != CUDA_SUCCESS)
         return result;
-    return cuda_guest_result(cuda_stream_attach_on(&cuda_guest.client, self->lane, wire, address, bytes, flags));
+    if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST && flags != CU_MEM_ATTACH_SINGLE)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!cuda_guest_range_find(address, &range) || range.kind != CUDA_GUEST_MANAGED || range.start != address ||
+        (bytes != 0 && bytes != range.bytes))
+        return CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
 }
 
 ENTRY

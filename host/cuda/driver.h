@@ -173,7 +173,6 @@
     OPTIONAL(cuStreamGetAttribute, cuStreamGetAttribute)                                                               \
     OPTIONAL(cuStreamSetAttribute, cuStreamSetAttribute)                                                               \
     OPTIONAL(cuStreamCopyAttributes, cuStreamCopyAttributes)                                                           \
-    OPTIONAL(cuStreamAttachMemAsync, cuStreamAttachMemAsync)                                                           \
     OPTIONAL(cuStreamAddCallback, cuStreamAddCallback)                                                                 \
     OPTIONAL(cuLaunchHostFunc, cuLaunchHostFunc)                                                                       \
     OPTIONAL(cuStreamIsCapturing, cuStreamIsCapturing)                                                                 \

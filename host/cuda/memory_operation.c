@@ -85,24 +85,6 @@ cuda_host_stream_memory_operations(struct gpuvchan_request *request, struct cuda
                       native->cuStreamBatchMemOp(cuda_stream_native(on), (unsigned)operations_count, copies, flags));
 }
 
-int
-cuda_host_stream_attach(struct gpuvchan_request *request, struct cuda_stream *on, CUdeviceptr address, uint64_t bytes,
-                        uint32_t flags)
-{
-    const struct cuda_driver *native = cuda_native(request);
-    struct cuda_lane *lane = cuda_lane_of(request);
-    int result;
-
-    if (!native->cuStreamAttachMemAsync)
-        return cuda_driver_lacks(native, "cuStreamAttachMemAsync");
-    result = cuda_enter(lane, on ? &on->object : NULL, NULL);
-    if (result != 0)
-        return result;
-    if (!cuda_lane_range(lane, 0, address, bytes ? bytes : 1)) /* 0: all of it */
-        return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
-    return cuda_leave(lane, native->cuStreamAttachMemAsync(cuda_stream_native(on), address, bytes, flags));
-}
-
 /* ---- Attributes ------------------------------------------------------------------------------ */
 
 bool

