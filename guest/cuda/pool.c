@@ -465,7 +465,7 @@ cuMemFreeAsync(CUdeviceptr address, CUstream stream)
 
     if (result == CUDA_SUCCESS)
         result = cuda_guest_stream_wire(self, stream, &wire, NULL);
-    if (result != CUDA_SUCCESS)
+    if (result != CUDA_SUCCESS || address == 0) /* libraries free what they never had */
         return result;
     if (!cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range) &&
         !cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range))

@@ -60,6 +60,7 @@ allocations(CUstream stream)
     GIVES(CUDA_SUCCESS, cuMemFree_v2(other));
     GIVES(CUDA_ERROR_INVALID_VALUE, cuMemFree_v2(other));
     GIVES(CUDA_ERROR_INVALID_VALUE, cuMemAllocAsync(NULL, 100, stream));
+    GIVES(CUDA_SUCCESS, cuMemFreeAsync(0, stream));
     GIVES(CUDA_ERROR_OUT_OF_MEMORY, cuMemAllocAsync(&memory, (size_t)1 << 46, stream));
     GIVES(CUDA_SUCCESS, cuCtxSynchronize());
 }
