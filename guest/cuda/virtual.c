@@ -104,14 +104,12 @@ cuMemAddressFree(CUdeviceptr address, size_t bytes)
 
 /* ---- Physical memory ------------------------------------------------------------------------- */
 
-/* Handle types are asked for by programs that never export; what would export refuses. */
 static CUresult
 properties_check(const CUmemAllocationProp *properties)
 {
     if (!properties)
         return CUDA_ERROR_INVALID_VALUE;
-    if (properties->type != CU_MEM_ALLOCATION_TYPE_PINNED || properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
-        (properties->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) != 0)
+    if (properties->type != CU_MEM_ALLOCATION_TYPE_PINNED || properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
         return CUDA_ERROR_NOT_SUPPORTED;
     return cuda_guest_device(properties->location.id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
@@ -141,9 +139,15 @@ static CUresult
 create_on_host(struct cuda_guest_thread *self, struct cuda_guest_physical *physical)
 {
     uint32_t device = cuda_guest.device[physical->properties.location.id].ordinal;
+    bool compressed = physical->properties.allocFlags.compressionType == CU_MEM_ALLOCATION_COMP_GENERIC;
+    CUresult result =
+        cuda_guest_result(cuda_physical_create_on(&cuda_guest.client, self->lane, physical->object.handle, device,
+                                                  physical->bytes, compressed, &physical->granularity, &compressed));
 
-    return cuda_guest_result(cuda_physical_create_on(&cuda_guest.client, self->lane, physical->object.handle, device,
-                                                     physical->bytes, &physical->granularity));
+    if (result == CUDA_SUCCESS) /* the driver may have had none that is */
+        physical->properties.allocFlags.compressionType =
+            compressed ? CU_MEM_ALLOCATION_COMP_GENERIC : CU_MEM_ALLOCATION_COMP_NONE;
+    return result;
 }
 
 ENTRY
@@ -159,6 +163,9 @@ cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes, const CUmemAlloc
     if (!handle || bytes == 0 || flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
     result = properties_check(properties);
+    /* Descriptors are asked for by programs that never export, and what would export refuses. */
+    if (result == CUDA_SUCCESS && (properties->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) != 0)
+        result = CUDA_ERROR_NOT_PERMITTED; /* as the driver says of handles that its fabric does not serve */
     if (result == CUDA_SUCCESS)
         result = cuda_guest_settle(self);
     if (result == CUDA_SUCCESS)

@@ -104,6 +104,7 @@
     OPTIONAL(cuMemAddressReserve, cuMemAddressReserve)                                                                 \
     OPTIONAL(cuMemAddressFree, cuMemAddressFree)                                                                       \
     OPTIONAL(cuMemCreate, cuMemCreate)                                                                                 \
+    OPTIONAL(cuMemGetAllocationPropertiesFromHandle, cuMemGetAllocationPropertiesFromHandle)                           \
     OPTIONAL(cuMemRelease, cuMemRelease)                                                                               \
     OPTIONAL(cuMemMap, cuMemMap)                                                                                       \
     OPTIONAL(cuMemUnmap, cuMemUnmap)                                                                                   \

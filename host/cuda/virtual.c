@@ -168,12 +168,12 @@ cuda_host_physical_granularity(struct gpuvchan_request *request, uint32_t device
 
 int
 cuda_host_physical_create(struct gpuvchan_request *request, struct cuda_physical **made, uint32_t device,
-                          uint64_t bytes, uint64_t *granularity)
+                          uint64_t bytes, bool compressible, uint64_t *granularity, bool *compressed)
 {
     const struct cuda_driver *native = cuda_native(request);
     struct cuda_host *host = cuda_host_of(request);
     struct cuda_physical *physical;
-    CUmemAllocationProp wanted;
+    CUmemAllocationProp wanted, got = {0};
     CUdevice number;
     int result = cuda_host_physical_granularity(request, device, CU_MEM_ALLOC_GRANULARITY_MINIMUM, granularity);
 
@@ -185,11 +185,16 @@ cuda_host_physical_create(struct gpuvchan_request *request, struct cuda_physical
     if (!physical)
         return CUDA_ERROR_OUT_OF_MEMORY;
     wanted = cuda_physical_properties(number);
+    if (compressible)
+        wanted.allocFlags.compressionType = CU_MEM_ALLOCATION_COMP_GENERIC;
     result = native->cuMemCreate(&physical->native, bytes, &wanted, 0);
     if (result != CUDA_SUCCESS) {
         cuda_object_destroy(host, &physical->object);
         return result;
     }
+    if (compressible && native->cuMemGetAllocationPropertiesFromHandle)
+        native->cuMemGetAllocationPropertiesFromHandle(&got, physical->native);
+    *compressed = got.allocFlags.compressionType == CU_MEM_ALLOCATION_COMP_GENERIC;
     cuda_object_begin(host, &physical->object, NULL, request);
     *made = physical;
     return 0;
