@@ -59,7 +59,7 @@ check "serial numbers, where the host shows them" forwarded "nvml.driver=$fake n
     -Wl,-rpath,"$build/lib" || bail "hostile does not compile"
 check "a hostile guest" forwarded "nvml.driver=$fake" hostile
 
-# The same questions natively and forwarded, as tests/gpu.sh asks them on a GPU.
+# The same questions natively and forwarded, as tests/h200/run asks them on a GPU.
 nvml_compile report || bail "report does not compile"
 LD_LIBRARY_PATH=$(dirname "$fake") "$work/report" >"$work/native" 2>"$work/err"
 if forwarded "nvml.driver=$fake" report; then pass "report"; else fail "report"; fi

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Kernels as nvcc makes them, of every sort that the simulated device executes: natively on it, and forwarded
-# to a host. The same program runs on a real GPU, see gpu.sh.
+# to a host. The same program runs on a real GPU, see h200/run.
 
 . "$(dirname "$0")/tap.sh"
 
