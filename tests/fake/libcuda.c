@@ -1396,7 +1396,7 @@ make_view(const char *function, enum kind kind, const CUDA_RESOURCE_DESC *resour
     else if (resource->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY)
         check(resource->res.mipmap.hMipmappedArray, MIPMAP, function);
     else if (resource->resType == CU_RESOURCE_TYPE_LINEAR)
-        check_device(resource->res.linear.devPtr, resource->res.linear.sizeInBytes, function);
+        check_device(resource->res.linear.devPtr, 1, function);
     else
         check_device(resource->res.pitch2D.devPtr,
                      resource->res.pitch2D.pitchInBytes * (resource->res.pitch2D.height - 1) +
