@@ -7,7 +7,17 @@
 
 /* ---- Memset ---------------------------------------------------------------------------------- */
 
-/* Enters, and finds the range of @p count elements. 1: nothing to do. */
+/* Where there is no memory, in a capture: see the guest's memset.c. What is run of it faults the guest's device. */
+static bool
+is_made_up(const struct cuda_driver *native, CUstream stream, CUdeviceptr to, uint64_t bytes)
+{
+    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+
+    return to < CUDA_LOW_ADDRESSES && bytes <= CUDA_LOW_ADDRESSES - to && native->cuStreamIsCapturing &&
+           native->cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS && status == CU_STREAM_CAPTURE_STATUS_ACTIVE;
+}
+
+/* Enters, and finds the range of @p count elements; NULL: they are made up. 1: nothing to do. */
 static int
 memset_enter(struct cuda_lane *lane, struct cuda_stream *on, CUdeviceptr to, uint64_t count, unsigned element,
              struct cuda_range **range)
@@ -17,7 +27,10 @@ memset_enter(struct cuda_lane *lane, struct cuda_stream *on, CUdeviceptr to, uin
 
     if (result != 0)
         return result;
-    if (__builtin_mul_overflow(count, element, &bytes) || !(*range = cuda_lane_range(lane, 0, to, bytes)))
+    if (__builtin_mul_overflow(count, element, &bytes))
+        return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    *range = cuda_lane_range(lane, 0, to, bytes);
+    if (!*range && !is_made_up(lane->host->native, cuda_stream_native(on), to, bytes))
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
     return 0;
 }
@@ -29,7 +42,7 @@ memset_enter(struct cuda_lane *lane, struct cuda_stream *on, CUdeviceptr to, uin
 static int
 memset_leave(struct cuda_lane *lane, int result, const struct cuda_range *range, struct cuda_stream *on, bool wait)
 {
-    if (result == CUDA_SUCCESS && wait && range->use == CUDA_RANGE_REGISTERED)
+    if (result == CUDA_SUCCESS && wait && range && range->use == CUDA_RANGE_REGISTERED)
         result = lane->host->native->cuStreamSynchronize(cuda_stream_native(on));
     return cuda_leave(lane, result);
 }

@@ -7,6 +7,9 @@
 
 #include "cuda_api.h"
 
+/** Below this no process has memory: vm.mmap_min_addr. */
+#define CUDA_LOW_ADDRESSES 65536u
+
 enum cuda_copy_place {
     CUDA_COPY_DEVICE,
     CUDA_COPY_ARENA,
