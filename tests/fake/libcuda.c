@@ -299,8 +299,8 @@ fake_cuda_owns(const void *handle)
 {
     const struct object *object = handle;
 
-    return objects && object >= objects && object < objects + object_count &&
-           ((const char *)handle - (const char *)objects) % (ptrdiff_t)sizeof(*objects) == 0 && object->alive;
+    return virtual_owns(handle) || (objects && object >= objects && object < objects + object_count &&
+           ((const char *)handle - (const char *)objects) % (ptrdiff_t)sizeof(*objects) == 0 && object->alive);
 }
 
 bool

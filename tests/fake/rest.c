@@ -125,3 +125,13 @@ recorder_allocate(void)
     made = fake_cuda_take();
     return made;
 }
+
+/* Arrays are libcuda.c's, which has no planes. */
+RECORDER_EXPORT CUresult
+cuArrayGetPlane(CUarray *plane, CUarray array, unsigned int index)
+{
+    (void)plane;
+    (void)array;
+    (void)index;
+    return CUDA_ERROR_NOT_SUPPORTED;
+}

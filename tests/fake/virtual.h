@@ -13,6 +13,7 @@ struct place {
     bool accessible;
 };
 
+static bool has_device(CUdeviceptr address, size_t bytes);
 static struct place reservations[PLACES], mappings[PLACES], pooled[PLACES];
 static struct {
     size_t bytes;
@@ -30,6 +31,7 @@ virtual_reset(void)
     pooled_next = POOLED_BASE;
 }
 
+/* NULL: there are too many. */
 static struct place *
 place_new(struct place *places, CUdeviceptr start, size_t bytes)
 {
@@ -38,7 +40,7 @@ place_new(struct place *places, CUdeviceptr start, size_t bytes)
             places[i] = (struct place){.start = start, .bytes = bytes};
             return &places[i];
         }
-    violation("more than %u places", PLACES);
+    return NULL;
 }
 
 static struct place *
@@ -75,6 +77,16 @@ static CUmemoryPool
 pool_handle(unsigned pool)
 {
     return (CUmemoryPool)&pools[pool];
+}
+
+/** Is it a pool, or memory without an address? */
+static bool
+virtual_owns(const void *handle)
+{
+    uintptr_t number = (uintptr_t)handle, pool = number - (uintptr_t)pools;
+
+    return (pool < PLACES && (pool == 0 || pools[pool])) ||
+           (number != 0 && number <= PLACES && physicals[number - 1].handle);
 }
 
 static unsigned
@@ -155,12 +167,17 @@ cuMemPoolTrimTo(CUmemoryPool pool, size_t keep)
 static CUresult
 pool_alloc(const char *function, CUdeviceptr *address, size_t bytes, CUstream stream)
 {
+    const struct place *place;
+
     BEGIN("%s %zu", function, bytes)
     NEED_CONTEXT;
     check_stream(stream, function);
     if (bytes == 0)
         FAIL(CUDA_ERROR_INVALID_VALUE);
-    *address = place_new(pooled, pooled_next, bytes)->start;
+    place = place_new(pooled, pooled_next, bytes);
+    if (!place)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    *address = place->start;
     pooled_next += (bytes + 511) / 512 * 512;
     fake_cuda.live[FAKE_POOLED]++;
     END
@@ -185,6 +202,8 @@ cuMemFreeAsync(CUdeviceptr address, CUstream stream)
     BEGIN("cuMemFreeAsync")
     NEED_CONTEXT;
     check_stream(stream, __func__);
+    if (has_device(address, 1) && !place_at(pooled, address, 1)) /* of another sort */
+        FAIL(CUDA_ERROR_INVALID_VALUE);
     if (!pooled_free(address))
         violation("cuMemFreeAsync: 0x%llx is no allocation", address);
     END
@@ -205,10 +224,15 @@ cuMemGetAllocationGranularity(size_t *bytes, const CUmemAllocationProp *properti
 EXPORT CUresult
 cuMemAddressReserve(CUdeviceptr *address, size_t bytes, size_t alignment, CUdeviceptr wanted, unsigned long long flags)
 {
+    const struct place *place;
+
     BEGIN("cuMemAddressReserve %zu %zu %llx %llu", bytes, alignment, wanted, flags)
     if (bytes == 0 || bytes % GRAIN != 0)
         FAIL(CUDA_ERROR_INVALID_VALUE);
-    *address = place_new(reservations, place_next, bytes)->start;
+    place = place_new(reservations, place_next, bytes);
+    if (!place)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    *address = place->start;
     place_next += bytes + GRAIN;
     fake_cuda.live[FAKE_RESERVATIONS]++;
     END
@@ -284,6 +308,7 @@ EXPORT CUresult
 cuMemMap(CUdeviceptr address, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle,
          unsigned long long flags)
 {
+    struct place *place;
     unsigned physical;
 
     BEGIN("cuMemMap %zu %zu %llu", bytes, offset, flags)
@@ -294,7 +319,10 @@ cuMemMap(CUdeviceptr address, size_t bytes, size_t offset, CUmemGenericAllocatio
         bytes > physicals[physical].bytes - offset || place_at(mappings, address, 1) ||
         place_at(mappings, address + bytes - 1, 1))
         FAIL(CUDA_ERROR_INVALID_VALUE);
-    place_new(mappings, address, bytes)->physical = physical;
+    place = place_new(mappings, address, bytes);
+    if (!place)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    place->physical = physical;
     physicals[physical].mappings++;
     fake_cuda.live[FAKE_MAPPINGS]++;
     END

@@ -56,11 +56,13 @@ def body(listed, enums):
     return lines
 
 
-def main(header, own):
+def main(header, *own):
     with open(header, encoding="utf-8") as source:
         text = re.sub(r"/\*.*?\*/", "", source.read(), flags=re.S)
-    with open(own, encoding="utf-8") as source:
-        written = set(re.findall(r"^(?:EXPORT CUresult )?(cu[A-Z]\w*)\(", source.read(), re.M))
+    written = set()
+    for file in own:
+        with open(file, encoding="utf-8") as source:
+            written |= set(re.findall(r"^(?:(?:RECORDER_)?EXPORT CUresult )?(cu[A-Z]\w*)\(", source.read(), re.M))
     enums = set(re.findall(r"^}\s*(CU\w+);", "".join(re.findall(r"^typedef enum.*?^}[^;]*;\n", text, re.M | re.S)), re.M))
     enums |= {name for kind, name in re.findall(r"^typedef (CU\w+) (CU\w+);", text, re.M) if kind in enums}
     enums |= {"CUresult"}
