@@ -72,7 +72,8 @@ through_slots(struct cuda_guest_thread *self, const struct copy *copy)
             memcpy(copy->to.place.host + done, slot->data, piece.bytes);
         done += piece.bytes;
     }
-    return result;
+    return result == CUDA_SUCCESS && in && copy->wait ? cuda_guest_wait_staged(self, copy->stream, copy->bytes)
+                                                      : result;
 }
 
 static CUresult

@@ -424,8 +424,12 @@ cuda_guest_transfer_run(struct cuda_guest_thread *self, const struct cuda_guest_
             copy_here(&box->to, &box->from, box);
         return result;
     }
-    if (!cuda_guest_place_reached(&box->from.place) || !cuda_guest_place_reached(&box->to.place))
-        return through_slots(self, box);
+    if (!cuda_guest_place_reached(&box->from.place) || !cuda_guest_place_reached(&box->to.place)) {
+        result = through_slots(self, box);
+        if (result == CUDA_SUCCESS && box->wait && to_remote)
+            result = cuda_guest_wait_staged(self, box->stream, box->width * box->rows * box->planes);
+        return result;
+    }
     result = post(self, box);
     if (result == CUDA_SUCCESS && box->wait && !(to_remote && from_remote))
         result = cuda_guest_wait_stream(self, box->stream);

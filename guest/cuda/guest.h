@@ -564,6 +564,8 @@ CUresult cuda_guest_wait_mark(struct cuda_guest_thread *self, const struct cuda_
 CUresult cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream);
 /* The same behind a copy of so many bytes, which is worth polling for longer. */
 CUresult cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, size_t bytes);
+/** Behind a synchronous copy of @p bytes from pageable memory: waits if other streams may rely on it. */
+CUresult cuda_guest_wait_staged(struct cuda_guest_thread *self, uint32_t stream, size_t bytes);
 /** Waits for all that is in the current context. */
 CUresult cuda_guest_wait_context(struct cuda_guest_thread *self);
 
