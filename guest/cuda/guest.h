@@ -74,6 +74,7 @@ struct cuda_guest_context {
     struct cuda_guest_heap heap;
     _Atomic uint64_t quiet; /* what had been published when the device was done with all of it; 0: unknown */
     struct cuda_guest_context *next_lender;
+    struct cuda_guest_late *late; /* freed, but not waited for yet */
     bool lends;
 };
 

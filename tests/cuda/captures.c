@@ -238,9 +238,44 @@ refusals(CUstream stream)
     ok(mode == CU_STREAM_CAPTURE_MODE_GLOBAL, "threads begin with the global mode");
     GIVES(CUDA_SUCCESS, cuThreadExchangeStreamCaptureMode(&mode));
     ok(mode == CU_STREAM_CAPTURE_MODE_RELAXED, "and have what they were given");
-    GIVES(CUDA_ERROR_INVALID_VALUE, cuThreadExchangeStreamCaptureMode(NULL));
     GIVES(CUDA_SUCCESS, cuStreamGetCaptureInfo_v2(stream, &status, NULL, NULL, NULL, NULL));
     ok(status == CU_STREAM_CAPTURE_STATUS_NONE, "all captures are over");
+}
+
+/* Memory: what the thread may do depends on its mode and the captures'. */
+static void
+memory_meanwhile(CUstream stream)
+{
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    CUdeviceptr before, memory = 0, again;
+    uint32_t value = 0;
+    CUgraph graph;
+
+    NEED(cuMemAlloc_v2(&before, 1 << 16));
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    GIVES(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuMemAlloc_v2(&memory, 1 << 16));
+    GIVES(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(stream, &graph));
+
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    GIVES(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuMemFree_v2(before));
+    GIVES(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(stream, &graph));
+    NEED(cuMemsetD32_v2(before, 77, 1));
+    NEED(cuMemcpyDtoH_v2(&value, before, 4));
+    ok(value == 77, "memory that could not be freed is still there");
+
+    NEED(cuThreadExchangeStreamCaptureMode(&mode));
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    GIVES(CUDA_SUCCESS, append(1, stream));
+    GIVES(CUDA_SUCCESS, cuMemAlloc_v2(&memory, 1 << 16));
+    GIVES(CUDA_SUCCESS, cuMemFree_v2(before));
+    GIVES(CUDA_SUCCESS, cuMemFree_v2(memory));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuMemFree_v2(before));
+    GIVES(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
+    ok(node_count(graph) == 1, "a relaxed thread allocates and frees while it captures");
+    NEED(cuThreadExchangeStreamCaptureMode(&mode));
+    NEED(cuGraphDestroy(graph));
+    NEED(cuMemAlloc_v2(&again, 1 << 16));
+    NEED(cuMemFree_v2(again));
 }
 
 /* Another thread's work goes on as ever meanwhile. */
@@ -347,6 +382,7 @@ main(void)
     fork_and_join(stream);
     copies(stream);
     refusals(stream);
+    memory_meanwhile(stream);
     threads(context, stream);
     by_hand(stream);
     GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
