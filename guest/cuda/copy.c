@@ -138,7 +138,7 @@ copy_here_captured(struct cuda_guest_thread *self, const struct copy *copy)
     const struct cuda_guest_area to = {.at = copy->to.host}, from = {.at = copy->from.host};
     const struct cuda_guest_extent extent = {copy->bytes, 1, 1};
     uint32_t token;
-    CUresult result = cuda_guest_task_copy(&to, &from, &extent, NULL, &token);
+    CUresult result = cuda_guest_task_copy(&to, &from, &extent, &token);
 
     return result == CUDA_SUCCESS ? cuda_guest_task_post(self, token, copy->stream) : result;
 }

@@ -372,7 +372,7 @@ box_captured(struct cuda_guest_thread *self, const struct cuda_guest_transfer *b
     const struct cuda_guest_area memory = area_of(end);
     const struct cuda_guest_extent extent = extent_captured(box);
     uint32_t token;
-    CUresult result = cuda_guest_task_stage(&memory, in, &extent, &token, &end->place.offset);
+    CUresult result = cuda_guest_task_stage(self, &memory, in, &extent, &token, &end->place.offset);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -396,7 +396,7 @@ box_here_captured(struct cuda_guest_thread *self, const struct cuda_guest_transf
     const struct cuda_guest_area to = area_of(&box->to), from = area_of(&box->from);
     const struct cuda_guest_extent extent = extent_captured(box);
     uint32_t token;
-    CUresult result = cuda_guest_task_copy(&to, &from, &extent, NULL, &token);
+    CUresult result = cuda_guest_task_copy(&to, &from, &extent, &token);
 
     return result == CUDA_SUCCESS ? cuda_guest_task_post(self, token, box->stream) : result;
 }

@@ -144,8 +144,11 @@ static CUresult
 stage(struct message *message, struct end *end, bool in, const struct cuda_guest_extent *extent)
 {
     struct cuda_guest_area memory = box_of(end);
-    CUresult result = cuda_guest_task_stage(&memory, in, extent, &message->token, &end->place.offset);
+    struct cuda_guest_thread *self;
+    CUresult result = cuda_guest_enter(&self);
 
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_task_stage(self, &memory, in, extent, &message->token, &end->place.offset);
     end->place.kind = CUDA_GUEST_AT_ARENA;
     end->pitch = extent->width;
     end->height = extent->rows;
@@ -183,7 +186,7 @@ fill_memcpy(struct message *message)
     if (here && (from.place.kind == CUDA_GUEST_AT_PAGEABLE || to.place.kind == CUDA_GUEST_AT_PAGEABLE)) {
         to_box = box_of(&to);
         from_box = box_of(&from);
-        return cuda_guest_task_copy(&to_box, &from_box, &extent, NULL, &message->token);
+        return cuda_guest_task_copy(&to_box, &from_box, &extent, &message->token);
     }
     if (from.place.kind == CUDA_GUEST_AT_PAGEABLE)
         result = stage(message, &from, true, &extent);

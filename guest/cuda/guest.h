@@ -600,6 +600,9 @@ cuda_guest_event_elsewhere(struct cuda_guest_event *event)
 /* capture.c */
 /** Has the lane do as captures want it: posts wait while there is one, and the thread's mode is told. */
 CUresult cuda_guest_capture_follow(struct cuda_guest_thread *self);
+/** Around what this library does for itself while something is captured: captures do not mind it. */
+CUresult cuda_guest_capture_relax(struct cuda_guest_thread *self);
+CUresult cuda_guest_capture_restore(struct cuda_guest_thread *self);
 static inline bool
 cuda_guest_capturing(void)
 {
@@ -617,9 +620,9 @@ struct cuda_guest_area {
 struct cuda_guest_extent {
     size_t width, rows, planes;
 };
-/** A token for copying between two boxes; @p buffer (NULL: none) goes with it. */
+/** A token for copying between two boxes. */
 CUresult cuda_guest_task_copy(const struct cuda_guest_area *to, const struct cuda_guest_area *from,
-                              const struct cuda_guest_extent *extent, struct gpuvchan_buffer *buffer, uint32_t *token);
+                              const struct cuda_guest_extent *extent, uint32_t *token);
 CUresult cuda_guest_task_function(CUhostFn function, void *data, uint32_t *token);
 /** What cuda_guest_task_function() was given; false: the token is none of its. */
 bool cuda_guest_task_find(uint32_t token, CUhostFn *function, void **data);
@@ -630,8 +633,8 @@ CUresult cuda_guest_task_range_begin(uint32_t token, const struct cuda_guest_ran
 void cuda_guest_task_drop(uint32_t token);
 /** Calls what @p token stands for when the stream gets here. Owns the token. */
 CUresult cuda_guest_task_post(struct cuda_guest_thread *self, uint32_t token, uint32_t stream);
-/** As cuda_guest_task_copy(), with a new buffer for one of the ends, packed; *@p offset is its place in the arena. */
-CUresult cuda_guest_task_stage(const struct cuda_guest_area *memory, bool in, const struct cuda_guest_extent *extent,
+/** As cuda_guest_task_copy(), with a pinned buffer for one of the ends, packed; *@p offset is its place in the arena. */
+CUresult cuda_guest_task_stage(struct cuda_guest_thread *self, const struct cuda_guest_area *memory, bool in, const struct cuda_guest_extent *extent,
                                uint32_t *token, uint64_t *offset);
 
 /* launch.c */
