@@ -88,10 +88,8 @@ run(const struct task *task, CUresult status)
 static void
 task_free(struct task *task)
 {
-    struct cuda_guest_range range;
-
     if (task->kind == TASK_RANGE && task->start)
-        cuda_guest_range_take(task->start, CUDA_GUEST_GRAPH, &range);
+        cuda_guest_range_leave(task->start);
     if (task->kind == TASK_USER)
         user_finish(task);
     if (task->buffer)
@@ -219,7 +217,7 @@ cuda_guest_task_range_begin(uint32_t token, const struct cuda_guest_range *range
 
     if (task)
         task->start = range->start;
-    return cuda_guest_range_add(range);
+    return cuda_guest_range_join(range);
 }
 
 CUresult

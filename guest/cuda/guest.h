@@ -442,6 +442,7 @@ struct cuda_guest_range {
     struct cuda_guest_context *context;   /* NULL: of a device alone */
     int device_number;                    /* if it is of no context */
     bool in_chunk;                        /* the driver knows nothing of it */
+    uint32_t others;                      /* of a graph's: nodes that allocate it, but one */
     uint32_t pool;                        /* pooled: its handle; 0: the device's own */
     struct cuda_guest_physical *physical; /* mapped: what */
     struct cuda_guest_module *module;     /* of a variable */
@@ -470,6 +471,12 @@ cuda_guest_range_device(const struct cuda_guest_range *range)
 /* range.c */
 /** Enters a copy of @p range, which may overlap no other. */
 CUresult cuda_guest_range_add(const struct cuda_guest_range *range);
+/**
+ * The same for memory of a graph, whose nodes may allocate the same addresses one after the other: the ranges become
+ * one, which lasts as long as the last of them.
+ */
+CUresult cuda_guest_range_join(const struct cuda_guest_range *range);
+void cuda_guest_range_leave(uint64_t address);
 /** Copies out the range that holds @p address. */
 bool cuda_guest_range_find(uint64_t address, struct cuda_guest_range *out);
 /** Takes out the range of @p kind that begins at @p address. Of two that race, one gets true. */
@@ -480,9 +487,6 @@ bool cuda_guest_range_holds(const struct cuda_guest_range *range, uint64_t addre
 bool cuda_guest_range_touches(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind);
 /** Has any range a byte of [@p address, +@p bytes)? */
 bool cuda_guest_range_touched(uint64_t address, uint64_t bytes);
-/** Takes out a range of @p kind that has a byte of [@p address, +@p bytes); false: there is none. */
-bool cuda_guest_range_take_touching(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind,
-                                    struct cuda_guest_range *out);
 /** Takes out one range of @p context, or of @p module if that is not NULL; false: there is none left. */
 bool cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct cuda_guest_module *module,
                               struct cuda_guest_range *out);

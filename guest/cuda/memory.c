@@ -118,7 +118,7 @@ cuMemFree_v2(CUdeviceptr address)
     /* What a graph has allocated it will allocate again: the address stays known as long as the graph. */
     if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range) &&
         !cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range) &&
-        !(cuda_guest_range_find(address, &range) && range.kind == CUDA_GUEST_GRAPH && range.start == address))
+        !(cuda_guest_range_find(address, &range) && range.kind == CUDA_GUEST_GRAPH))
         return cuda_guest_managed_free(self, address);
     if (range.in_chunk)
         return cuda_guest_chunk_free(self, &range);

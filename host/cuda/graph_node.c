@@ -224,7 +224,7 @@ fill_free(struct cuda_lane *lane, const struct told *told, struct node *node)
     CUdeviceptr address = told->params->free.dptr;
     const struct cuda_range *range = cuda_lane_range(lane, 0, address, 1);
 
-    if (!range || range->start != address || range->use != CUDA_RANGE_GRAPH)
+    if (!range || range->use != CUDA_RANGE_GRAPH)
         return CUDA_ERROR_INVALID_VALUE;
     node->params.free.dptr = address;
     return 0;

@@ -121,7 +121,7 @@ cuda_host_mem_free(struct gpuvchan_request *request, CUdeviceptr address)
     if (result != 0 || !address)
         return result;
     range = cuda_lane_range(lane, 0, address, 1);
-    if (range && range->use == CUDA_RANGE_GRAPH && range->start == address) /* the graph allocates it again */
+    if (range && range->use == CUDA_RANGE_GRAPH) /* the graph allocates it again */
         return cuda_leave(lane, cuda_native(request)->cuMemFree(address));
     range = cuda_allocation_take(lane, address);
     if (!range)

@@ -37,7 +37,7 @@ struct cuda_range {
     enum cuda_range_use use;
     CUdeviceptr start;
     uint64_t bytes;
-    _Atomic uint32_t opened; /* so often more than once, another process's */
+    _Atomic uint32_t opened; /* so often more than once: another process's, or a graph's by several nodes */
     unsigned char *memory;   /* registered: where it lies in this process */
     struct cuda_range *next; /* registered, reserved, or chunks */
 };

@@ -242,6 +242,66 @@ refusals(CUstream stream)
     ok(status == CU_STREAM_CAPTURE_STATUS_NONE, "all captures are over");
 }
 
+/* Memory in the order of the stream: a graph's own, at the same address in each launch. */
+static void
+allocations(CUstream stream)
+{
+    enum {
+        WORDS = 40000
+    };
+    uint32_t *first_out, *second_out, value = 0;
+    CUdeviceptr first = 0, second = 0, third = 0;
+    bool good = true;
+    CUgraphExec exec;
+    CUgraph graph;
+
+    NEED(cuMemHostAlloc((void **)&first_out, WORDS * 4, 0));
+    NEED(cuMemHostAlloc((void **)&second_out, WORDS * 4, 0));
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    GIVES(CUDA_SUCCESS, cuMemAllocAsync(&first, WORDS * 4, stream));
+    GIVES(CUDA_SUCCESS, cuMemsetD32Async(first, 11, WORDS, stream));
+    GIVES(CUDA_SUCCESS, cuMemcpyDtoHAsync_v2(first_out, first, WORDS * 4, stream));
+    GIVES(CUDA_SUCCESS, cuMemFreeAsync(first, stream));
+    GIVES(CUDA_SUCCESS, cuMemAllocAsync(&second, WORDS * 2, stream)); /* perhaps in the same place */
+    GIVES(CUDA_SUCCESS, cuMemsetD32Async(second, 12, WORDS / 2, stream));
+    GIVES(CUDA_SUCCESS, cuMemcpyDtoHAsync_v2(second_out, second, WORDS * 2, stream));
+    GIVES(CUDA_SUCCESS, cuMemFreeAsync(second, stream));
+    GIVES(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
+    ok(first && second && node_count(graph) == 8, "allocations and frees are nodes");
+    exec = instantiate(graph);
+    for (int round = 0; round < 2; round++) {
+        memset(first_out, 0, WORDS * 4);
+        memset(second_out, 0, WORDS * 4);
+        GIVES(CUDA_SUCCESS, cuGraphLaunch(exec, stream));
+        GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+        for (size_t i = 0; i < WORDS; i++)
+            good &= first_out[i] == 11 && second_out[i] == (i < WORDS / 2 ? 12 : 0);
+        ok(good, "whose memory the nodes between use");
+    }
+    NEED(cuGraphDestroy(graph));
+    GIVES(CUDA_SUCCESS, cuGraphLaunch(exec, stream));
+    GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+    NEED(cuGraphExecDestroy(exec));
+
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    GIVES(CUDA_SUCCESS, cuMemAllocAsync(&third, 64, stream));
+    GIVES(CUDA_SUCCESS, cuMemsetD32Async(third, 13, 16, stream));
+    GIVES(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
+    exec = instantiate(graph);
+    for (int round = 0; round < 2; round++) {
+        GIVES(CUDA_SUCCESS, cuGraphLaunch(exec, stream));
+        GIVES(CUDA_SUCCESS, cuMemcpyDtoHAsync_v2(&value, third, 4, stream));
+        GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+        ok(value == 13, "what a graph leaves allocated can be used behind it");
+        GIVES(CUDA_SUCCESS, cuMemFreeAsync(third, stream));
+        GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+    }
+    NEED(cuGraphExecDestroy(exec));
+    NEED(cuGraphDestroy(graph));
+    NEED(cuMemFreeHost(first_out));
+    NEED(cuMemFreeHost(second_out));
+}
+
 /* Memory: what the thread may do depends on its mode and the captures'. */
 static void
 memory_meanwhile(CUstream stream)
@@ -382,6 +442,7 @@ main(void)
     fork_and_join(stream);
     copies(stream);
     refusals(stream);
+    allocations(stream);
     memory_meanwhile(stream);
     threads(context, stream);
     by_hand(stream);

@@ -204,11 +204,15 @@ sim_capture_alloc(struct sim_track *track, int device, size_t size, CUdeviceptr 
                                 .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}},
                   .bytesize = size},
     };
+    const struct sim_node *before = track->count == 1 ? track->at[0].from : NULL;
     CUresult result = sim_capture(track, &params);
 
-    if (!result)
-        *address = track->at[0].from->params.alloc.dptr;
-    return result;
+    if (result)
+        return result;
+    if (before && before->params.type == CU_GRAPH_NODE_TYPE_MEM_FREE)
+        sim_graph_memory_again(track->at[0].from, before->params.free.dptr);
+    *address = track->at[0].from->params.alloc.dptr;
+    return CUDA_SUCCESS;
 }
 
 CUresult

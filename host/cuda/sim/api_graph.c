@@ -8,6 +8,7 @@
 struct sim_memory_node {
     struct sim_memory_node *next;
     uintptr_t address;
+    size_t bytes;
     unsigned int users;
 };
 
@@ -35,6 +36,21 @@ memory_end(struct sim_memory_node *memory)
     *at = memory->next;
     sim_memory_free(sim_driver.memory, RANGE_DEVICE, memory->address);
     free(memory);
+}
+
+void
+sim_graph_memory_again(struct sim_node *node, CUdeviceptr freed)
+{
+    struct sim_memory_node *memory = memories;
+
+    while (memory && memory->address != freed)
+        memory = memory->next;
+    if (!memory || memory->bytes < node->memory->bytes)
+        return;
+    memory->users++;
+    memory_end(node->memory);
+    node->memory = memory;
+    node->params.alloc.dptr = memory->address;
 }
 
 /* ---- Nodes ----------------------------------------------------------------------------------- */
@@ -146,6 +162,7 @@ fill_alloc(struct sim_node *node, const CUgraphNodeParams *params)
         node->memory = NULL;
         return result;
     }
+    node->memory->bytes = params->alloc.bytesize;
     node->memory->next = memories;
     memories = node->memory;
     node->params.alloc.dptr = node->memory->address;

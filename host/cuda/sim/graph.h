@@ -65,6 +65,8 @@ CUresult sim_node_depend(struct sim_node *node, struct sim_node *on, const CUgra
 
 /* Does memory begin there that a node allocates? */
 bool sim_graph_memory(CUdeviceptr address);
+/* Has the node allocate what lies at @p freed, if that is enough. */
+void sim_graph_memory_again(struct sim_node *node, CUdeviceptr freed);
 
 /* User objects: a graph's copy keeps what the graph keeps. */
 bool sim_kept_copy(struct sim_graph *to, const struct sim_graph *from);
