@@ -71,6 +71,18 @@ put_in(struct node *node)
     return CUDA_SUCCESS;
 }
 
+/* A graph that had the address is gone, of which the host tells later. With the lock. */
+static void
+forget_stale(const struct cuda_guest_range *range)
+{
+    struct node **found, *node;
+
+    while ((found = tfind(range, &tree, compare)) && (node = *found)->range.kind == CUDA_GUEST_GRAPH) {
+        take_out(node);
+        free(node);
+    }
+}
+
 CUresult
 cuda_guest_range_add(const struct cuda_guest_range *range)
 {
@@ -82,6 +94,10 @@ cuda_guest_range_add(const struct cuda_guest_range *range)
     *node = (struct node){.range = *range};
     pthread_rwlock_wrlock(&lock);
     result = put_in(node);
+    if (result == CUDA_ERROR_ALREADY_MAPPED) {
+        forget_stale(range);
+        result = put_in(node);
+    }
     pthread_rwlock_unlock(&lock);
     if (result != CUDA_SUCCESS)
         free(node);

@@ -440,12 +440,7 @@ range_join(struct cuda_lane *lane, CUdeviceptr start, uint64_t bytes)
     uint32_t others = 0;
     int result;
 
-    for (;;) {
-        pthread_rwlock_rdlock(&host->ranges.lock);
-        range = cuda_ranges_touching(&host->ranges, start, end - start);
-        pthread_rwlock_unlock(&host->ranges.lock);
-        if (!range || range->use != CUDA_RANGE_GRAPH || !cuda_ranges_remove(&host->ranges, range))
-            break;
+    while ((range = cuda_ranges_take(&host->ranges, start, end - start, CUDA_RANGE_GRAPH))) {
         others += 1 + atomic_load(&range->opened);
         if (range->start + range->bytes > end)
             end = range->start + range->bytes;
