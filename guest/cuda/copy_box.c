@@ -94,8 +94,8 @@ wire_end(const struct cuda_guest_end *end)
                                   .z = end->begin[2]};
 }
 
-static struct gpuvchan_reference
-wire_reference(const struct cuda_guest_end *end, const struct cuda_guest_transfer *box)
+struct gpuvchan_reference
+cuda_guest_end_reference(const struct cuda_guest_end *end, const struct cuda_guest_transfer *box)
 {
     uint64_t bytes;
 
@@ -109,10 +109,10 @@ post(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box)
 {
     struct cuda_copy_end from = wire_end(&box->from), to = wire_end(&box->to);
 
-    return cuda_guest_result(cuda_copy_box_on(&cuda_guest.client, self->lane, box->form, &from, &to,
-                                              wire_reference(&box->from, box), wire_reference(&box->to, box),
-                                              box->from.place.array, box->to.place.array, box->from.context,
-                                              box->to.context, box->width, box->rows, box->planes, box->stream));
+    return cuda_guest_result(cuda_copy_box_on(
+        &cuda_guest.client, self->lane, box->form, &from, &to, cuda_guest_end_reference(&box->from, box),
+        cuda_guest_end_reference(&box->to, box), box->from.place.array, box->to.place.array, box->from.context,
+        box->to.context, box->width, box->rows, box->planes, box->stream));
 }
 
 /* ---- Pieces ---------------------------------------------------------------------------------- */
