@@ -158,11 +158,13 @@ copies(CUstream stream)
         WIDTH = 100,
         ROWS = 60
     };
-    unsigned char *in = malloc(BYTES), *out = malloc(BYTES), *rows = malloc(WIDTH * ROWS), *pinned;
+    CUDA_ARRAY_DESCRIPTOR line = {WIDTH, 0, CU_AD_FORMAT_UNSIGNED_INT8, 1};
+    unsigned char *in = malloc(BYTES), *out = malloc(BYTES), *rows = malloc(WIDTH * ROWS), *pinned, part[WIDTH];
     uint32_t small = 0, small_out = 0;
     CUdeviceptr memory, word;
     CUgraphExec exec;
     CUgraph graph;
+    CUarray array;
     bool good = true;
     CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
                          .srcPitch = 2 * WIDTH,
@@ -175,6 +177,7 @@ copies(CUstream stream)
     NEED(cuMemAlloc_v2(&memory, BYTES));
     NEED(cuMemAlloc_v2(&word, 4));
     NEED(cuMemHostAlloc((void **)&pinned, BYTES, 0));
+    NEED(cuArrayCreate_v2(&array, &line));
     box.srcDevice = memory;
     GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
     GIVES(CUDA_SUCCESS, cuMemcpyHtoDAsync_v2(word, &small, 4, stream));
@@ -184,6 +187,8 @@ copies(CUstream stream)
     GIVES(CUDA_SUCCESS, cuMemcpyDtoHAsync_v2(out, memory, BYTES, stream));
     GIVES(CUDA_SUCCESS, cuMemcpy2DAsync_v2(&box, stream));
     GIVES(CUDA_SUCCESS, cuMemcpyDtoHAsync_v2(&small_out, word, 4, stream));
+    GIVES(CUDA_SUCCESS, cuMemcpyHtoAAsync_v2(array, 0, in, WIDTH, stream));
+    GIVES(CUDA_SUCCESS, cuMemcpyAtoHAsync_v2(part, array, 10, WIDTH - 10, stream));
     GIVES(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
     exec = instantiate(graph);
     NEED(cuGraphDestroy(graph));
@@ -195,6 +200,7 @@ copies(CUstream stream)
         small = 1000 + round;
         GIVES(CUDA_SUCCESS, cuGraphLaunch(exec, stream));
         GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+        ok(memcmp(part, in + 10, WIDTH - 10) == 0, "and to an array and back");
         memset(in + 5, 0xab, 3);
         good = memcmp(in, out, BYTES) == 0 && memcmp(in, pinned, BYTES) == 0;
         ok(good && small_out == 1000 + round, "a launch copies what is there then, and waiting ends behind it");
@@ -203,6 +209,7 @@ copies(CUstream stream)
         ok(good, "rows as well");
     }
     NEED(cuGraphExecDestroy(exec));
+    NEED(cuArrayDestroy(array));
     NEED(cuMemFreeHost(pinned));
     NEED(cuMemFree_v2(memory));
     NEED(cuMemFree_v2(word));
