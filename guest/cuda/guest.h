@@ -503,6 +503,7 @@ CUresult cuda_guest_arena_free(struct cuda_guest_thread *self, const struct cuda
 /** Pins the pages of @p buffer, which hold @p bytes at @p pointer, for a range of kind REGISTERED; and lets go of them. */
 CUresult cuda_guest_arena_pin(struct cuda_guest_thread *self, void *pointer, size_t bytes, unsigned flags,
                               struct gpuvchan_buffer *buffer);
+/** With CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED it is still pinned, and in the table again. */
 CUresult cuda_guest_arena_unpin(struct cuda_guest_thread *self, const struct cuda_guest_range *range);
 /** The arena is too small for what @p function asks: says so once. Returns CUDA_ERROR_OUT_OF_MEMORY. */
 CUresult cuda_guest_arena_exhausted(const char *function, size_t bytes);

@@ -315,7 +315,8 @@ memory_meanwhile(CUstream stream)
 {
     CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     CUdeviceptr before, memory = 0, again;
-    uint32_t value = 0;
+    uint32_t value = 0, *pinned;
+    bool gone;
     CUgraph graph;
 
     NEED(cuMemAlloc_v2(&before, 1 << 16));
@@ -329,6 +330,17 @@ memory_meanwhile(CUstream stream)
     NEED(cuMemsetD32_v2(before, 77, 1));
     NEED(cuMemcpyDtoH_v2(&value, before, 4));
     ok(value == 77, "memory that could not be freed is still there");
+
+    NEED(cuMemHostAlloc((void **)&pinned, 4096, 0));
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    gone = cuMemFreeHost(pinned) == CUDA_SUCCESS; /* not every driver need refuse it */
+    cuStreamEndCapture(stream, &graph);
+    if (gone)
+        NEED(cuMemHostAlloc((void **)&pinned, 4096, 0));
+    NEED(cuMemcpyDtoHAsync_v2(pinned, before, 4, stream));
+    NEED(cuStreamSynchronize(stream));
+    ok(*pinned == 77, "and so is pinned memory");
+    NEED(cuMemFreeHost(pinned));
 
     NEED(cuThreadExchangeStreamCaptureMode(&mode));
     GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
