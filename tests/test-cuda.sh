@@ -46,6 +46,7 @@ results() {
 
 explain() {
     grep -A1 '^not ok\|^Bail' "$work/out" | sed 's/^/# /'
+    grep -q '^1\.\.\|^Bail' "$work/out" || tail -n 1 "$work/out" | sed 's/^/# ended behind: /'
     tail -n 5 "$work/err" | sed 's/^/# /'
 }
 

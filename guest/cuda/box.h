@@ -32,6 +32,9 @@ struct cuda_guest_end_description {
 /** Reads an end of @p box, whose extent is set. */
 CUresult cuda_guest_end_read(struct cuda_guest_end *end, const struct cuda_guest_end_description *said,
                              const struct cuda_guest_transfer *box);
+/** What an end in the arena takes up of it. */
+struct gpuvchan_reference
+cuda_guest_end_reference(const struct cuda_guest_end *end, const struct cuda_guest_transfer *box);
 /** Makes the copy. */
 CUresult cuda_guest_transfer_run(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box);
 

@@ -36,8 +36,8 @@ struct task {
     void *data;
     struct cuda_guest_area to, from;
     struct cuda_guest_extent extent;
-    struct gpuvchan_buffer *buffer;
-    uint64_t start; /* of a range; 0: not entered yet */
+    struct cuda_guest_graph_buffer *buffer; /* or NULL */
+    uint64_t start;                         /* of a range; 0: not entered yet */
 };
 
 enum {
@@ -88,14 +88,12 @@ run(const struct task *task, CUresult status)
 static void
 task_free(struct task *task)
 {
-    struct cuda_guest_range range;
-
     if (task->kind == TASK_RANGE && task->start)
-        cuda_guest_range_take(task->start, CUDA_GUEST_GRAPH, &range);
+        cuda_guest_range_leave(task->start);
     if (task->kind == TASK_USER)
         user_finish(task);
     if (task->buffer)
-        gpuvchan_buffer_destroy(task->buffer);
+        cuda_guest_graph_buffer_return(task->buffer);
     free(task);
 }
 
@@ -219,33 +217,35 @@ cuda_guest_task_range_begin(uint32_t token, const struct cuda_guest_range *range
 
     if (task)
         task->start = range->start;
-    return cuda_guest_range_add(range);
+    return cuda_guest_range_join(range);
 }
 
 CUresult
 cuda_guest_task_copy(const struct cuda_guest_area *to, const struct cuda_guest_area *from,
-                     const struct cuda_guest_extent *extent, struct gpuvchan_buffer *buffer, uint32_t *token)
+                     const struct cuda_guest_extent *extent, uint32_t *token)
 {
-    return task_make(&(struct task){.kind = TASK_COPY, .to = *to, .from = *from, .extent = *extent, .buffer = buffer},
-                     token);
+    return task_make(&(struct task){.kind = TASK_COPY, .to = *to, .from = *from, .extent = *extent}, token);
 }
 
 CUresult
-cuda_guest_task_stage(const struct cuda_guest_area *memory, bool in, const struct cuda_guest_extent *extent,
-                      uint32_t *token, uint64_t *offset)
+cuda_guest_task_stage(struct cuda_guest_thread *self, const struct cuda_guest_area *memory, bool in,
+                      const struct cuda_guest_extent *extent, uint32_t *token, uint64_t *offset)
 {
-    struct gpuvchan_buffer *buffer;
     struct cuda_guest_area packed = {.pitch = extent->width, .plane = extent->width * extent->rows};
-    CUresult result;
+    struct task task = {.kind = TASK_COPY, .extent = *extent};
+    CUresult result = cuda_guest_graph_buffer_take(self, packed.plane * extent->planes, &task.buffer);
+    struct gpuvchan_buffer *buffer;
 
-    if (gpuvchan_buffer_create(cuda_guest.channel, packed.plane * extent->planes, &buffer) != 0)
-        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (result != CUDA_SUCCESS)
+        return result;
+    buffer = cuda_guest_graph_buffer_memory(task.buffer);
     packed.at = gpuvchan_buffer_data(buffer);
     *offset = gpuvchan_buffer_offset(buffer);
-    result = in ? cuda_guest_task_copy(&packed, memory, extent, buffer, token)
-                : cuda_guest_task_copy(memory, &packed, extent, buffer, token);
+    task.to = in ? packed : *memory;
+    task.from = in ? *memory : packed;
+    result = task_make(&task, token);
     if (result != CUDA_SUCCESS)
-        gpuvchan_buffer_destroy(buffer);
+        cuda_guest_graph_buffer_return(task.buffer);
     return result;
 }
 

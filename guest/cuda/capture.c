@@ -13,6 +13,16 @@
 
 #include "graph.h"
 
+static CUresult
+tell_mode(struct cuda_guest_thread *self, CUstreamCaptureMode mode)
+{
+    CUresult result = cuda_guest_result(cuda_thread_capture_mode_on(&cuda_guest.client, self->lane, mode));
+
+    if (result == CUDA_SUCCESS)
+        self->told_mode = mode;
+    return result;
+}
+
 CUresult
 cuda_guest_capture_follow(struct cuda_guest_thread *self)
 {
@@ -24,10 +34,21 @@ cuda_guest_capture_follow(struct cuda_guest_thread *self)
         self->synchronous = on;
     }
     if (on && self->mode != self->told_mode)
-        result = cuda_guest_result(cuda_thread_capture_mode_on(&cuda_guest.client, self->lane, self->mode));
-    if (on && result == CUDA_SUCCESS)
-        self->told_mode = self->mode;
+        result = tell_mode(self, self->mode);
     return result;
+}
+
+CUresult
+cuda_guest_capture_relax(struct cuda_guest_thread *self)
+{
+    return cuda_guest_capturing() ? tell_mode(self, CU_STREAM_CAPTURE_MODE_RELAXED) : CUDA_SUCCESS;
+}
+
+/* If captures have ended meanwhile the next one tells it. */
+CUresult
+cuda_guest_capture_restore(struct cuda_guest_thread *self)
+{
+    return cuda_guest_capturing() && self->mode != self->told_mode ? tell_mode(self, self->mode) : CUDA_SUCCESS;
 }
 
 ENTRY

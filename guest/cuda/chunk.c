@@ -5,6 +5,9 @@
  * Design notes: cuMemFree() waits for the device, as the driver's does. So what is free has no work under way
  * in any stream, and may be allocated by any thread at once; and when the host unmaps a chunk nothing uses it.
  *
+ * While something is being captured nothing can wait for the device, as that would end the capture. What is freed
+ * then is kept until captures are over, and what is allocated is the driver's own: it knows whether it may.
+ *
  * A program that has sent nothing since it last waited for the device need not wait again, which a
  * program with one thread can tell.
  *
@@ -24,6 +27,12 @@
 #define CHUNK_BYTES (32ull << 20) /* for allocations that are smaller */
 #define KEEP_BYTES (128ull << 20)
 #define MOST_BYTES (1ull << 46)
+
+/* Freed while something was being captured. */
+struct cuda_guest_late {
+    struct cuda_guest_late *next;
+    uint64_t start, bytes;
+};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for all below, and the contexts' heaps */
 static struct cuda_guest_context *lenders;               /* that have had chunks */
@@ -141,30 +150,7 @@ grow(struct cuda_guest_thread *self, struct cuda_guest_context *context, uint64_
     return begun ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-/* ---- Allocations ----------------------------------------------------------------------------- */
-
-CUresult
-cuda_guest_chunk_alloc(struct cuda_guest_thread *self, uint64_t bytes, CUdeviceptr *address)
-{
-    struct cuda_guest_context *context = cuda_guest_current(self);
-    CUresult result = CUDA_SUCCESS;
-    uint64_t start = 0;
-    bool found;
-
-    if (is_refused())
-        return CUDA_ERROR_NOT_SUPPORTED;
-    if (bytes > MOST_BYTES)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    pthread_mutex_lock(&lock);
-    found = cuda_guest_heap_alloc(&context->heap, bytes, &start);
-    pthread_mutex_unlock(&lock);
-    if (!found)
-        result = grow(self, context, bytes, &start);
-    if (result == CUDA_ERROR_NOT_SUPPORTED)
-        atomic_store(&refused, true);
-    *address = start;
-    return result;
-}
+/* ---- Waiting ----------------------------------------------------------------------------- */
 
 /* Waits until the device is done with what was posted in @p context. */
 static CUresult
@@ -181,15 +167,94 @@ wait_for(struct cuda_guest_thread *self, struct cuda_guest_context *context)
     return result;
 }
 
+/* ---- Freed late ------------------------------------------------------------------------------ */
+
+static CUresult
+free_late(const struct cuda_guest_range *range)
+{
+    struct cuda_guest_late *late = malloc(sizeof(*late));
+
+    if (!late)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    pthread_mutex_lock(&lock);
+    *late = (struct cuda_guest_late){range->context->late, range->start, range->bytes};
+    range->context->late = late;
+    pthread_mutex_unlock(&lock);
+    return CUDA_SUCCESS;
+}
+
+/* @p list: from before the device was last waited for. With the lock. */
+static void
+late_free(struct cuda_guest_context *context, struct cuda_guest_late *list)
+{
+    struct cuda_guest_late *late;
+
+    while ((late = list)) {
+        list = late->next;
+        cuda_guest_heap_free(&context->heap, late->start, late->bytes);
+        free(late);
+    }
+}
+
+/* With the lock. */
+static struct cuda_guest_late *
+late_take(struct cuda_guest_context *context)
+{
+    struct cuda_guest_late *list = context->late;
+
+    context->late = NULL;
+    return list;
+}
+
+/* ---- Allocations ----------------------------------------------------------------------------- */
+
+CUresult
+cuda_guest_chunk_alloc(struct cuda_guest_thread *self, uint64_t bytes, CUdeviceptr *address)
+{
+    struct cuda_guest_context *context = cuda_guest_current(self);
+    struct cuda_guest_late *late;
+    CUresult result = CUDA_SUCCESS;
+    uint64_t start = 0;
+    bool found;
+
+    if (is_refused() || cuda_guest_capturing())
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (bytes > MOST_BYTES)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    pthread_mutex_lock(&lock);
+    found = cuda_guest_heap_alloc(&context->heap, bytes, &start);
+    late = found ? NULL : late_take(context);
+    pthread_mutex_unlock(&lock);
+    if (late) {
+        result = wait_for(self, context);
+        pthread_mutex_lock(&lock);
+        late_free(context, late);
+        found = result == CUDA_SUCCESS && cuda_guest_heap_alloc(&context->heap, bytes, &start);
+        pthread_mutex_unlock(&lock);
+    }
+    if (!found && result == CUDA_SUCCESS)
+        result = grow(self, context, bytes, &start);
+    if (result == CUDA_ERROR_NOT_SUPPORTED)
+        atomic_store(&refused, true);
+    *address = start;
+    return result;
+}
+
 CUresult
 cuda_guest_chunk_free(struct cuda_guest_thread *self, const struct cuda_guest_range *range)
 {
     struct cuda_guest_context *context = range->context;
-    CUresult result = wait_for(self, context);
+    struct cuda_guest_late *late;
+    CUresult result;
 
-    if (atomic_load(&cuda_guest.fault) != 0)
-        return result; /* nothing is allocated any more */
+    if (cuda_guest_capturing())
+        return free_late(range);
     pthread_mutex_lock(&lock);
+    late = late_take(context);
+    pthread_mutex_unlock(&lock);
+    result = wait_for(self, context);
+    pthread_mutex_lock(&lock);
+    late_free(context, late);
     cuda_guest_heap_free(&context->heap, range->start, range->bytes);
     give_back(self, context, KEEP_BYTES);
     pthread_mutex_unlock(&lock);
@@ -212,7 +277,13 @@ cuda_guest_chunks_unused(int device)
 void
 cuda_guest_chunks_forget(struct cuda_guest_context *context)
 {
+    struct cuda_guest_late *late;
+
     pthread_mutex_lock(&lock);
+    while ((late = context->late)) {
+        context->late = late->next;
+        free(late);
+    }
     cuda_guest_heap_finish(&context->heap);
     pthread_mutex_unlock(&lock);
 }

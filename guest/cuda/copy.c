@@ -76,8 +76,11 @@ copy_in(struct cuda_guest_thread *self, const struct copy *copy)
     const struct gpuvchan_client *client = &cuda_guest.client;
     int status;
 
-    if (copy->from.kind == CUDA_GUEST_AT_PAGEABLE)
-        return cuda_guest_stage_in(self, copy->to.device, copy->from.host, copy->bytes, copy->stream);
+    if (copy->from.kind == CUDA_GUEST_AT_PAGEABLE) {
+        CUresult result = cuda_guest_stage_in(self, copy->to.device, copy->from.host, copy->bytes, copy->stream);
+
+        return result == CUDA_SUCCESS && copy->wait ? cuda_guest_wait_staged(self, copy->stream, copy->bytes) : result;
+    }
     if (copy->wait && copy->bytes <= WAIT_BY_CALL)
         status = cuda_copy_in_wait_on(client, self->lane, copy->to.device, reference(&copy->from, copy->bytes),
                                       copy->stream == CUDA_GUEST_WIRE_PER_THREAD);
@@ -135,7 +138,7 @@ copy_here_captured(struct cuda_guest_thread *self, const struct copy *copy)
     const struct cuda_guest_area to = {.at = copy->to.host}, from = {.at = copy->from.host};
     const struct cuda_guest_extent extent = {copy->bytes, 1, 1};
     uint32_t token;
-    CUresult result = cuda_guest_task_copy(&to, &from, &extent, NULL, &token);
+    CUresult result = cuda_guest_task_copy(&to, &from, &extent, &token);
 
     return result == CUDA_SUCCESS ? cuda_guest_task_post(self, token, copy->stream) : result;
 }

@@ -72,6 +72,33 @@ through_slots(struct cuda_guest_thread *self, const struct copy *copy)
             memcpy(copy->to.place.host + done, slot->data, piece.bytes);
         done += piece.bytes;
     }
+    return result == CUDA_SUCCESS && in && copy->wait ? cuda_guest_wait_staged(self, copy->stream, copy->bytes)
+                                                      : result;
+}
+
+/* All of it through one buffer, which the graph keeps; see staging.c. */
+static CUresult
+captured_run(struct cuda_guest_thread *self, const struct copy *copy)
+{
+    bool in = copy->from.place.kind == CUDA_GUEST_AT_PAGEABLE;
+    const struct cuda_guest_extent extent = {copy->bytes, 1, 1};
+    struct copy packed = *copy;
+    struct end *end = in ? &packed.from : &packed.to;
+    const struct cuda_guest_area memory = {.at = end->place.host};
+    uint32_t token;
+    CUresult result = cuda_guest_task_stage(self, &memory, in, &extent, &token, &end->place.offset);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    end->place.kind = CUDA_GUEST_AT_ARENA;
+    if (in) {
+        result = cuda_guest_task_post(self, token, copy->stream);
+        return result == CUDA_SUCCESS ? post(self, &packed) : result;
+    }
+    result = post(self, &packed);
+    if (result == CUDA_SUCCESS)
+        return cuda_guest_task_post(self, token, copy->stream);
+    cuda_guest_task_drop(token);
     return result;
 }
 
@@ -114,10 +141,13 @@ copy_enter(struct cuda_guest_thread **self, struct copy *copy, CUstream stream, 
 static CUresult
 copy_run(struct cuda_guest_thread *self, const struct copy *copy)
 {
-    CUresult result;
+    bool captured;
+    CUresult result = cuda_guest_captured(self, copy->stream, &captured);
 
+    if (result != CUDA_SUCCESS)
+        return result;
     if (!cuda_guest_place_reached(&copy->to.place) || !cuda_guest_place_reached(&copy->from.place))
-        return through_slots(self, copy);
+        return captured && !copy->wait ? captured_run(self, copy) : through_slots(self, copy);
     result = post(self, copy);
     if (result == CUDA_SUCCESS && copy->wait &&
         (!cuda_guest_place_remote(&copy->to.place) || !cuda_guest_place_remote(&copy->from.place)))

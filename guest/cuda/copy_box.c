@@ -94,8 +94,8 @@ wire_end(const struct cuda_guest_end *end)
                                   .z = end->begin[2]};
 }
 
-static struct gpuvchan_reference
-wire_reference(const struct cuda_guest_end *end, const struct cuda_guest_transfer *box)
+struct gpuvchan_reference
+cuda_guest_end_reference(const struct cuda_guest_end *end, const struct cuda_guest_transfer *box)
 {
     uint64_t bytes;
 
@@ -109,10 +109,10 @@ post(struct cuda_guest_thread *self, const struct cuda_guest_transfer *box)
 {
     struct cuda_copy_end from = wire_end(&box->from), to = wire_end(&box->to);
 
-    return cuda_guest_result(cuda_copy_box_on(&cuda_guest.client, self->lane, box->form, &from, &to,
-                                              wire_reference(&box->from, box), wire_reference(&box->to, box),
-                                              box->from.place.array, box->to.place.array, box->from.context,
-                                              box->to.context, box->width, box->rows, box->planes, box->stream));
+    return cuda_guest_result(cuda_copy_box_on(
+        &cuda_guest.client, self->lane, box->form, &from, &to, cuda_guest_end_reference(&box->from, box),
+        cuda_guest_end_reference(&box->to, box), box->from.place.array, box->to.place.array, box->from.context,
+        box->to.context, box->width, box->rows, box->planes, box->stream));
 }
 
 /* ---- Pieces ---------------------------------------------------------------------------------- */
@@ -372,7 +372,7 @@ box_captured(struct cuda_guest_thread *self, const struct cuda_guest_transfer *b
     const struct cuda_guest_area memory = area_of(end);
     const struct cuda_guest_extent extent = extent_captured(box);
     uint32_t token;
-    CUresult result = cuda_guest_task_stage(&memory, in, &extent, &token, &end->place.offset);
+    CUresult result = cuda_guest_task_stage(self, &memory, in, &extent, &token, &end->place.offset);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -396,7 +396,7 @@ box_here_captured(struct cuda_guest_thread *self, const struct cuda_guest_transf
     const struct cuda_guest_area to = area_of(&box->to), from = area_of(&box->from);
     const struct cuda_guest_extent extent = extent_captured(box);
     uint32_t token;
-    CUresult result = cuda_guest_task_copy(&to, &from, &extent, NULL, &token);
+    CUresult result = cuda_guest_task_copy(&to, &from, &extent, &token);
 
     return result == CUDA_SUCCESS ? cuda_guest_task_post(self, token, box->stream) : result;
 }
@@ -424,8 +424,12 @@ cuda_guest_transfer_run(struct cuda_guest_thread *self, const struct cuda_guest_
             copy_here(&box->to, &box->from, box);
         return result;
     }
-    if (!cuda_guest_place_reached(&box->from.place) || !cuda_guest_place_reached(&box->to.place))
-        return through_slots(self, box);
+    if (!cuda_guest_place_reached(&box->from.place) || !cuda_guest_place_reached(&box->to.place)) {
+        result = through_slots(self, box);
+        if (result == CUDA_SUCCESS && box->wait && to_remote)
+            result = cuda_guest_wait_staged(self, box->stream, box->width * box->rows * box->planes);
+        return result;
+    }
     result = post(self, box);
     if (result == CUDA_SUCCESS && box->wait && !(to_remote && from_remote))
         result = cuda_guest_wait_stream(self, box->stream);

@@ -50,6 +50,15 @@ cuda_guest_node_numbers(const CUgraphNode *nodes, size_t count, uint32_t *number
 CUresult cuda_guest_change_edges(struct cuda_guest_thread *self, uint32_t graph, bool remove, const CUgraphNode *from,
                                  const CUgraphNode *to, const CUgraphEdgeData *edges, size_t count);
 
+/* graph_buffer.c */
+struct cuda_guest_graph_buffer;
+/** A pinned buffer of @p bytes or more. */
+CUresult cuda_guest_graph_buffer_take(struct cuda_guest_thread *self, size_t bytes,
+                                      struct cuda_guest_graph_buffer **buffer);
+struct gpuvchan_buffer *cuda_guest_graph_buffer_memory(const struct cuda_guest_graph_buffer *buffer);
+/** When no graph has it any more; by any thread. */
+void cuda_guest_graph_buffer_return(struct cuda_guest_graph_buffer *buffer);
+
 /* graph_note.c */
 /**
  * What the application was told of a node, in memory that stays as long as the node does or until it is asked for

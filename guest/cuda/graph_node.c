@@ -10,14 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
+#include "box.h"
 #include "graph.h"
-#include "place.h"
 
 /* What goes with the structure. */
 struct message {
     CUgraphNodeParams params;
     uint32_t kernel, event, child, token;
     struct gpuvchan_reference from, to;
+    uint32_t from_array, to_array;
     unsigned char *parameters; /* freed in the end */
     size_t parameter_bytes;
     const CUstreamBatchMemOpParams *operations;
@@ -63,148 +65,104 @@ fill_kernel(struct message *message)
     return result;
 }
 
-/* One end of a copy, with the place of its first byte. */
-struct end {
-    CUmemorytype type;
-    const void *host;
-    CUdeviceptr device;
-    size_t x, y, z, pitch, height;
-    struct cuda_guest_place place;
-    uint64_t extent;
-};
-
-/* Arrays would be found here. */
 static CUresult
-end_read(struct end *end, const CUDA_MEMCPY3D *copy)
+ends_read(const CUDA_MEMCPY3D *copy, struct cuda_guest_transfer *box)
 {
-    uint64_t at = end->type == CU_MEMORYTYPE_HOST ? (uintptr_t)end->host : end->device, row, plane, skip;
+    const struct cuda_guest_end_description from = {copy->srcMemoryType, (uintptr_t)copy->srcHost, copy->srcDevice,
+                                                    copy->srcArray,      copy->srcXInBytes,        copy->srcY,
+                                                    copy->srcZ,          copy->srcPitch,           copy->srcHeight};
+    const struct cuda_guest_end_description to = {copy->dstMemoryType, (uintptr_t)copy->dstHost, copy->dstDevice,
+                                                  copy->dstArray,      copy->dstXInBytes,        copy->dstY,
+                                                  copy->dstZ,          copy->dstPitch,           copy->dstHeight};
     CUresult result;
 
-    if (end->type == CU_MEMORYTYPE_ARRAY)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    if (end->type != CU_MEMORYTYPE_HOST && end->type != CU_MEMORYTYPE_DEVICE && end->type != CU_MEMORYTYPE_UNIFIED)
+    *box = (struct cuda_guest_transfer){.width = copy->WidthInBytes, .rows = copy->Height, .planes = copy->Depth};
+    if (box->width == 0 || box->rows == 0 || box->planes == 0)
         return CUDA_ERROR_INVALID_VALUE;
-    if (end->pitch == 0)
-        end->pitch = end->x + copy->WidthInBytes;
-    if (end->height == 0)
-        end->height = end->y + copy->Height;
-    if (__builtin_add_overflow(end->x, copy->WidthInBytes, &row) || (row > end->pitch && copy->Height > 1) ||
-        __builtin_mul_overflow(end->pitch, end->height, &plane) || __builtin_mul_overflow(plane, end->z, &skip) ||
-        __builtin_mul_overflow(end->pitch, end->y, &row) || __builtin_add_overflow(skip, row, &skip) ||
-        __builtin_add_overflow(skip, end->x, &skip) || __builtin_add_overflow(at, skip, &at) ||
-        __builtin_mul_overflow(plane, copy->Depth - 1, &skip) ||
-        __builtin_mul_overflow(end->pitch, copy->Height - 1, &row) || __builtin_add_overflow(skip, row, &end->extent) ||
-        __builtin_add_overflow(end->extent, copy->WidthInBytes, &end->extent))
-        return CUDA_ERROR_INVALID_VALUE;
-    result = cuda_guest_place_find(at, end->extent, &end->place);
-    if (result == CUDA_SUCCESS && end->type == CU_MEMORYTYPE_DEVICE && end->place.kind == CUDA_GUEST_AT_PAGEABLE)
-        result = CUDA_ERROR_INVALID_VALUE;
-    return result;
-}
-
-static CUresult
-ends_read(const CUDA_MEMCPY3D *copy, struct end *from, struct end *to)
-{
-    CUresult result;
-
-    *from = (struct end){copy->srcMemoryType,
-                         copy->srcHost,
-                         copy->srcDevice,
-                         copy->srcXInBytes,
-                         copy->srcY,
-                         copy->srcZ,
-                         copy->srcPitch,
-                         copy->srcHeight,
-                         {0},
-                         0};
-    *to = (struct end){copy->dstMemoryType,
-                       copy->dstHost,
-                       copy->dstDevice,
-                       copy->dstXInBytes,
-                       copy->dstY,
-                       copy->dstZ,
-                       copy->dstPitch,
-                       copy->dstHeight,
-                       {0},
-                       0};
-    if (copy->WidthInBytes == 0 || copy->Height == 0 || copy->Depth == 0)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = end_read(from, copy);
-    return result == CUDA_SUCCESS ? end_read(to, copy) : result;
+    result = cuda_guest_end_read(&box->from, &from, box);
+    return result == CUDA_SUCCESS ? cuda_guest_end_read(&box->to, &to, box) : result;
 }
 
 static struct cuda_guest_area
-box_of(const struct end *end)
+area_of(const struct cuda_guest_end *end)
 {
-    return (struct cuda_guest_area){.at = end->place.host, .pitch = end->pitch, .plane = end->pitch * end->height};
+    return (struct cuda_guest_area){
+        .at = end->place.host, .pitch = end->pitch, .plane = end->pitch * (size_t)end->height};
 }
 
 /* The pageable end becomes a packed buffer in the arena. */
 static CUresult
-stage(struct message *message, struct end *end, bool in, const struct cuda_guest_extent *extent)
+stage(struct message *message, struct cuda_guest_end *end, bool in, const struct cuda_guest_extent *extent)
 {
-    struct cuda_guest_area memory = box_of(end);
-    CUresult result = cuda_guest_task_stage(&memory, in, extent, &message->token, &end->place.offset);
+    struct cuda_guest_area memory = area_of(end);
+    struct cuda_guest_thread *self;
+    CUresult result = cuda_guest_enter(&self);
 
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_task_stage(self, &memory, in, extent, &message->token, &end->place.offset);
     end->place.kind = CUDA_GUEST_AT_ARENA;
     end->pitch = extent->width;
     end->height = extent->rows;
-    end->extent = extent->width * extent->rows * extent->planes;
     return result;
 }
 
-static struct gpuvchan_reference
-reference_of(const struct end *end)
+static CUmemorytype
+wire_type(const struct cuda_guest_end *end)
 {
-    if (end->place.kind == CUDA_GUEST_AT_DEVICE)
-        return (struct gpuvchan_reference){0};
-    return (struct gpuvchan_reference){.offset = end->place.offset, .bytes = end->extent};
+    if (end->place.kind == CUDA_GUEST_AT_ARRAY)
+        return CU_MEMORYTYPE_ARRAY;
+    return end->place.kind == CUDA_GUEST_AT_DEVICE ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
 }
 
-static CUmemorytype
-wire_type(const struct end *end)
+static void
+fill_ends(struct message *message, const struct cuda_guest_transfer *box)
 {
-    return end->place.kind == CUDA_GUEST_AT_DEVICE ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+    const struct cuda_guest_end *from = &box->from, *to = &box->to;
+
+    message->from = cuda_guest_end_reference(from, box);
+    message->to = cuda_guest_end_reference(to, box);
+    message->from_array = from->place.array;
+    message->to_array = to->place.array;
+    message->params.memcpy.copyParams = (CUDA_MEMCPY3D){.srcMemoryType = wire_type(from),
+                                                        .srcDevice = from->place.device,
+                                                        .srcXInBytes = from->begin[0],
+                                                        .srcY = from->begin[1],
+                                                        .srcZ = from->begin[2],
+                                                        .srcPitch = from->pitch,
+                                                        .srcHeight = from->height,
+                                                        .dstMemoryType = wire_type(to),
+                                                        .dstDevice = to->place.device,
+                                                        .dstXInBytes = to->begin[0],
+                                                        .dstY = to->begin[1],
+                                                        .dstZ = to->begin[2],
+                                                        .dstPitch = to->pitch,
+                                                        .dstHeight = to->height,
+                                                        .WidthInBytes = box->width,
+                                                        .Height = box->rows,
+                                                        .Depth = box->planes};
 }
 
 static CUresult
 fill_memcpy(struct message *message)
 {
-    CUDA_MEMCPY3D *copy = &message->params.memcpy.copyParams;
-    const struct cuda_guest_extent extent = {copy->WidthInBytes, copy->Height, copy->Depth};
-    struct cuda_guest_area to_box, from_box;
-    struct end from, to;
-    CUresult result = ends_read(copy, &from, &to);
-    bool here;
+    struct cuda_guest_transfer box = {0};
+    struct cuda_guest_area to, from;
+    CUresult result = ends_read(&message->params.memcpy.copyParams, &box);
+    const struct cuda_guest_extent extent = {box.width, box.rows, box.planes};
+    bool in = !cuda_guest_place_reached(&box.from.place), out = !cuda_guest_place_reached(&box.to.place);
 
     if (result != CUDA_SUCCESS)
         return result;
-    here = from.place.kind != CUDA_GUEST_AT_DEVICE && to.place.kind != CUDA_GUEST_AT_DEVICE;
-    if (here && (from.place.kind == CUDA_GUEST_AT_PAGEABLE || to.place.kind == CUDA_GUEST_AT_PAGEABLE)) {
-        to_box = box_of(&to);
-        from_box = box_of(&from);
-        return cuda_guest_task_copy(&to_box, &from_box, &extent, NULL, &message->token);
+    if ((in || out) && !cuda_guest_place_remote(&box.from.place) && !cuda_guest_place_remote(&box.to.place)) {
+        to = area_of(&box.to);
+        from = area_of(&box.from);
+        return cuda_guest_task_copy(&to, &from, &extent, &message->token);
     }
-    if (from.place.kind == CUDA_GUEST_AT_PAGEABLE)
-        result = stage(message, &from, true, &extent);
-    else if (to.place.kind == CUDA_GUEST_AT_PAGEABLE)
-        result = stage(message, &to, false, &extent);
-    if (result != CUDA_SUCCESS)
-        return result;
-    message->from = reference_of(&from);
-    message->to = reference_of(&to);
-    *copy = (CUDA_MEMCPY3D){.srcMemoryType = wire_type(&from),
-                            .srcDevice = from.place.device,
-                            .srcPitch = from.pitch,
-                            .srcHeight = from.height,
-                            .dstMemoryType = wire_type(&to),
-                            .dstDevice = to.place.device,
-                            .dstPitch = to.pitch,
-                            .dstHeight = to.height,
-                            .WidthInBytes = extent.width,
-                            .Height = extent.rows,
-                            .Depth = extent.planes};
-    return CUDA_SUCCESS;
+    if (in || out)
+        result = stage(message, in ? &box.from : &box.to, in, &extent);
+    if (result == CUDA_SUCCESS)
+        fill_ends(message, &box);
+    return result;
 }
 
 static CUresult
@@ -382,8 +340,8 @@ add_sent(struct cuda_guest_thread *self, const struct message *message, uint32_t
     CUresult result = cuda_guest_result(cuda_node_add_on(
         &cuda_guest.client, self->lane, graph, before, count, edges, edges ? count : 0, &message->params,
         message->kernel, message->event, message->child, message->token, message->from, message->to,
-        message->parameters, message->parameter_bytes, message->operations, message->operation_count, message->access,
-        message->access_count, node, &address, bodies, &body_count));
+        message->from_array, message->to_array, message->parameters, message->parameter_bytes, message->operations,
+        message->operation_count, message->access, message->access_count, node, &address, bodies, &body_count));
 
     return result == CUDA_SUCCESS ? added(self, message, params, *node, graph, address, bodies, body_count) : result;
 }
@@ -439,10 +397,10 @@ set(CUgraphNode handle, uint32_t exec, const CUgraphNodeParams *params)
         return CUDA_ERROR_INVALID_VALUE;
     result = fill(params, &message);
     if (result == CUDA_SUCCESS)
-        result = cuda_guest_result(
-            cuda_node_set_on(&cuda_guest.client, self->lane, node, exec, &message.params, message.kernel, message.event,
-                             message.child, message.token, message.from, message.to, message.parameters,
-                             message.parameter_bytes, message.operations, message.operation_count));
+        result = cuda_guest_result(cuda_node_set_on(
+            &cuda_guest.client, self->lane, node, exec, &message.params, message.kernel, message.event, message.child,
+            message.token, message.from, message.to, message.from_array, message.to_array, message.parameters,
+            message.parameter_bytes, message.operations, message.operation_count));
     free(message.parameters);
     if (result == CUDA_SUCCESS && exec == 0)
         note(node, 0, params, message.token);
@@ -479,6 +437,7 @@ struct answer {
     CUgraphNodeParams params;
     uint32_t graph, kernel, event, token;
     uint64_t from, to;
+    uint32_t from_array, to_array;
     size_t parameter_bytes, operation_count;
     unsigned char parameters[CUDA_NODE_GET_PARAMETERS_MAX];
     CUstreamBatchMemOpParams operations[CUDA_NODE_GET_OPERATIONS_MAX];
@@ -504,8 +463,8 @@ get(CUgraphNode handle, CUgraphNodeType type, const void *out, struct answer **a
     got->operation_count = type == CU_GRAPH_NODE_TYPE_BATCH_MEM_OP ? CUDA_NODE_GET_OPERATIONS_MAX : 0;
     result = cuda_guest_result(cuda_node_get_on(&cuda_guest.client, self->lane, node, (int32_t)type, &got->params,
                                                 &got->graph, &got->kernel, &got->event, &got->token, &got->from,
-                                                &got->to, got->parameters, &got->parameter_bytes, got->operations,
-                                                &got->operation_count));
+                                                &got->to, &got->from_array, &got->to_array, got->parameters,
+                                                &got->parameter_bytes, got->operations, &got->operation_count));
     if (result != CUDA_SUCCESS) {
         free(got);
         return result;
@@ -579,6 +538,14 @@ arena_at(uint64_t place)
     return start ? start + (place - 1) : NULL;
 }
 
+static CUarray
+array_of(uint32_t handle)
+{
+    const struct cuda_guest_array *array = gpuvchan_handles_lookup(cuda_guest.handles, handle, CUDA_HANDLE_CUARRAY);
+
+    return array ? cuda_guest_handle(&array->object) : NULL;
+}
+
 ENTRY
 cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D *out)
 {
@@ -593,6 +560,8 @@ cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D *out)
     *out = answer->params.memcpy.copyParams;
     out->srcHost = arena_at(answer->from);
     out->dstHost = arena_at(answer->to);
+    out->srcArray = array_of(answer->from_array);
+    out->dstArray = array_of(answer->to_array);
     free(answer);
     return CUDA_SUCCESS;
 }

@@ -74,6 +74,7 @@ struct cuda_guest_context {
     struct cuda_guest_heap heap;
     _Atomic uint64_t quiet; /* what had been published when the device was done with all of it; 0: unknown */
     struct cuda_guest_context *next_lender;
+    struct cuda_guest_late *late; /* freed, but not waited for yet */
     bool lends;
 };
 
@@ -441,6 +442,7 @@ struct cuda_guest_range {
     struct cuda_guest_context *context;   /* NULL: of a device alone */
     int device_number;                    /* if it is of no context */
     bool in_chunk;                        /* the driver knows nothing of it */
+    uint32_t others;                      /* of a graph's: nodes that allocate it, but one */
     uint32_t pool;                        /* pooled: its handle; 0: the device's own */
     struct cuda_guest_physical *physical; /* mapped: what */
     struct cuda_guest_module *module;     /* of a variable */
@@ -469,6 +471,12 @@ cuda_guest_range_device(const struct cuda_guest_range *range)
 /* range.c */
 /** Enters a copy of @p range, which may overlap no other. */
 CUresult cuda_guest_range_add(const struct cuda_guest_range *range);
+/**
+ * The same for memory of a graph, whose nodes may allocate the same addresses one after the other: the ranges become
+ * one, which lasts as long as the last of them.
+ */
+CUresult cuda_guest_range_join(const struct cuda_guest_range *range);
+void cuda_guest_range_leave(uint64_t address);
 /** Copies out the range that holds @p address. */
 bool cuda_guest_range_find(uint64_t address, struct cuda_guest_range *out);
 /** Takes out the range of @p kind that begins at @p address. Of two that race, one gets true. */
@@ -479,9 +487,6 @@ bool cuda_guest_range_holds(const struct cuda_guest_range *range, uint64_t addre
 bool cuda_guest_range_touches(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind);
 /** Has any range a byte of [@p address, +@p bytes)? */
 bool cuda_guest_range_touched(uint64_t address, uint64_t bytes);
-/** Takes out a range of @p kind that has a byte of [@p address, +@p bytes); false: there is none. */
-bool cuda_guest_range_take_touching(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind,
-                                    struct cuda_guest_range *out);
 /** Takes out one range of @p context, or of @p module if that is not NULL; false: there is none left. */
 bool cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct cuda_guest_module *module,
                               struct cuda_guest_range *out);
@@ -498,6 +503,7 @@ CUresult cuda_guest_arena_free(struct cuda_guest_thread *self, const struct cuda
 /** Pins the pages of @p buffer, which hold @p bytes at @p pointer, for a range of kind REGISTERED; and lets go of them. */
 CUresult cuda_guest_arena_pin(struct cuda_guest_thread *self, void *pointer, size_t bytes, unsigned flags,
                               struct gpuvchan_buffer *buffer);
+/** With CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED it is still pinned, and in the table again. */
 CUresult cuda_guest_arena_unpin(struct cuda_guest_thread *self, const struct cuda_guest_range *range);
 /** The arena is too small for what @p function asks: says so once. Returns CUDA_ERROR_OUT_OF_MEMORY. */
 CUresult cuda_guest_arena_exhausted(const char *function, size_t bytes);
@@ -564,6 +570,8 @@ CUresult cuda_guest_wait_mark(struct cuda_guest_thread *self, const struct cuda_
 CUresult cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream);
 /* The same behind a copy of so many bytes, which is worth polling for longer. */
 CUresult cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, size_t bytes);
+/** Behind a synchronous copy of @p bytes from pageable memory: waits if other streams may rely on it. */
+CUresult cuda_guest_wait_staged(struct cuda_guest_thread *self, uint32_t stream, size_t bytes);
 /** Waits for all that is in the current context. */
 CUresult cuda_guest_wait_context(struct cuda_guest_thread *self);
 
@@ -597,6 +605,9 @@ cuda_guest_event_elsewhere(struct cuda_guest_event *event)
 /* capture.c */
 /** Has the lane do as captures want it: posts wait while there is one, and the thread's mode is told. */
 CUresult cuda_guest_capture_follow(struct cuda_guest_thread *self);
+/** Around what this library does for itself while something is captured: captures do not mind it. */
+CUresult cuda_guest_capture_relax(struct cuda_guest_thread *self);
+CUresult cuda_guest_capture_restore(struct cuda_guest_thread *self);
 static inline bool
 cuda_guest_capturing(void)
 {
@@ -614,9 +625,9 @@ struct cuda_guest_area {
 struct cuda_guest_extent {
     size_t width, rows, planes;
 };
-/** A token for copying between two boxes; @p buffer (NULL: none) goes with it. */
+/** A token for copying between two boxes. */
 CUresult cuda_guest_task_copy(const struct cuda_guest_area *to, const struct cuda_guest_area *from,
-                              const struct cuda_guest_extent *extent, struct gpuvchan_buffer *buffer, uint32_t *token);
+                              const struct cuda_guest_extent *extent, uint32_t *token);
 CUresult cuda_guest_task_function(CUhostFn function, void *data, uint32_t *token);
 /** What cuda_guest_task_function() was given; false: the token is none of its. */
 bool cuda_guest_task_find(uint32_t token, CUhostFn *function, void **data);
@@ -627,8 +638,8 @@ CUresult cuda_guest_task_range_begin(uint32_t token, const struct cuda_guest_ran
 void cuda_guest_task_drop(uint32_t token);
 /** Calls what @p token stands for when the stream gets here. Owns the token. */
 CUresult cuda_guest_task_post(struct cuda_guest_thread *self, uint32_t token, uint32_t stream);
-/** As cuda_guest_task_copy(), with a new buffer for one of the ends, packed; *@p offset is its place in the arena. */
-CUresult cuda_guest_task_stage(const struct cuda_guest_area *memory, bool in, const struct cuda_guest_extent *extent,
+/** As cuda_guest_task_copy(), with a pinned buffer for one of the ends, packed; *@p offset is its place in the arena. */
+CUresult cuda_guest_task_stage(struct cuda_guest_thread *self, const struct cuda_guest_area *memory, bool in, const struct cuda_guest_extent *extent,
                                uint32_t *token, uint64_t *offset);
 
 /* launch.c */

@@ -105,11 +105,15 @@ cuda_guest_arena_unpin(struct cuda_guest_thread *self, const struct cuda_guest_r
     struct gpuvchan_reference memory = {.offset = gpuvchan_buffer_offset(range->buffer),
                                         .bytes = gpuvchan_buffer_size(range->buffer)};
     struct cuda_guest_range alias;
+    CUresult result;
 
     if (range->device != range->start)
         cuda_guest_range_take(range->device, CUDA_GUEST_ALIAS, &alias);
     /* The driver waits for copies that are under way before it lets go of the memory; only then is it free. */
-    return cuda_guest_result(cuda_host_unregister_on(&cuda_guest.client, self->lane, memory));
+    result = cuda_guest_result(cuda_host_unregister_on(&cuda_guest.client, self->lane, memory));
+    if (result == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
+        keep(range);
+    return result;
 }
 
 CUresult
@@ -117,7 +121,8 @@ cuda_guest_arena_free(struct cuda_guest_thread *self, const struct cuda_guest_ra
 {
     CUresult result = cuda_guest_arena_unpin(self, range);
 
-    gpuvchan_buffer_destroy(range->buffer);
+    if (result != CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
+        gpuvchan_buffer_destroy(range->buffer);
     return result;
 }
 

@@ -86,6 +86,21 @@ cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t width, size_t hei
     return CUDA_SUCCESS;
 }
 
+/*
+ * While something is being captured the driver alone knows whether this thread may free memory, and what becomes of
+ * captures if not: it is asked with memory of its own.
+ */
+static CUresult
+may_free(struct cuda_guest_thread *self)
+{
+    CUdeviceptr asked;
+    CUresult result = cuda_guest_capturing() ? alloc_on_host(self, 1, &asked) : CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (result == CUDA_ERROR_OUT_OF_MEMORY)
+        return CUDA_SUCCESS;
+    return result == CUDA_SUCCESS ? cuda_guest_result(cuda_mem_free_on(&cuda_guest.client, self->lane, asked)) : result;
+}
+
 ENTRY
 cuMemFree_v2(CUdeviceptr address)
 {
@@ -96,12 +111,14 @@ cuMemFree_v2(CUdeviceptr address)
     /* Runtimes free NULL to see whether there is a device. */
     if (address == 0 && result == CUDA_ERROR_INVALID_CONTEXT)
         return CUDA_SUCCESS;
+    if (result == CUDA_SUCCESS && address != 0)
+        result = may_free(self);
     if (result != CUDA_SUCCESS || address == 0)
         return result;
     /* What a graph has allocated it will allocate again: the address stays known as long as the graph. */
     if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range) &&
         !cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range) &&
-        !(cuda_guest_range_find(address, &range) && range.kind == CUDA_GUEST_GRAPH && range.start == address))
+        !(cuda_guest_range_find(address, &range) && range.kind == CUDA_GUEST_GRAPH))
         return cuda_guest_managed_free(self, address);
     if (range.in_chunk)
         return cuda_guest_chunk_free(self, &range);

@@ -370,27 +370,35 @@ cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmemLocation 
 
 /* ---- Allocations ----------------------------------------------------------------------------- */
 
-/* An allocation that a capture has recorded may lie where the driver now allocates; see the host's pool.c. */
 static CUresult
-keep(const struct cuda_guest_range *range)
-{
-    struct cuda_guest_range stale;
-    CUresult result;
-
-    while ((result = cuda_guest_range_add(range)) == CUDA_ERROR_ALREADY_MAPPED)
-        if (!cuda_guest_range_take_touching(range->start, range->bytes, CUDA_GUEST_POOLED, &stale))
-            break;
-    return result;
-}
-
-static CUresult
-alloc_on_host(struct cuda_guest_thread *self, uint64_t bytes, uint32_t pool, uint32_t stream, CUdeviceptr *address)
+alloc_on_host(struct cuda_guest_thread *self, uint64_t bytes, uint32_t pool, uint32_t stream, uint32_t token,
+              CUdeviceptr *address)
 {
     CUresult result = cuda_guest_settle(self);
 
     if (result != CUDA_SUCCESS)
         return result;
-    return cuda_guest_result(cuda_pool_alloc_on(&cuda_guest.client, self->lane, bytes, pool, stream, address));
+    return cuda_guest_result(cuda_pool_alloc_on(&cuda_guest.client, self->lane, bytes, pool, stream, token, address));
+}
+
+/* A node of the graph, which has this memory in all launches. */
+static CUresult
+alloc_captured(struct cuda_guest_thread *self, uint64_t bytes, uint32_t pool, uint32_t stream, CUdeviceptr *address)
+{
+    struct cuda_guest_range range = {.bytes = bytes, .kind = CUDA_GUEST_GRAPH, .context = cuda_guest_current(self)};
+    CUdeviceptr found = 0;
+    uint32_t token;
+    CUresult result = cuda_guest_task_range(&token);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = alloc_on_host(self, bytes, pool, stream, token, &found);
+    if (result != CUDA_SUCCESS) {
+        cuda_guest_task_drop(token);
+        return result;
+    }
+    range.start = *address = found;
+    return cuda_guest_task_range_begin(token, &range);
 }
 
 /* From @p pool, or from the one that the stream's device has chosen. */
@@ -400,25 +408,30 @@ pool_alloc(CUdeviceptr *address, size_t bytes, const struct cuda_guest_pool *poo
     struct cuda_guest_range range = {.bytes = bytes, .kind = CUDA_GUEST_POOLED};
     struct cuda_guest_context *context;
     struct cuda_guest_thread *self;
+    uint32_t wire, number = pool ? pool->object.handle : 0;
     CUdeviceptr found = 0;
-    uint32_t wire;
+    bool captured;
     CUresult result = cuda_guest_enter(&self);
 
     if (result == CUDA_SUCCESS)
         result = cuda_guest_stream_wire(self, stream, &wire, &context);
+    if (result == CUDA_SUCCESS && (!address || bytes == 0))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_captured(self, wire, &captured);
     if (result != CUDA_SUCCESS)
         return result;
-    if (!address || bytes == 0)
-        return CUDA_ERROR_INVALID_VALUE;
+    if (captured)
+        return alloc_captured(self, bytes, number, wire, address);
     range.device_number = pool ? pool->device : context->device;
     range.pool = pool ? (pool->lasting ? 0 : pool->object.handle) : chosen_by(range.device_number);
-    result = alloc_on_host(self, bytes, pool ? pool->object.handle : 0, wire, &found);
+    result = alloc_on_host(self, bytes, number, wire, 0, &found);
     if (result == CUDA_ERROR_OUT_OF_MEMORY && cuda_guest_chunks_trim(self))
-        result = alloc_on_host(self, bytes, pool ? pool->object.handle : 0, wire, &found);
+        result = alloc_on_host(self, bytes, number, wire, 0, &found);
     if (result != CUDA_SUCCESS)
         return result;
     range.start = found;
-    result = keep(&range);
+    result = cuda_guest_range_add(&range);
     if (result == CUDA_SUCCESS)
         *address = found;
     else
@@ -461,14 +474,19 @@ cuMemFreeAsync(CUdeviceptr address, CUstream stream)
     struct cuda_guest_range range;
     struct cuda_guest_thread *self;
     uint32_t wire;
+    bool captured;
     CUresult result = cuda_guest_enter(&self);
 
     if (result == CUDA_SUCCESS)
         result = cuda_guest_stream_wire(self, stream, &wire, NULL);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_captured(self, wire, &captured);
     if (result != CUDA_SUCCESS || address == 0) /* libraries free what they never had */
         return result;
-    if (!cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range) &&
-        !cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range))
+    /* What a graph has allocated it will allocate again, and nothing else is freed by one. */
+    if (!(cuda_guest_range_find(address, &range) && range.kind == CUDA_GUEST_GRAPH) &&
+        (captured || (!cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range) &&
+                      !cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range))))
         return CUDA_ERROR_INVALID_VALUE;
     if (range.in_chunk)
         return cuda_guest_chunk_free(self, &range);

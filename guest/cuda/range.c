@@ -53,31 +53,108 @@ take_out(struct node *node)
         node->older->newer = node->newer;
 }
 
+/* With the lock. */
+static CUresult
+put_in(struct node *node)
+{
+    struct node **at = tsearch(&node->range, &tree, compare);
+
+    if (!at)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (*at != node)
+        return CUDA_ERROR_ALREADY_MAPPED;
+    node->range.id = ++ids;
+    node->older = newest;
+    if (newest)
+        newest->newer = node;
+    newest = node;
+    return CUDA_SUCCESS;
+}
+
+/* A graph that had the address is gone, of which the host tells later. With the lock. */
+static void
+forget_stale(const struct cuda_guest_range *range)
+{
+    struct node **found, *node;
+
+    while ((found = tfind(range, &tree, compare)) && (node = *found)->range.kind == CUDA_GUEST_GRAPH) {
+        take_out(node);
+        free(node);
+    }
+}
+
 CUresult
 cuda_guest_range_add(const struct cuda_guest_range *range)
 {
-    struct node *node = malloc(sizeof(*node)), **at;
-    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+    struct node *node = malloc(sizeof(*node));
+    CUresult result;
 
     if (!node)
-        return result;
+        return CUDA_ERROR_OUT_OF_MEMORY;
     *node = (struct node){.range = *range};
     pthread_rwlock_wrlock(&lock);
-    at = tsearch(&node->range, &tree, compare);
-    if (at && *at == node) {
-        node->range.id = ++ids;
-        node->older = newest;
-        if (newest)
-            newest->newer = node;
-        newest = node;
-        result = CUDA_SUCCESS;
-    } else if (at) {
-        result = CUDA_ERROR_ALREADY_MAPPED;
+    result = put_in(node);
+    if (result == CUDA_ERROR_ALREADY_MAPPED) {
+        forget_stale(range);
+        result = put_in(node);
     }
     pthread_rwlock_unlock(&lock);
     if (result != CUDA_SUCCESS)
         free(node);
     return result;
+}
+
+/* Takes out all of a graph's that overlap @p range, which grows to hold them. With the lock. */
+static void
+swallow(struct cuda_guest_range *range)
+{
+    struct node **found, *node;
+
+    while ((found = tfind(range, &tree, compare)) && (node = *found)->range.kind == CUDA_GUEST_GRAPH) {
+        uint64_t end = range->start + range->bytes, its_end = node->range.start + node->range.bytes;
+
+        range->others += 1 + node->range.others;
+        if (node->range.start < range->start)
+            range->start = node->range.start;
+        range->bytes = (its_end > end ? its_end : end) - range->start;
+        take_out(node);
+        free(node);
+    }
+}
+
+CUresult
+cuda_guest_range_join(const struct cuda_guest_range *range)
+{
+    struct node *node = malloc(sizeof(*node));
+    CUresult result;
+
+    if (!node)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *node = (struct node){.range = *range};
+    pthread_rwlock_wrlock(&lock);
+    swallow(&node->range);
+    result = put_in(node);
+    pthread_rwlock_unlock(&lock);
+    if (result != CUDA_SUCCESS)
+        free(node);
+    return result;
+}
+
+void
+cuda_guest_range_leave(uint64_t address)
+{
+    struct node *node;
+
+    pthread_rwlock_wrlock(&lock);
+    node = find(address);
+    if (node && (node->range.kind != CUDA_GUEST_GRAPH || node->range.others != 0)) {
+        node->range.others -= node->range.kind == CUDA_GUEST_GRAPH;
+        node = NULL;
+    }
+    if (node)
+        take_out(node);
+    pthread_rwlock_unlock(&lock);
+    free(node);
 }
 
 bool
@@ -135,25 +212,6 @@ cuda_guest_range_touched(uint64_t address, uint64_t bytes)
     touched = tfind(&key, &tree, compare) != NULL;
     pthread_rwlock_unlock(&lock);
     return touched;
-}
-
-bool
-cuda_guest_range_take_touching(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind,
-                               struct cuda_guest_range *out)
-{
-    struct cuda_guest_range key = {.start = address, .bytes = bytes};
-    struct node **found, *node;
-
-    pthread_rwlock_wrlock(&lock);
-    found = tfind(&key, &tree, compare);
-    node = found && (*found)->range.kind == kind ? *found : NULL;
-    if (node) {
-        take_out(node);
-        *out = node->range;
-    }
-    pthread_rwlock_unlock(&lock);
-    free(node);
-    return node != NULL;
 }
 
 bool

@@ -275,7 +275,8 @@ cuMemHostUnregister(void *pointer)
         return cuda_guest_range_find((uintptr_t)pointer, &range) ? CUDA_ERROR_INVALID_VALUE
                                                                  : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     result = cuda_guest_arena_unpin(self, &range);
-    restore(pointer);
+    if (result != CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
+        restore(pointer);
     return result;
 }
 

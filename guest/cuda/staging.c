@@ -270,7 +270,7 @@ captured_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *from, si
     const struct cuda_guest_extent extent = {bytes, 1, 1};
     struct gpuvchan_reference buffer = {.bytes = bytes};
     uint32_t token;
-    CUresult result = cuda_guest_task_stage(&memory, true, &extent, &token, &buffer.offset);
+    CUresult result = cuda_guest_task_stage(self, &memory, true, &extent, &token, &buffer.offset);
 
     if (result == CUDA_SUCCESS)
         result = cuda_guest_task_post(self, token, stream);
@@ -286,7 +286,7 @@ captured_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t 
     const struct cuda_guest_extent extent = {bytes, 1, 1};
     struct gpuvchan_reference buffer = {.bytes = bytes};
     uint32_t token;
-    CUresult result = cuda_guest_task_stage(&memory, false, &extent, &token, &buffer.offset);
+    CUresult result = cuda_guest_task_stage(self, &memory, false, &extent, &token, &buffer.offset);
 
     if (result != CUDA_SUCCESS)
         return result;

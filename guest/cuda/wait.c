@@ -15,6 +15,7 @@
 
 #define SPIN_US 200u
 #define SPIN_HALVINGS 5u
+#define STAGED_LEFT 65536u      /* up to here the driver leaves a copy to the device */
 #define SPIN_BYTES_PER_US 8192u /* a copy that moves more slowly than that is slept for */
 
 static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -128,6 +129,18 @@ CUresult
 cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream)
 {
     return cuda_guest_wait_copy(self, stream, 0);
+}
+
+/*
+ * Synchronous copies from pageable memory need not end before they return, but programs that go on in a stream which
+ * does not wait for the legacy one find the data there with the driver, unless there is little of it.
+ */
+CUresult
+cuda_guest_wait_staged(struct cuda_guest_thread *self, uint32_t stream, size_t bytes)
+{
+    if (bytes <= STAGED_LEFT || !atomic_load_explicit(&cuda_guest_current(self)->independent, memory_order_relaxed))
+        return CUDA_SUCCESS;
+    return cuda_guest_wait_stream(self, stream);
 }
 
 CUresult

@@ -38,7 +38,8 @@ struct due {
 struct cuda_callbacks {
     pthread_mutex_t lock;
     pthread_cond_t due, done;
-    struct due *first, **end; /* not told yet */
+    pthread_mutex_t memory_lock; /* for the ranges of graphs' memory; before the other one */
+    struct due *first, **end;    /* not told yet */
     struct due *running;
     struct function *forever; /* those of executable graphs */
     uint64_t numbers;
@@ -187,6 +188,7 @@ cuda_callbacks_init(struct cuda_host *host)
     if (!callbacks)
         return -ENOMEM;
     pthread_mutex_init(&callbacks->lock, NULL);
+    pthread_mutex_init(&callbacks->memory_lock, NULL);
     pthread_cond_init(&callbacks->due, NULL);
     pthread_cond_init(&callbacks->done, NULL);
     callbacks->end = &callbacks->first;
@@ -216,6 +218,7 @@ cuda_callbacks_finish(struct cuda_host *host)
     if (!callbacks)
         return;
     cuda_callbacks_interrupt(host);
+    pthread_mutex_lock(&callbacks->memory_lock);
     pthread_mutex_lock(&callbacks->lock);
     while (callbacks->first) {
         struct due *due = take(callbacks);
@@ -229,6 +232,7 @@ cuda_callbacks_finish(struct cuda_host *host)
         free(function);
     }
     callbacks->closed = true;
+    pthread_mutex_unlock(&callbacks->memory_lock);
     callbacks->made++;
     unmake(callbacks);
 }
@@ -342,9 +346,8 @@ cuda_callback_token(const CUDA_HOST_NODE_PARAMS *params)
     return params->fn == run_kept ? ((const struct function *)params->userData)->token : 0;
 }
 
-/* The graph that @p stream is being captured into, or NULL. */
-static CUgraph
-graph_of(const struct cuda_driver *native, CUstream stream)
+CUgraph
+cuda_graph_captured(const struct cuda_driver *native, CUstream stream)
 {
     CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
     CUgraph graph = NULL;
@@ -384,7 +387,7 @@ cuda_host_host_function_launch(struct gpuvchan_request *request, struct cuda_str
     result = cuda_enter(lane, on ? &on->object : NULL, NULL);
     if (result != 0)
         return result;
-    graph = graph_of(native, stream);
+    graph = cuda_graph_captured(native, stream);
     if (graph)
         return cuda_leave(lane, launch_captured(lane->host, stream, graph, token));
     function = function_make(lane->host, token);
@@ -424,7 +427,40 @@ struct memory {
     uint64_t bytes;
 };
 
-/* The range may have gone with its context, and its address may be another's since. */
+/*
+ * Nodes of a graph may allocate the same addresses one after the other, in parts even: their ranges become one, which
+ * lasts as long as the last of them. With the lock of memory.
+ */
+static int
+range_join(struct cuda_lane *lane, CUdeviceptr start, uint64_t bytes)
+{
+    struct cuda_host *host = lane->host;
+    CUdeviceptr end = start + bytes;
+    struct cuda_range *range;
+    uint32_t others = 0;
+    int result;
+
+    while ((range = cuda_ranges_take(&host->ranges, start, end - start, CUDA_RANGE_GRAPH))) {
+        others += 1 + atomic_load(&range->opened);
+        if (range->start + range->bytes > end)
+            end = range->start + range->bytes;
+        if (range->start < start)
+            start = range->start;
+        cuda_object_end(host, lane, &range->object);
+        cuda_object_destroy(host, &range->object);
+    }
+    result = cuda_range_begin(host, &lane->current->object, CUDA_RANGE_GRAPH, start, end - start);
+    if (result != 0)
+        return result;
+    pthread_rwlock_rdlock(&host->ranges.lock);
+    range = cuda_ranges_find(&host->ranges, start, end - start);
+    if (range)
+        atomic_store(&range->opened, others);
+    pthread_rwlock_unlock(&host->ranges.lock);
+    return 0;
+}
+
+/* The range may have gone with its context. */
 static void
 range_end(struct cuda_host *host, CUdeviceptr start, uint64_t bytes)
 {
@@ -433,8 +469,13 @@ range_end(struct cuda_host *host, CUdeviceptr start, uint64_t bytes)
     pthread_rwlock_rdlock(&host->ranges.lock);
     range = cuda_ranges_find(&host->ranges, start, bytes);
     pthread_rwlock_unlock(&host->ranges.lock);
-    if (!range || range->use != CUDA_RANGE_GRAPH || range->start != start || range->bytes != bytes ||
-        !cuda_ranges_remove(&host->ranges, range))
+    if (!range || range->use != CUDA_RANGE_GRAPH)
+        return;
+    if (atomic_load(&range->opened) != 0) {
+        atomic_fetch_sub(&range->opened, 1);
+        return;
+    }
+    if (!cuda_ranges_remove(&host->ranges, range))
         return;
     cuda_object_end(host, NULL, &range->object);
     cuda_object_destroy(host, &range->object);
@@ -445,10 +486,10 @@ memory_gone(void *data)
 {
     struct memory *memory = data;
 
-    pthread_mutex_lock(&memory->is.callbacks->lock);
+    pthread_mutex_lock(&memory->is.callbacks->memory_lock);
     if (!memory->is.callbacks->closed)
         range_end(memory->host, memory->start, memory->bytes);
-    pthread_mutex_unlock(&memory->is.callbacks->lock);
+    pthread_mutex_unlock(&memory->is.callbacks->memory_lock);
     forget(memory);
 }
 
@@ -471,7 +512,9 @@ cuda_graph_range_begin(struct cuda_lane *lane, CUgraph graph, uint32_t token, CU
     pthread_mutex_lock(&host->callbacks->lock);
     host->callbacks->made++;
     pthread_mutex_unlock(&host->callbacks->lock);
-    result = cuda_range_begin(host, &lane->current->object, CUDA_RANGE_GRAPH, start, bytes);
+    pthread_mutex_lock(&host->callbacks->memory_lock);
+    result = range_join(lane, start, bytes);
+    pthread_mutex_unlock(&host->callbacks->memory_lock);
     if (result == 0)
         result = host->native->cuGraphRetainUserObject(graph, keeper, 1, CU_GRAPH_USER_OBJECT_MOVE);
     if (result != 0)

@@ -306,6 +306,8 @@ int cuda_callback_make(struct cuda_host *host, uint32_t token, CUgraph graph, CU
 void cuda_callback_drop(struct cuda_host *host, const CUDA_HOST_NODE_PARAMS *made, CUgraph graph);
 /** The token behind what the driver has, 0: none. */
 uint32_t cuda_callback_token(const CUDA_HOST_NODE_PARAMS *params);
+/** The graph that @p stream is being captured into, or NULL. */
+CUgraph cuda_graph_captured(const struct cuda_driver *native, CUstream stream);
 /** Lets the guest use memory that a node of @p graph allocates; @p token is told when that ends. @return a CUresult. */
 int cuda_graph_range_begin(struct cuda_lane *lane, CUgraph graph, uint32_t token, CUdeviceptr start, uint64_t bytes);
 /** The graph lets go of all user objects that the guest gave it. */

@@ -31,6 +31,7 @@ struct told {
     uint32_t child, token;
     void *from, *to;
     size_t from_bytes, to_bytes;
+    struct cuda_array *from_array, *to_array;
     const unsigned char *parameters;
     size_t parameter_bytes;
     const CUstreamBatchMemOpParams *operations;
@@ -96,51 +97,71 @@ end_extent(const CUDA_MEMCPY3D *copy, size_t pitch, size_t height, uint64_t *ext
            !__builtin_mul_overflow(plane, copy->Depth - 1, &planes) && !__builtin_add_overflow(planes, *extent, extent);
 }
 
-/* Arrays would be looked up here. The guest has added up places in rows and planes. */
+/*
+ * The guest has added up places in rows and planes of memory. Where a box lies in an array the driver checks, which
+ * knows its size.
+ */
 static int
 fill_end(struct cuda_lane *lane, unsigned which, CUmemorytype type, CUdeviceptr device, size_t arena_bytes,
-         uint64_t extent)
+         struct cuda_array *array, bool fits, uint64_t extent)
 {
     switch (type) {
     case CU_MEMORYTYPE_DEVICE:
-        return cuda_lane_range(lane, which, device, extent) ? 0 : CUDA_ERROR_INVALID_VALUE;
+        return fits && cuda_lane_range(lane, which, device, extent) ? 0 : CUDA_ERROR_INVALID_VALUE;
     case CU_MEMORYTYPE_HOST:
-        return extent <= arena_bytes ? 0 : CUDA_ERROR_INVALID_VALUE;
+        return fits && extent <= arena_bytes ? 0 : CUDA_ERROR_INVALID_VALUE;
     case CU_MEMORYTYPE_ARRAY:
-        return CUDA_ERROR_NOT_SUPPORTED;
+        return array && cuda_lane_announce(lane, CUDA_SLOT_THIRD + which, &array->object) ? 0
+                                                                                          : CUDA_ERROR_INVALID_HANDLE;
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }
+}
+
+/* Only an array's places count. */
+static size_t
+inside(CUmemorytype type, size_t place)
+{
+    return type == CU_MEMORYTYPE_ARRAY ? place : 0;
 }
 
 static int
 fill_memcpy(struct cuda_lane *lane, const struct told *told, CUDA_MEMCPY_NODE_PARAMS *out)
 {
     const CUDA_MEMCPY3D *copy = &told->params->memcpy.copyParams;
-    uint64_t from_extent, to_extent;
-    int result;
+    CUmemorytype from = copy->srcMemoryType, to = copy->dstMemoryType;
+    uint64_t from_extent = 0, to_extent = 0;
+    bool from_fits = end_extent(copy, copy->srcPitch, copy->srcHeight, &from_extent);
+    bool to_fits = end_extent(copy, copy->dstPitch, copy->dstHeight, &to_extent);
+    int result = fill_end(lane, 0, from, copy->srcDevice, told->from_bytes, told->from_array, from_fits, from_extent);
 
-    if (!end_extent(copy, copy->srcPitch, copy->srcHeight, &from_extent) ||
-        !end_extent(copy, copy->dstPitch, copy->dstHeight, &to_extent))
-        return CUDA_ERROR_INVALID_VALUE;
-    result = fill_end(lane, 0, copy->srcMemoryType, copy->srcDevice, told->from_bytes, from_extent);
     if (result == 0)
-        result = fill_end(lane, 1, copy->dstMemoryType, copy->dstDevice, told->to_bytes, to_extent);
+        result = fill_end(lane, 1, to, copy->dstDevice, told->to_bytes, told->to_array, to_fits, to_extent);
+    if (result != 0)
+        return result;
     *out = (CUDA_MEMCPY_NODE_PARAMS){.copyCtx = lane->current->native,
-                                     .copyParams = {.srcMemoryType = copy->srcMemoryType,
+                                     .copyParams = {.srcMemoryType = from,
                                                     .srcHost = told->from,
                                                     .srcDevice = copy->srcDevice,
+                                                    .srcArray = told->from_array ? told->from_array->native : NULL,
+                                                    .srcXInBytes = inside(from, copy->srcXInBytes),
+                                                    .srcY = inside(from, copy->srcY),
+                                                    .srcZ = inside(from, copy->srcZ),
                                                     .srcPitch = copy->srcPitch,
                                                     .srcHeight = copy->srcHeight,
-                                                    .dstMemoryType = copy->dstMemoryType,
+                                                    .dstMemoryType = to,
                                                     .dstHost = told->to,
                                                     .dstDevice = copy->dstDevice,
+                                                    .dstArray = told->to_array ? told->to_array->native : NULL,
+                                                    .dstXInBytes = inside(to, copy->dstXInBytes),
+                                                    .dstY = inside(to, copy->dstY),
+                                                    .dstZ = inside(to, copy->dstZ),
                                                     .dstPitch = copy->dstPitch,
                                                     .dstHeight = copy->dstHeight,
                                                     .WidthInBytes = copy->WidthInBytes,
                                                     .Height = copy->Height,
                                                     .Depth = copy->Depth}};
-    return result;
+    return 0;
 }
 
 static int
@@ -224,7 +245,7 @@ fill_free(struct cuda_lane *lane, const struct told *told, struct node *node)
     CUdeviceptr address = told->params->free.dptr;
     const struct cuda_range *range = cuda_lane_range(lane, 0, address, 1);
 
-    if (!range || range->start != address || range->use != CUDA_RANGE_GRAPH)
+    if (!range || range->use != CUDA_RANGE_GRAPH)
         return CUDA_ERROR_INVALID_VALUE;
     node->params.free.dptr = address;
     return 0;
@@ -378,9 +399,10 @@ cuda_host_node_add(struct gpuvchan_request *request, uint32_t number, const uint
                    size_t dependencies_count, const CUgraphEdgeData *edges, size_t edges_count,
                    const CUgraphNodeParams *params, struct cuda_function *kernel, struct cuda_event *event,
                    uint32_t child, uint32_t token, void *from, size_t from_bytes, void *to, size_t to_bytes,
-                   const void *parameters, size_t parameters_bytes, const CUstreamBatchMemOpParams *operations,
-                   size_t operations_count, const CUmemAccessDesc *access, size_t access_count, uint32_t *made,
-                   CUdeviceptr *address, uint32_t *bodies, size_t *bodies_count)
+                   struct cuda_array *from_array, struct cuda_array *to_array, const void *parameters,
+                   size_t parameters_bytes, const CUstreamBatchMemOpParams *operations, size_t operations_count,
+                   const CUmemAccessDesc *access, size_t access_count, uint32_t *made, CUdeviceptr *address,
+                   uint32_t *bodies, size_t *bodies_count)
 {
     const struct told told = {params,
                               kernel,
@@ -391,6 +413,8 @@ cuda_host_node_add(struct gpuvchan_request *request, uint32_t number, const uint
                               to,
                               from_bytes,
                               to_bytes,
+                              from_array,
+                              to_array,
                               parameters,
                               parameters_bytes,
                               operations,
@@ -497,12 +521,26 @@ int
 cuda_host_node_set(struct gpuvchan_request *request, uint32_t number, struct cuda_graph_exec *exec,
                    const CUgraphNodeParams *params, struct cuda_function *kernel, struct cuda_event *event,
                    uint32_t child, uint32_t token, void *from, size_t from_bytes, void *to, size_t to_bytes,
-                   const void *parameters, size_t parameters_bytes, const CUstreamBatchMemOpParams *operations,
-                   size_t operations_count)
+                   struct cuda_array *from_array, struct cuda_array *to_array, const void *parameters,
+                   size_t parameters_bytes, const CUstreamBatchMemOpParams *operations, size_t operations_count)
 {
-    const struct told told = {
-        params,     kernel,           event, child, token, from, to, from_bytes, to_bytes, parameters, parameters_bytes,
-        operations, operations_count, NULL,  0};
+    const struct told told = {params,
+                              kernel,
+                              event,
+                              child,
+                              token,
+                              from,
+                              to,
+                              from_bytes,
+                              to_bytes,
+                              from_array,
+                              to_array,
+                              parameters,
+                              parameters_bytes,
+                              operations,
+                              operations_count,
+                              NULL,
+                              0};
     struct cuda_lane *lane = cuda_lane_of(request);
     struct node filled = {.inner = NULL};
     struct cuda_node *node;
@@ -540,6 +578,8 @@ handle_of(struct cuda_host *host, enum cuda_object_kind kind, const void *native
             theirs = native;
         else if (kind == CUDA_OBJECT_EVENT)
             theirs = ((struct cuda_event *)object)->native;
+        else if (kind == CUDA_OBJECT_ARRAY)
+            theirs = ((struct cuda_array *)object)->native;
         if (theirs == native)
             handle = object->handle;
     }
@@ -590,19 +630,23 @@ arena_place(const struct cuda_host *host, const void *pointer)
 }
 
 static int
-get_memcpy(struct cuda_lane *lane, CUgraphNode node, CUgraphNodeParams *out, uint64_t *from, uint64_t *to)
+get_memcpy(struct cuda_lane *lane, CUgraphNode node, CUgraphNodeParams *out, uint64_t *from, uint64_t *to,
+           uint32_t *from_array, uint32_t *to_array)
 {
     CUDA_MEMCPY3D got = {0};
     int result = lane->host->native->cuGraphMemcpyNodeGetParams(node, &got);
 
     if (result != CUDA_SUCCESS)
         return result;
-    if (got.srcMemoryType == CU_MEMORYTYPE_ARRAY || got.dstMemoryType == CU_MEMORYTYPE_ARRAY)
-        return CUDA_ERROR_NOT_SUPPORTED;
+    if (got.srcMemoryType == CU_MEMORYTYPE_ARRAY)
+        *from_array = handle_of(lane->host, CUDA_OBJECT_ARRAY, got.srcArray);
+    if (got.dstMemoryType == CU_MEMORYTYPE_ARRAY)
+        *to_array = handle_of(lane->host, CUDA_OBJECT_ARRAY, got.dstArray);
     *from = got.srcMemoryType == CU_MEMORYTYPE_HOST ? arena_place(lane->host, got.srcHost) : 0;
     *to = got.dstMemoryType == CU_MEMORYTYPE_HOST ? arena_place(lane->host, got.dstHost) : 0;
     got.srcHost = NULL; /* what is ours is not told */
     got.dstHost = NULL;
+    got.srcArray = got.dstArray = NULL;
     out->memcpy.copyParams = got;
     return 0;
 }
@@ -671,8 +715,8 @@ get_alloc(const struct cuda_driver *native, CUgraphNode node, CUgraphNodeParams 
 int
 cuda_host_node_get(struct gpuvchan_request *request, uint32_t number, int32_t type, CUgraphNodeParams *out,
                    uint32_t *graph, uint32_t *kernel, uint32_t *event, uint32_t *token, uint64_t *from, uint64_t *to,
-                   void *parameters, size_t *parameters_bytes, CUstreamBatchMemOpParams *operations,
-                   size_t *operations_count)
+                   uint32_t *from_array, uint32_t *to_array, void *parameters, size_t *parameters_bytes,
+                   CUstreamBatchMemOpParams *operations, size_t *operations_count)
 {
     const struct cuda_driver *native = cuda_native(request);
     struct cuda_lane *lane = cuda_lane_of(request);
@@ -692,7 +736,8 @@ cuda_host_node_get(struct gpuvchan_request *request, uint32_t number, int32_t ty
         result = get_kernel(lane, node->is.native, out, kernel, parameters, parameters_bytes);
         break;
     case CU_GRAPH_NODE_TYPE_MEMCPY:
-        result = node->staged ? CUDA_ERROR_NOT_SUPPORTED : get_memcpy(lane, node->is.native, out, from, to);
+        result = node->staged ? CUDA_ERROR_NOT_SUPPORTED
+                              : get_memcpy(lane, node->is.native, out, from, to, from_array, to_array);
         break;
     case CU_GRAPH_NODE_TYPE_MEMSET:
         result = get_memset(native, node->is.native, out);

@@ -4,6 +4,18 @@
 
 /* ---- Ranges ---------------------------------------------------------------------------------- */
 
+/* A graph that had the address is gone, of which the driver tells later. */
+static void
+forget_stale(struct cuda_host *host, const struct cuda_range *range)
+{
+    struct cuda_range *stale;
+
+    while ((stale = cuda_ranges_take(&host->ranges, range->start, range->bytes, CUDA_RANGE_GRAPH))) {
+        cuda_object_end(host, NULL, &stale->object);
+        cuda_object_destroy(host, &stale->object);
+    }
+}
+
 static int
 publish(struct cuda_host *host, struct cuda_object *owner, struct cuda_range *range)
 {
@@ -11,6 +23,10 @@ publish(struct cuda_host *host, struct cuda_object *owner, struct cuda_range *ra
 
     cuda_object_begin(host, &range->object, owner, NULL);
     result = cuda_ranges_insert(&host->ranges, range);
+    if (result == CUDA_ERROR_ALREADY_MAPPED) {
+        forget_stale(host, range);
+        result = cuda_ranges_insert(&host->ranges, range);
+    }
     if (result != 0)
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "cuda: the driver gave %llu bytes at 0x%llx, which cannot be entered (%s)",
                      (unsigned long long)range->bytes, range->start, cuda_driver_error(host->native, (CUresult)result));
@@ -121,7 +137,7 @@ cuda_host_mem_free(struct gpuvchan_request *request, CUdeviceptr address)
     if (result != 0 || !address)
         return result;
     range = cuda_lane_range(lane, 0, address, 1);
-    if (range && range->use == CUDA_RANGE_GRAPH && range->start == address) /* the graph allocates it again */
+    if (range && range->use == CUDA_RANGE_GRAPH) /* the graph allocates it again */
         return cuda_leave(lane, cuda_native(request)->cuMemFree(address));
     range = cuda_allocation_take(lane, address);
     if (!range)

@@ -3,9 +3,8 @@
  * Pools of device memory, and what is allocated from them in the order of a stream.
  *
  * Design notes: a pool belongs to a device, and what is allocated from it to no context, so neither has an owner
- * here: both last until the guest gives them back, or ends. An allocation that a stream's capture records has an
- * address that the driver gives out again when the graph is gone, of which nobody tells: whatever lies where
- * the driver has just allocated is such a one, and goes.
+ * here: both last until the guest gives them back, or ends. An allocation that a stream's capture records is a
+ * node of the graph, whose memory has its address as long as the graph lasts; see callback.c.
  */
 #include "cuda_plugin.h"
 
@@ -201,35 +200,27 @@ cuda_host_pool_get_access(struct gpuvchan_request *request, struct cuda_pool *of
 
 /* ---- Allocations ----------------------------------------------------------------------------- */
 
-/* What still seems to lie where the driver has just allocated: see the design notes. */
-static void
-forget_stale(struct cuda_lane *lane, CUdeviceptr address, uint64_t bytes)
+static int
+allocated(struct cuda_lane *lane, CUgraph graph, uint32_t token, CUdeviceptr at, uint64_t bytes, CUstream stream)
 {
-    struct cuda_ranges *ranges = &lane->host->ranges;
-    struct cuda_range *stale;
+    int result;
 
-    for (;;) {
-        pthread_rwlock_rdlock(&ranges->lock);
-        stale = cuda_ranges_touching(ranges, address, bytes);
-        if (stale && stale->use == CUDA_RANGE_POOLED)
-            atomic_store(&lane->uses[CUDA_SLOT_RANGE], &stale->object);
-        else
-            stale = NULL;
-        pthread_rwlock_unlock(&ranges->lock);
-        if (!stale)
-            return;
-        if (cuda_ranges_remove(ranges, stale) && cuda_object_end(lane->host, lane, &stale->object))
-            cuda_object_destroy(lane->host, &stale->object);
-    }
+    if (graph)
+        return cuda_graph_range_begin(lane, graph, token, at, bytes);
+    result = cuda_range_begin(lane->host, NULL, CUDA_RANGE_POOLED, at, bytes);
+    if (result != 0)
+        lane->host->native->cuMemFreeAsync(at, stream);
+    return result;
 }
 
 int
 cuda_host_pool_alloc(struct gpuvchan_request *request, uint64_t bytes, struct cuda_pool *from, struct cuda_stream *on,
-                     CUdeviceptr *address)
+                     uint32_t token, CUdeviceptr *address)
 {
     const struct cuda_driver *native = cuda_native(request);
     struct cuda_lane *lane = cuda_lane_of(request);
     CUstream stream = cuda_stream_native(on);
+    CUgraph graph;
     CUdeviceptr at = 0;
     int result;
 
@@ -238,14 +229,13 @@ cuda_host_pool_alloc(struct gpuvchan_request *request, uint64_t bytes, struct cu
     result = cuda_enter(lane, from ? &from->object : NULL, on ? &on->object : NULL);
     if (result != 0)
         return result;
+    graph = cuda_graph_captured(native, stream);
+    if ((graph != NULL) != (token != 0))
+        return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
     result = from ? native->cuMemAllocFromPoolAsync(&at, bytes, from->native, stream)
                   : native->cuMemAllocAsync(&at, bytes, stream);
-    if (result == CUDA_SUCCESS) {
-        forget_stale(lane, at, bytes);
-        result = cuda_range_begin(lane->host, NULL, CUDA_RANGE_POOLED, at, bytes);
-        if (result != 0)
-            native->cuMemFreeAsync(at, stream);
-    }
+    if (result == CUDA_SUCCESS)
+        result = allocated(lane, graph, token, at, bytes, stream);
     *address = at;
     return cuda_leave(lane, result);
 }
@@ -263,6 +253,9 @@ cuda_host_pool_free(struct gpuvchan_request *request, CUdeviceptr address, struc
     result = cuda_enter(lane, on ? &on->object : NULL, NULL);
     if (result != 0)
         return result;
+    range = cuda_lane_range(lane, 0, address, 1);
+    if (range && range->use == CUDA_RANGE_GRAPH) /* the graph allocates it again */
+        return cuda_leave(lane, native->cuMemFreeAsync(address, cuda_stream_native(on)));
     range = cuda_allocation_take(lane, address);
     if (!range)
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);

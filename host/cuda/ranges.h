@@ -37,7 +37,7 @@ struct cuda_range {
     enum cuda_range_use use;
     CUdeviceptr start;
     uint64_t bytes;
-    _Atomic uint32_t opened; /* so often more than once, another process's */
+    _Atomic uint32_t opened; /* so often more than once: another process's, or a graph's by several nodes */
     unsigned char *memory;   /* registered: where it lies in this process */
     struct cuda_range *next; /* registered, reserved, or chunks */
 };
@@ -56,6 +56,10 @@ int cuda_ranges_insert(struct cuda_ranges *ranges, struct cuda_range *range);
 /** False if it is not in there. */
 bool cuda_ranges_remove(struct cuda_ranges *ranges, const struct cuda_range *range);
 
+/** Takes out the first range that has a byte of [@p address, +@p bytes), if it is of that use; or NULL. */
+struct cuda_range *
+cuda_ranges_take(struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes, enum cuda_range_use use);
+
 /** What a record that names the range uses. With the table's lock. */
 static inline struct cuda_object *
 cuda_range_used(struct cuda_range *range)
@@ -71,9 +75,6 @@ cuda_range_used(struct cuda_range *range)
  * With the lock.
  */
 struct cuda_range *cuda_ranges_find(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes);
-
-/** The first range, alive or not, that has a byte of [@p address, +@p bytes), or NULL. With the lock. */
-struct cuda_range *cuda_ranges_touching(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes);
 
 /**
  * Bytes from the first to the last of @p height rows of @p width bytes, @p pitch apart.

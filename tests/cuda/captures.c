@@ -158,11 +158,13 @@ copies(CUstream stream)
         WIDTH = 100,
         ROWS = 60
     };
-    unsigned char *in = malloc(BYTES), *out = malloc(BYTES), *rows = malloc(WIDTH * ROWS), *pinned;
+    CUDA_ARRAY_DESCRIPTOR line = {WIDTH, 0, CU_AD_FORMAT_UNSIGNED_INT8, 1};
+    unsigned char *in = malloc(BYTES), *out = malloc(BYTES), *rows = malloc(WIDTH * ROWS), *pinned, part[WIDTH];
     uint32_t small = 0, small_out = 0;
     CUdeviceptr memory, word;
     CUgraphExec exec;
     CUgraph graph;
+    CUarray array;
     bool good = true;
     CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
                          .srcPitch = 2 * WIDTH,
@@ -175,6 +177,7 @@ copies(CUstream stream)
     NEED(cuMemAlloc_v2(&memory, BYTES));
     NEED(cuMemAlloc_v2(&word, 4));
     NEED(cuMemHostAlloc((void **)&pinned, BYTES, 0));
+    NEED(cuArrayCreate_v2(&array, &line));
     box.srcDevice = memory;
     GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
     GIVES(CUDA_SUCCESS, cuMemcpyHtoDAsync_v2(word, &small, 4, stream));
@@ -184,6 +187,8 @@ copies(CUstream stream)
     GIVES(CUDA_SUCCESS, cuMemcpyDtoHAsync_v2(out, memory, BYTES, stream));
     GIVES(CUDA_SUCCESS, cuMemcpy2DAsync_v2(&box, stream));
     GIVES(CUDA_SUCCESS, cuMemcpyDtoHAsync_v2(&small_out, word, 4, stream));
+    GIVES(CUDA_SUCCESS, cuMemcpyHtoAAsync_v2(array, 0, in, WIDTH, stream));
+    GIVES(CUDA_SUCCESS, cuMemcpyAtoHAsync_v2(part, array, 10, WIDTH - 10, stream));
     GIVES(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
     exec = instantiate(graph);
     NEED(cuGraphDestroy(graph));
@@ -195,6 +200,7 @@ copies(CUstream stream)
         small = 1000 + round;
         GIVES(CUDA_SUCCESS, cuGraphLaunch(exec, stream));
         GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+        ok(memcmp(part, in + 10, WIDTH - 10) == 0, "and to an array and back");
         memset(in + 5, 0xab, 3);
         good = memcmp(in, out, BYTES) == 0 && memcmp(in, pinned, BYTES) == 0;
         ok(good && small_out == 1000 + round, "a launch copies what is there then, and waiting ends behind it");
@@ -203,6 +209,7 @@ copies(CUstream stream)
         ok(good, "rows as well");
     }
     NEED(cuGraphExecDestroy(exec));
+    NEED(cuArrayDestroy(array));
     NEED(cuMemFreeHost(pinned));
     NEED(cuMemFree_v2(memory));
     NEED(cuMemFree_v2(word));
@@ -238,9 +245,116 @@ refusals(CUstream stream)
     ok(mode == CU_STREAM_CAPTURE_MODE_GLOBAL, "threads begin with the global mode");
     GIVES(CUDA_SUCCESS, cuThreadExchangeStreamCaptureMode(&mode));
     ok(mode == CU_STREAM_CAPTURE_MODE_RELAXED, "and have what they were given");
-    GIVES(CUDA_ERROR_INVALID_VALUE, cuThreadExchangeStreamCaptureMode(NULL));
     GIVES(CUDA_SUCCESS, cuStreamGetCaptureInfo_v2(stream, &status, NULL, NULL, NULL, NULL));
     ok(status == CU_STREAM_CAPTURE_STATUS_NONE, "all captures are over");
+}
+
+/* Memory in the order of the stream: a graph's own, at the same address in each launch. */
+static void
+allocations(CUstream stream)
+{
+    enum {
+        WORDS = 40000
+    };
+    uint32_t *first_out, *second_out, value = 0;
+    CUdeviceptr first = 0, second = 0, third = 0;
+    bool good = true;
+    CUgraphExec exec;
+    CUgraph graph;
+
+    NEED(cuMemHostAlloc((void **)&first_out, WORDS * 4, 0));
+    NEED(cuMemHostAlloc((void **)&second_out, WORDS * 4, 0));
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    GIVES(CUDA_SUCCESS, cuMemAllocAsync(&first, WORDS * 4, stream));
+    GIVES(CUDA_SUCCESS, cuMemsetD32Async(first, 11, WORDS, stream));
+    GIVES(CUDA_SUCCESS, cuMemcpyDtoHAsync_v2(first_out, first, WORDS * 4, stream));
+    GIVES(CUDA_SUCCESS, cuMemFreeAsync(first, stream));
+    GIVES(CUDA_SUCCESS, cuMemAllocAsync(&second, WORDS * 2, stream)); /* perhaps in the same place */
+    GIVES(CUDA_SUCCESS, cuMemsetD32Async(second, 12, WORDS / 2, stream));
+    GIVES(CUDA_SUCCESS, cuMemcpyDtoHAsync_v2(second_out, second, WORDS * 2, stream));
+    GIVES(CUDA_SUCCESS, cuMemFreeAsync(second, stream));
+    GIVES(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
+    ok(first && second && node_count(graph) == 8, "allocations and frees are nodes");
+    exec = instantiate(graph);
+    for (int round = 0; round < 2; round++) {
+        memset(first_out, 0, WORDS * 4);
+        memset(second_out, 0, WORDS * 4);
+        GIVES(CUDA_SUCCESS, cuGraphLaunch(exec, stream));
+        GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+        for (size_t i = 0; i < WORDS; i++)
+            good &= first_out[i] == 11 && second_out[i] == (i < WORDS / 2 ? 12 : 0);
+        ok(good, "whose memory the nodes between use");
+    }
+    NEED(cuGraphDestroy(graph));
+    GIVES(CUDA_SUCCESS, cuGraphLaunch(exec, stream));
+    GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+    NEED(cuGraphExecDestroy(exec));
+
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    GIVES(CUDA_SUCCESS, cuMemAllocAsync(&third, 64, stream));
+    GIVES(CUDA_SUCCESS, cuMemsetD32Async(third, 13, 16, stream));
+    GIVES(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
+    exec = instantiate(graph);
+    for (int round = 0; round < 2; round++) {
+        GIVES(CUDA_SUCCESS, cuGraphLaunch(exec, stream));
+        GIVES(CUDA_SUCCESS, cuMemcpyDtoHAsync_v2(&value, third, 4, stream));
+        GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+        ok(value == 13, "what a graph leaves allocated can be used behind it");
+        GIVES(CUDA_SUCCESS, cuMemFreeAsync(third, stream));
+        GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+    }
+    NEED(cuGraphExecDestroy(exec));
+    NEED(cuGraphDestroy(graph));
+    NEED(cuMemFreeHost(first_out));
+    NEED(cuMemFreeHost(second_out));
+}
+
+/* Memory: what the thread may do depends on its mode and the captures'. */
+static void
+memory_meanwhile(CUstream stream)
+{
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    CUdeviceptr before, memory = 0, again;
+    uint32_t value = 0, *pinned;
+    bool gone;
+    CUgraph graph;
+
+    NEED(cuMemAlloc_v2(&before, 1 << 16));
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    GIVES(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuMemAlloc_v2(&memory, 1 << 16));
+    GIVES(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(stream, &graph));
+
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    GIVES(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuMemFree_v2(before));
+    GIVES(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(stream, &graph));
+    NEED(cuMemsetD32_v2(before, 77, 1));
+    NEED(cuMemcpyDtoH_v2(&value, before, 4));
+    ok(value == 77, "memory that could not be freed is still there");
+
+    NEED(cuMemHostAlloc((void **)&pinned, 4096, 0));
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    gone = cuMemFreeHost(pinned) == CUDA_SUCCESS; /* not every driver need refuse it */
+    cuStreamEndCapture(stream, &graph);
+    if (gone)
+        NEED(cuMemHostAlloc((void **)&pinned, 4096, 0));
+    NEED(cuMemcpyDtoHAsync_v2(pinned, before, 4, stream));
+    NEED(cuStreamSynchronize(stream));
+    ok(*pinned == 77, "and so is pinned memory");
+    NEED(cuMemFreeHost(pinned));
+
+    NEED(cuThreadExchangeStreamCaptureMode(&mode));
+    GIVES(CUDA_SUCCESS, cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    GIVES(CUDA_SUCCESS, append(1, stream));
+    GIVES(CUDA_SUCCESS, cuMemAlloc_v2(&memory, 1 << 16));
+    GIVES(CUDA_SUCCESS, cuMemFree_v2(before));
+    GIVES(CUDA_SUCCESS, cuMemFree_v2(memory));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuMemFree_v2(before));
+    GIVES(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
+    ok(node_count(graph) == 1, "a relaxed thread allocates and frees while it captures");
+    NEED(cuThreadExchangeStreamCaptureMode(&mode));
+    NEED(cuGraphDestroy(graph));
+    NEED(cuMemAlloc_v2(&again, 1 << 16));
+    NEED(cuMemFree_v2(again));
 }
 
 /* Another thread's work goes on as ever meanwhile. */
@@ -347,6 +461,8 @@ main(void)
     fork_and_join(stream);
     copies(stream);
     refusals(stream);
+    allocations(stream);
+    memory_meanwhile(stream);
     threads(context, stream);
     by_hand(stream);
     GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));

@@ -281,6 +281,83 @@ memory_nodes(void)
     NEED(cuMemFree_v2(memory));
 }
 
+/* Pageable memory into a part of an array, that to the device, and a part of it back. */
+static void
+array_nodes(void)
+{
+    enum {
+        WIDTH = 64,
+        ROWS = 20
+    };
+    CUDA_ARRAY_DESCRIPTOR size = {100, 50, CU_AD_FORMAT_UNSIGNED_INT8, 1};
+    unsigned char in[WIDTH * ROWS], out[WIDTH * ROWS], *pinned;
+    CUDA_MEMCPY3D to_array = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                              .srcHost = in,
+                              .srcPitch = WIDTH,
+                              .dstXInBytes = 10,
+                              .dstY = 5,
+                              .dstMemoryType = CU_MEMORYTYPE_ARRAY,
+                              .WidthInBytes = WIDTH,
+                              .Height = ROWS,
+                              .Depth = 1};
+    CUDA_MEMCPY3D to_device = {.srcXInBytes = 10,
+                               .srcY = 5,
+                               .srcMemoryType = CU_MEMORYTYPE_ARRAY,
+                               .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                               .dstPitch = WIDTH,
+                               .WidthInBytes = WIDTH,
+                               .Height = ROWS,
+                               .Depth = 1};
+    CUDA_MEMCPY3D to_host = {.srcXInBytes = 11,
+                             .srcY = 6,
+                             .srcMemoryType = CU_MEMORYTYPE_ARRAY,
+                             .dstMemoryType = CU_MEMORYTYPE_HOST,
+                             .dstHost = out,
+                             .dstPitch = WIDTH,
+                             .WidthInBytes = WIDTH - 1,
+                             .Height = ROWS - 1,
+                             .Depth = 1};
+    CUDA_MEMCPY3D got;
+    CUgraph graph = graph_new();
+    CUgraphNode first, second, third, fourth;
+    CUdeviceptr memory;
+    CUgraphExec exec;
+    CUarray array;
+
+    NEED(cuArrayCreate_v2(&array, &size));
+    NEED(cuMemAlloc_v2(&memory, sizeof(in)));
+    NEED(cuMemHostAlloc((void **)&pinned, sizeof(in), 0));
+    to_array.dstArray = to_device.srcArray = to_host.srcArray = array;
+    to_device.dstDevice = memory;
+    GIVES(CUDA_SUCCESS, cuGraphAddMemcpyNode(&first, graph, NULL, 0, &to_array, context));
+    GIVES(CUDA_SUCCESS, cuGraphAddMemcpyNode(&second, graph, &first, 1, &to_device, context));
+    GIVES(CUDA_SUCCESS, cuGraphAddMemcpyNode(&third, graph, &first, 1, &to_host, context));
+    to_host.dstHost = pinned;
+    GIVES(CUDA_SUCCESS, cuGraphAddMemcpyNode(&fourth, graph, &first, 1, &to_host, context));
+    exec = instantiate(graph);
+    for (unsigned round = 1; round < 3; round++) {
+        bool same = true;
+
+        test_pattern(in, sizeof(in), round);
+        memset(out, 0, sizeof(out));
+        memset(pinned, 0, sizeof(in));
+        run(exec);
+        for (size_t i = 0; i < ROWS - 1; i++)
+            same &= memcmp(out + i * WIDTH, in + (i + 1) * WIDTH + 1, WIDTH - 1) == 0 &&
+                    memcmp(pinned + i * WIDTH, in + (i + 1) * WIDTH + 1, WIDTH - 1) == 0;
+        NEED(cuMemcpyDtoH_v2(out, memory, sizeof(out)));
+        ok(same && memcmp(in, out, sizeof(in)) == 0, "nodes copy to and from parts of an array");
+    }
+    GIVES(CUDA_SUCCESS, cuGraphMemcpyNodeGetParams(second, &got));
+    ok(got.srcArray == array && got.srcXInBytes == 10 && got.srcY == 5 && got.dstDevice == memory,
+       "and tell which, and where");
+    NEED(cuGraphExecDestroy(exec));
+    NEED(cuGraphDestroy(graph));
+    NEED(cuMemFreeHost(pinned));
+    NEED(cuMemFree_v2(memory));
+    NEED(cuArrayDestroy(array));
+}
+
 static void
 children(void)
 {
@@ -552,6 +629,7 @@ main(void)
     many();
     order();
     memory_nodes();
+    array_nodes();
     children();
     event_nodes();
     word_nodes();

@@ -41,6 +41,19 @@ foreign(const char *what, void *handle)
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxGetId(handle, &id));
 }
 
+/* No memory where the function needs some; NVIDIA's driver writes there. */
+static void
+nowhere(void)
+{
+    CUstream stream;
+
+    NEED(cuStreamCreate(&stream, 0));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuThreadExchangeStreamCaptureMode(NULL));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuStreamGetAttribute(stream, CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY, NULL));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuStreamBatchMemOp_v2(stream, 1, NULL, 0));
+    NEED(cuStreamDestroy_v2(stream));
+}
+
 int
 main(void)
 {
@@ -58,6 +71,7 @@ main(void)
     NEED(cuModuleGetFunction(&function, module, "tick"));
     NEED(cuStreamCreate(&stream, 0));
     NEED(cuEventCreate(&event, 0));
+    nowhere();
     foreign("the application's own memory", mine);
     foreign("a small number", (void *)0x1234);
     foreign("nothing like an address", (void *)~(uintptr_t)0);

@@ -93,7 +93,7 @@ test_array(void)
 {
     CUDA_RESOURCE_DESC resource = {.resType = CU_RESOURCE_TYPE_ARRAY}, resource_got;
     CUDA_TEXTURE_DESC description = point_sampled(), description_got;
-    CUDA_RESOURCE_VIEW_DESC view;
+    CUDA_RESOURCE_VIEW_DESC view = {0};
     CUarray array = filled_array(0);
     CUtexObject texture, other;
 
@@ -106,7 +106,9 @@ test_array(void)
        "a texture knows its array");
     GIVES(CUDA_SUCCESS, cuTexObjectGetTextureDesc(&description_got, texture));
     ok(description_got.addressMode[1] == CU_TR_ADDRESS_MODE_CLAMP, "and how it is sampled");
-    ok(cuTexObjectGetResourceViewDesc(&view, texture) != CUDA_SUCCESS, "it has no view");
+    /* An error, as it is documented; the driver of the H200 has success, and nothing to tell. */
+    ok(cuTexObjectGetResourceViewDesc(&view, texture) != CUDA_SUCCESS || view.format == CU_RES_VIEW_FORMAT_NONE,
+       "it has no view");
     check_fetch(fetch_2d, texture, "an array");
     GIVES(CUDA_SUCCESS, cuTexObjectDestroy(texture));
     check_fetch(fetch_2d, other, "it by the other texture");

@@ -3,7 +3,7 @@
  * Arrays: device memory of the driver's own, rows and planes without gaps.
  * Formats that are packed in blocks or planes are not there.
  */
-#include "driver.h"
+#include "graph.h"
 
 #include "../../../libgpuvchan/protocol/cuda/cuda_copy.h"
 
@@ -346,6 +346,34 @@ find_end(const struct piece_end *end, size_t size)
     return sim_copy_reaches(end->address, size, end->device) ? (uintptr_t)end->address : 0;
 }
 
+static CUmemorytype
+end_type(const struct piece_end *end)
+{
+    return end->array ? CU_MEMORYTYPE_ARRAY : end->device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+}
+
+/* In the first row of the array. */
+static CUresult
+capture_piece(struct sim_track *track, const struct piece_end *to, const struct piece_end *from, size_t size)
+{
+    CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_MEMCPY};
+
+    params.memcpy.copyParams = (CUDA_MEMCPY3D){.srcXInBytes = from->offset,
+                                               .srcMemoryType = end_type(from),
+                                               .srcHost = (const void *)(uintptr_t)from->address,
+                                               .srcDevice = from->address,
+                                               .srcArray = from->array,
+                                               .dstXInBytes = to->offset,
+                                               .dstMemoryType = end_type(to),
+                                               .dstHost = (void *)(uintptr_t)to->address,
+                                               .dstDevice = to->address,
+                                               .dstArray = to->array,
+                                               .WidthInBytes = size,
+                                               .Height = 1,
+                                               .Depth = 1};
+    return sim_capture(track, &params);
+}
+
 static CUresult
 copy_piece(struct piece_end to, struct piece_end from, size_t size, CUstream stream)
 {
@@ -362,6 +390,8 @@ copy_piece(struct piece_end to, struct piece_end from, size_t size, CUstream str
     source = find_end(&from, size);
     if (!target || !source)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
+    if (sim_captured(stream))
+        return sim_end(capture_piece(sim_captured(stream), &to, &from, size));
     memmove((void *)target, (void *)source, size);
     return sim_end(CUDA_SUCCESS);
 }

@@ -82,6 +82,24 @@ sim_capture_implicit(void)
     return found;
 }
 
+CUresult
+sim_capture_unsafe(void)
+{
+    bool found = false;
+
+    if (sim_replaying || mode_here == CU_STREAM_CAPTURE_MODE_RELAXED)
+        return CUDA_SUCCESS;
+    for (struct capture *capture = captures; capture; capture = capture->next) {
+        bool minds = capture->thread == this_thread()
+                         ? capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED
+                         : capture->mode == CU_STREAM_CAPTURE_MODE_GLOBAL && mode_here == CU_STREAM_CAPTURE_MODE_GLOBAL;
+
+        capture->invalid |= minds;
+        found |= minds;
+    }
+    return found ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
+}
+
 /* ---- Tracks ---------------------------------------------------------------------------------- */
 
 static struct sim_track *
@@ -175,6 +193,26 @@ sim_capture(struct sim_track *track, const CUgraphNodeParams *params)
         return result;
     track->count = 0;
     return stand_also_at(track, &edge, 1);
+}
+
+CUresult
+sim_capture_alloc(struct sim_track *track, int device, size_t size, CUdeviceptr *address)
+{
+    CUgraphNodeParams params = {
+        .type = CU_GRAPH_NODE_TYPE_MEM_ALLOC,
+        .alloc = {.poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device}},
+                  .bytesize = size},
+    };
+    const struct sim_node *before = track->count == 1 ? track->at[0].from : NULL;
+    CUresult result = sim_capture(track, &params);
+
+    if (result)
+        return result;
+    if (before && before->params.type == CU_GRAPH_NODE_TYPE_MEM_FREE)
+        sim_graph_memory_again(track->at[0].from, before->params.free.dptr);
+    *address = track->at[0].from->params.alloc.dptr;
+    return CUDA_SUCCESS;
 }
 
 CUresult

@@ -6,9 +6,52 @@
 #include <string.h>
 
 struct sim_memory_node {
+    struct sim_memory_node *next;
     uintptr_t address;
+    size_t bytes;
     unsigned int users;
 };
+
+static struct sim_memory_node *memories; /* with the lock */
+
+bool
+sim_graph_memory(CUdeviceptr address)
+{
+    const struct sim_memory_node *memory = memories;
+
+    while (memory && memory->address != address)
+        memory = memory->next;
+    return memory != NULL;
+}
+
+static void
+memory_end(struct sim_memory_node *memory)
+{
+    struct sim_memory_node **at = &memories;
+
+    if (--memory->users != 0)
+        return;
+    while (*at != memory)
+        at = &(*at)->next;
+    *at = memory->next;
+    sim_memory_free(sim_driver.memory, RANGE_DEVICE, memory->address);
+    free(memory);
+}
+
+void
+sim_graph_memory_again(struct sim_node *node, CUdeviceptr freed)
+{
+    struct sim_memory_node *memory = memories;
+
+    while (memory && memory->address != freed)
+        memory = memory->next;
+    if (!memory || memory->bytes < node->memory->bytes)
+        return;
+    memory->users++;
+    memory_end(node->memory);
+    node->memory = memory;
+    node->params.alloc.dptr = memory->address;
+}
 
 /* ---- Nodes ----------------------------------------------------------------------------------- */
 
@@ -23,10 +66,8 @@ sim_node_clear(struct sim_node *node)
     free(node->pointers);
     node->values = NULL;
     node->pointers = NULL;
-    if (node->memory && --node->memory->users == 0) {
-        sim_memory_free(sim_driver.memory, RANGE_DEVICE, node->memory->address);
-        free(node->memory);
-    }
+    if (node->memory)
+        memory_end(node->memory);
     node->memory = NULL;
 }
 
@@ -121,6 +162,9 @@ fill_alloc(struct sim_node *node, const CUgraphNodeParams *params)
         node->memory = NULL;
         return result;
     }
+    node->memory->bytes = params->alloc.bytesize;
+    node->memory->next = memories;
+    memories = node->memory;
     node->params.alloc.dptr = node->memory->address;
     return CUDA_SUCCESS;
 }

@@ -348,6 +348,112 @@ cuGraphNodeGetEnabled(CUgraphExec handle, CUgraphNode original, unsigned int *en
     return sim_end(CUDA_SUCCESS);
 }
 
+/* ---- Pageable memory ------------------------------------------------------------------------- */
+
+/*
+ * Memory that the driver does not know is read when the graph is launched, and written when all of it has run, which
+ * a driver may do: who changes it in between gets to know.
+ */
+struct staged {
+    struct staged *next;
+    const struct sim_node *node;
+    unsigned char *host, *packed; /* packed as it lies in memory */
+    size_t bytes;
+    bool out;
+};
+
+static _Thread_local struct staged *staged; /* of the launch that this thread is in */
+
+static struct staged *
+staged_find(const struct sim_node *node, bool out)
+{
+    struct staged *found = staged;
+
+    while (found && (found->node != node || found->out != out))
+        found = found->next;
+    return found;
+}
+
+static CUresult
+stage_end(const struct sim_node *node, const CUDA_MEMCPY3D *copy, bool out)
+{
+    size_t pitch = out ? copy->dstPitch : copy->srcPitch, height = out ? copy->dstHeight : copy->srcHeight;
+    size_t x = out ? copy->dstXInBytes : copy->srcXInBytes, y = out ? copy->dstY : copy->srcY;
+    unsigned char *host = out ? copy->dstHost : (unsigned char *)(uintptr_t)copy->srcHost;
+    struct staged *made;
+    struct range range;
+
+    if ((out ? copy->dstMemoryType : copy->srcMemoryType) != CU_MEMORYTYPE_HOST ||
+        sim_memory_range(sim_driver.memory, (uintptr_t)host, &range))
+        return CUDA_SUCCESS;
+    pitch = pitch ? pitch : x + copy->WidthInBytes;
+    height = height ? height : y + copy->Height;
+    made = calloc(1, sizeof *made);
+    if (!made)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *made = (struct staged){.next = staged, .node = node, .out = out};
+    made->bytes = pitch * (height * (copy->Depth - 1) + copy->Height - 1) + copy->WidthInBytes;
+    made->host = host + pitch * (height * (out ? copy->dstZ : copy->srcZ) + y) + x;
+    made->packed = malloc(made->bytes + 1);
+    staged = made;
+    if (!made->packed)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    memcpy(made->packed, made->host, made->bytes);
+    return CUDA_SUCCESS;
+}
+
+/* With the lock. */
+static CUresult
+stage(struct sim_node **nodes, size_t count)
+{
+    CUresult result = CUDA_SUCCESS;
+
+    for (size_t i = 0; i < count && !result; i++) {
+        const struct sim_node *node = nodes[i];
+        const CUDA_MEMCPY3D *copy = &node->params.memcpy.copyParams;
+
+        if (node->params.type == CU_GRAPH_NODE_TYPE_MEMCPY && copy->WidthInBytes && copy->Height && copy->Depth) {
+            result = stage_end(node, copy, false);
+            if (!result)
+                result = stage_end(node, copy, true);
+        }
+        for (size_t k = 0; k < 64 && node->children[k] && !result; k++)
+            result = stage(node->children[k]->nodes, node->children[k]->count);
+    }
+    return result;
+}
+
+static void
+unstage(struct staged *before)
+{
+    struct staged *at;
+
+    while ((at = staged) != before) {
+        staged = at->next;
+        if (at->out && at->packed)
+            memcpy(at->host, at->packed, at->bytes);
+        free(at->packed);
+        free(at);
+    }
+}
+
+static CUresult
+run_memcpy(const struct sim_node *node)
+{
+    const struct staged *from = staged_find(node, false), *to = staged_find(node, true);
+    CUDA_MEMCPY3D copy = node->params.memcpy.copyParams;
+
+    if (from) {
+        copy.srcHost = from->packed;
+        copy.srcXInBytes = copy.srcY = copy.srcZ = 0;
+    }
+    if (to) {
+        copy.dstHost = to->packed;
+        copy.dstXInBytes = copy.dstY = copy.dstZ = 0;
+    }
+    return cuMemcpy3DAsync_v2(&copy, NULL);
+}
+
 /* ---- Running --------------------------------------------------------------------------------- */
 
 static CUresult run_nodes(struct sim_node **nodes, size_t count);
@@ -400,7 +506,7 @@ run_node(struct sim_node *node)
     case CU_GRAPH_NODE_TYPE_KERNEL:
         return run_kernel(node);
     case CU_GRAPH_NODE_TYPE_MEMCPY:
-        return cuMemcpy3DAsync_v2(&p->memcpy.copyParams, NULL);
+        return run_memcpy(node);
     case CU_GRAPH_NODE_TYPE_MEMSET:
         return run_memset(&p->memset);
     case CU_GRAPH_NODE_TYPE_HOST:
@@ -433,6 +539,7 @@ SIM_EXPORT CUresult
 cuGraphLaunch(CUgraphExec handle, CUstream stream)
 {
     CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_GRAPH};
+    struct staged *outer = staged;
     struct sim_track *track;
     struct sim_exec *exec;
     CUresult result = enter_exec(handle, &exec);
@@ -448,9 +555,12 @@ cuGraphLaunch(CUgraphExec handle, CUstream stream)
         params.graph.graph = (CUgraph)exec->graph;
         return sim_end(sim_capture(track, &params));
     }
-    sim_end(CUDA_SUCCESS);
+    result = stage(exec->graph->nodes, exec->graph->count);
+    sim_end(result);
     sim_replaying = true;
-    result = run_nodes(exec->graph->nodes, exec->graph->count);
+    if (!result)
+        result = run_nodes(exec->graph->nodes, exec->graph->count);
+    unstage(outer);
     sim_replaying = before;
     return result;
 }

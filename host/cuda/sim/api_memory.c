@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* Device memory, host memory for the device, and what a pointer is. */
-#include "driver.h"
+#include "graph.h"
 
 #include <string.h>
+
+/* For what captures forbid. */
+static CUresult
+enter_unsafe(struct sim_context **context)
+{
+    CUresult result = sim_enter(context);
+
+    if (result)
+        return result;
+    result = sim_capture_unsafe();
+    return result ? sim_end(result) : CUDA_SUCCESS;
+}
 
 static CUresult
 alloc(enum range_kind kind, size_t size, unsigned int flags, uintptr_t *start)
 {
     struct sim_context *context;
-    CUresult result = sim_enter(&context);
+    CUresult result = enter_unsafe(&context);
 
     if (result)
         return result;
@@ -19,7 +31,7 @@ static CUresult
 release(enum range_kind kind, uintptr_t start)
 {
     struct sim_context *context;
-    CUresult result = sim_enter(&context);
+    CUresult result = enter_unsafe(&context);
 
     if (result)
         return result;
@@ -86,13 +98,32 @@ cuMemAllocManaged(CUdeviceptr *address, size_t size, unsigned int flags)
     return result;
 }
 
+CUresult
+sim_free(CUdeviceptr address)
+{
+    struct sim_context *context;
+    CUresult result;
+
+    sim_pool_forget(address);
+    result = sim_enter(&context);
+    return result ? result : sim_end(sim_memory_free(sim_driver.memory, RANGE_DEVICE, address));
+}
+
 SIM_EXPORT CUresult
 cuMemFree_v2(CUdeviceptr address)
 {
+    struct sim_context *context;
+    CUresult result;
+
     if (!address)
         return CUDA_SUCCESS;
-    sim_pool_forget(address);
-    return release(RANGE_DEVICE, address);
+    result = enter_unsafe(&context);
+    if (result)
+        return result;
+    if (sim_graph_memory(address)) /* the graph allocates it again */
+        return sim_end(CUDA_SUCCESS);
+    sim_end(CUDA_SUCCESS);
+    return sim_free(address);
 }
 
 /* The device's memory is that of one process: there is nothing to share. */
@@ -187,7 +218,7 @@ SIM_EXPORT CUresult
 cuMemHostRegister_v2(void *address, size_t size, unsigned int flags)
 {
     struct sim_context *context;
-    CUresult result = sim_enter(&context);
+    CUresult result = enter_unsafe(&context);
 
     if (result)
         return result;

@@ -4,7 +4,7 @@
  * allocation is there and a free is done when the call returns; what is freed
  * goes back to the device at once, and a pool has reserved what is in use.
  */
-#include "driver.h"
+#include "graph.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -316,6 +316,8 @@ alloc_on(CUdeviceptr *address, size_t size, CUmemoryPool handle, CUstream stream
     if (result)
         return sim_end(result);
     pool = handle ? sim_object_find(handle, OBJECT_POOL) : pool_chosen(context->device);
+    if (address && pool && sim_captured(stream))
+        return sim_end(sim_capture_alloc(sim_captured(stream), pool->device, size, address));
     return sim_end(address && pool ? pool_alloc(pool, size, address) : CUDA_ERROR_INVALID_VALUE);
 }
 
@@ -356,12 +358,20 @@ sim_pool_forget(CUdeviceptr start)
 SIM_EXPORT CUresult
 cuMemFreeAsync(CUdeviceptr address, CUstream stream)
 {
+    CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_MEM_FREE, .free = {.dptr = address}};
     struct sim_context *context;
+    struct sim_track *track;
     CUresult result = sim_enter(&context);
 
     if (result)
         return result;
-    result = sim_end(sim_stream_check(stream));
-    return result ? result : cuMemFree_v2(address);
+    result = sim_stream_check(stream);
+    track = result ? NULL : sim_captured(stream);
+    if (track) /* it frees what a graph has allocated, and nothing else */
+        return sim_end(sim_graph_memory(address) ? sim_capture(track, &params) : CUDA_ERROR_INVALID_VALUE);
+    if (!result && sim_graph_memory(address)) /* the graph allocates it again */
+        return sim_end(CUDA_SUCCESS);
+    sim_end(result);
+    return result ? result : sim_free(address);
 }
 SIM_SYNONYM(cuMemFreeAsync_ptsz, cuMemFreeAsync);

@@ -226,6 +226,8 @@ CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, s
 
 /* If the range that starts there is from a pool, it is no longer; before it is freed, outside the lock. */
 void sim_pool_forget(CUdeviceptr start);
+/* Device memory, also while a capture forbids cuMemFree(). */
+CUresult sim_free(CUdeviceptr address);
 
 uint64_t sim_now(void);
 

@@ -63,6 +63,11 @@ CUresult sim_graph_add(struct sim_graph *graph, const CUgraphNodeParams *params,
                        const CUgraphEdgeData *edges, size_t count, struct sim_node **node);
 CUresult sim_node_depend(struct sim_node *node, struct sim_node *on, const CUgraphEdgeData *data);
 
+/* Does memory begin there that a node allocates? */
+bool sim_graph_memory(CUdeviceptr address);
+/* Has the node allocate what lies at @p freed, if that is enough. */
+void sim_graph_memory_again(struct sim_node *node, CUdeviceptr freed);
+
 /* User objects: a graph's copy keeps what the graph keeps. */
 bool sim_kept_copy(struct sim_graph *to, const struct sim_graph *from);
 void sim_kept_drop(struct sim_graph *graph);
@@ -74,6 +79,7 @@ struct sim_track; /* a stream that is being captured */
 /* NULL: it is not. What a launch of a graph does is never captured. */
 struct sim_track *sim_captured(CUstream stream);
 CUresult sim_capture(struct sim_track *track, const CUgraphNodeParams *params);
+CUresult sim_capture_alloc(struct sim_track *track, int device, size_t size, CUdeviceptr *address);
 CUresult sim_capture_record(struct sim_track *track, struct sim_event *event);
 /* True if it was recorded while captured: the stream waits for what it stands for, with *result. */
 bool sim_capture_wait(CUstream stream, struct sim_event *event, CUresult *result);
@@ -82,6 +88,8 @@ CUresult sim_capture_refuse(struct sim_track *track);
 bool sim_capture_any(void);
 /* Is a stream captured that the legacy stream would wait for? That ends the capture. */
 bool sim_capture_implicit(void);
+/* What captures forbid to a thread, by its mode and theirs: CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, and they end. */
+CUresult sim_capture_unsafe(void);
 
 extern _Thread_local bool sim_replaying;
 
