@@ -350,6 +350,7 @@ struct cuda_guest_function_answer {
     uint32_t offsets[CUDA_KERNEL_INFO_OFFSETS_MAX], sizes[CUDA_KERNEL_INFO_SIZES_MAX];
     int32_t attributes[CUDA_KERNEL_INFO_ATTRIBUTES_MAX];
     size_t offset_count, size_count, attribute_count;
+    bool laid_out; /* of kernels: the host knows the parameters */
 };
 /** Keeps it. The function may be in use by other threads, unless it is a new one. */
 CUresult cuda_guest_function_keep(struct cuda_guest_function *function, int device,
