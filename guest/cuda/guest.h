@@ -409,6 +409,31 @@ void cuda_guest_link_drop(struct cuda_guest_object *object);
 /** Frees a texture or surface that was taken and that the host has ended. */
 void cuda_guest_view_drop(struct cuda_guest_object *object);
 
+/* output.c */
+struct cuda_guest_output {
+    uint32_t word;         /* counts what has come */
+    _Atomic bool comes;    /* at all */
+    _Atomic bool waits;    /* for it: an image has been loaded that prints */
+    _Atomic uint64_t seen; /* of the word */
+};
+extern struct cuda_guest_output cuda_guest_output;
+/** An image is about to be loaded. */
+void cuda_guest_output_expect(struct cuda_guest_thread *self, const void *image, size_t bytes);
+/** Writes what has been printed to the program's own files. */
+void cuda_guest_output_fetch(struct cuda_guest_thread *self, uint64_t count);
+/** For what has waited for the device: writes what kernels have printed before. */
+static inline void
+cuda_guest_output_write(struct cuda_guest_thread *self)
+{
+    uint64_t count;
+
+    if (!atomic_load_explicit(&cuda_guest_output.comes, memory_order_relaxed))
+        return;
+    count = gpuvchan_completion_read(cuda_guest.channel, cuda_guest_output.word);
+    if (__builtin_expect(count != atomic_load_explicit(&cuda_guest_output.seen, memory_order_relaxed), 0))
+        cuda_guest_output_fetch(self, count);
+}
+
 /* image.c */
 struct cuda_guest_image {
     const void *data;
