@@ -87,6 +87,13 @@ open_log(void)
         log_file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 }
 
+__attribute__((destructor)) static void
+close_log(void)
+{
+    if (log_file >= 0 && write(log_file, "end\n", 4) < 0)
+        abort();
+}
+
 void
 recorder_begin(const char *function)
 {
