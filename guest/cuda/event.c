@@ -154,8 +154,7 @@ cuEventSynchronize(CUevent handle)
         return cuda_guest_result(gpuvchan_lane_take_error(self->lane));
     recorded = atomic_load(&event->recorded);
     result = answered(event, recorded, cuda_event_synchronize_on(&cuda_guest.client, self->lane, event->object.handle));
-    cuda_guest_output_write(self);
-    return result;
+    return cuda_guest_output_write(self, result);
 }
 
 ENTRY

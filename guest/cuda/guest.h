@@ -419,19 +419,25 @@ struct cuda_guest_output {
 extern struct cuda_guest_output cuda_guest_output;
 /** An image is about to be loaded. */
 void cuda_guest_output_expect(struct cuda_guest_thread *self, const void *image, size_t bytes);
-/** Writes what has been printed to the program's own files. */
-void cuda_guest_output_fetch(struct cuda_guest_thread *self, uint64_t count);
-/** For what has waited for the device: writes what kernels have printed before. */
-static inline void
-cuda_guest_output_write(struct cuda_guest_thread *self)
+/** Writes what has been printed to the program's own files. Passes @p result through, or what a post has met. */
+CUresult cuda_guest_output_fetch(struct cuda_guest_thread *self, uint64_t count, CUresult result);
+/**
+ * For what has waited for the device, and got @p result: writes what kernels have printed before. What a failed
+ * assertion says may have come a moment later than the error that a post has met.
+ */
+static inline CUresult
+cuda_guest_output_write(struct cuda_guest_thread *self, CUresult result)
 {
     uint64_t count;
 
     if (!atomic_load_explicit(&cuda_guest_output.comes, memory_order_relaxed))
-        return;
+        return result;
     count = gpuvchan_completion_read(cuda_guest.channel, cuda_guest_output.word);
-    if (__builtin_expect(count != atomic_load_explicit(&cuda_guest_output.seen, memory_order_relaxed), 0))
-        cuda_guest_output_fetch(self, count);
+    if (__builtin_expect(count == atomic_load_explicit(&cuda_guest_output.seen, memory_order_relaxed) &&
+                             result != CUDA_ERROR_ASSERT,
+                         1))
+        return result;
+    return cuda_guest_output_fetch(self, count, result);
 }
 
 /* image.c */

@@ -55,10 +55,11 @@ cuda_guest_output_expect(struct cuda_guest_thread *self, const void *image, size
         atomic_store(&cuda_guest_output.waits, true);
 }
 
-void
-cuda_guest_output_fetch(struct cuda_guest_thread *self, uint64_t count)
+CUresult
+cuda_guest_output_fetch(struct cuda_guest_thread *self, uint64_t count, CUresult result)
 {
     char text[CUDA_OUTPUT_FETCH_TEXT_MAX];
+    CUresult posted = cuda_guest_result(gpuvchan_lane_take_error(self->lane)); /* or the call would return it */
     bool more = true;
 
     pthread_mutex_lock(&lock);
@@ -72,4 +73,5 @@ cuda_guest_output_fetch(struct cuda_guest_thread *self, uint64_t count)
         fwrite(text, 1, bytes, file == 2 ? stderr : stdout);
     }
     pthread_mutex_unlock(&lock);
+    return result != CUDA_SUCCESS ? result : posted;
 }

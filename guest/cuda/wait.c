@@ -113,8 +113,7 @@ cuda_guest_wait_mark(struct cuda_guest_thread *self, const struct cuda_guest_wor
     if (!atomic_load_explicit(&cuda_guest_output.waits, memory_order_relaxed))
         return wait_word(self, word, stream, 0);
     result = cuda_guest_result(cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream));
-    cuda_guest_output_write(self);
-    return result;
+    return cuda_guest_output_write(self, result);
 }
 
 CUresult
@@ -133,8 +132,7 @@ cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, size_t byt
         if (result == CUDA_SUCCESS)
             result = wait_word(self, &bulk->word, stream, bytes);
     }
-    cuda_guest_output_write(self);
-    return result;
+    return cuda_guest_output_write(self, result);
 }
 
 CUresult
@@ -152,6 +150,5 @@ cuda_guest_wait_context(struct cuda_guest_thread *self)
     if (!atomic_load_explicit(&cuda_guest_current(self)->independent, memory_order_relaxed) && !cuda_guest_capturing())
         return cuda_guest_wait_stream(self, CUDA_GUEST_WIRE_DEFAULT);
     result = cuda_guest_result(cuda_ctx_synchronize_on(&cuda_guest.client, self->lane));
-    cuda_guest_output_write(self);
-    return result;
+    return cuda_guest_output_write(self, result);
 }

@@ -250,6 +250,7 @@ cuda_host_output_fetch(struct gpuvchan_request *request, uint32_t *number, void 
     *text_bytes = 0;
     if (!output)
         return CUDA_ERROR_NOT_PERMITTED;
+    cuda_output_settle(cuda_host_of(request));
     pthread_mutex_lock(&output->lock);
     for (int i = 0; i < FILES; i++) {
         struct file *file = &output->files[i];

@@ -108,9 +108,9 @@ hello(CUfunction function, CUstream stream, unsigned count)
 }
 
 int
-main(void)
+main(int count, char **arguments)
 {
-    CUcontext context = test_begin();
+    CUcontext context;
     CUmodule module;
     CUlibrary library;
     CUfunction function;
@@ -120,6 +120,13 @@ main(void)
     CUdeviceptr memory;
     unsigned word;
 
+    (void)arguments;
+    if (count > 1) {
+        NEED(cuInit(0));
+        assertion();
+        return test_failed;
+    }
+    context = test_begin();
     NEED(cuMemAlloc_v2(&memory, 4));
     NEED(cuModuleLoadData(&module, printing));
     NEED(cuModuleGetFunction(&function, module, "hello"));
@@ -150,6 +157,8 @@ main(void)
     hello(function, NULL, 1);
     NEED(cuModuleUnload(module));
     NEED(cuCtxDestroy_v2(context));
+    fflush(stdout);
+    ok(system("/proc/$PPID/exe alone") == 0, "so does one of a program that prints nothing");
     assertion();
     return test_end();
 }
