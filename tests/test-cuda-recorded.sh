@@ -32,13 +32,24 @@ is "it compiles without a warning" "$(cat "$work/log")" ""
 fixed=
 ! setarch "$(uname -m)" -R true 2>/dev/null || fixed="setarch $(uname -m) -R"
 
+# The host does not wait for what its worker takes down, but the record is to have it: the last line is "end".
+cat >"$work/run" <<'EOF'
+"$@"
+status=$?
+for try in 1 2 3 4 5 6 7 8 9 10; do
+    ! grep -qs '^end$' "$RECORDER_LOG" || exit "$status"
+    sleep 0.1
+done
+exit "$status"
+EOF
+
 # record COMMAND...: what the driver was called with, in $work/record
 record() {
     rm -f "$work/record"
     # shellcheck disable=SC2086 # words
     (cd "$top" && RECORDER_LOG=$work/record timeout -k 2 "${TEST_SECONDS:-90}" $fixed "$host" -c /dev/null \
         --address="$work/socket" --plugins=cuda --log=stderr --log-level=warning "cuda.driver=$work/driver/libcuda.so.1" \
-        --run "env LD_LIBRARY_PATH=$guest:$toolkit/lib64 $*") >"$work/out" 2>&1 </dev/null
+        --run "sh $work/run env LD_LIBRARY_PATH=$guest:$toolkit/lib64 $*") >"$work/out" 2>&1 </dev/null
     record_status=$?
 }
 

@@ -91,6 +91,7 @@ cuda_guest_context_end(struct cuda_guest_thread *self, struct cuda_guest_context
         status = cuda_ctx_destroy_on(client, self->lane, wire);
     if (status < 0)
         return cuda_guest_result(status);
+    cuda_guest_output_write(self, CUDA_SUCCESS);
     drop_contents(context);
     if (context->primary)
         gpuvchan_handles_remove(cuda_guest.handles, wire, CUDA_HANDLE_CONTEXT);

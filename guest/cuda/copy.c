@@ -209,7 +209,10 @@ copy_begin(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream, bool
     if ((known & TO_KNOWN && copy.to.kind == CUDA_GUEST_AT_PAGEABLE) ||
         (known & FROM_KNOWN && copy.from.kind == CUDA_GUEST_AT_PAGEABLE))
         return CUDA_ERROR_INVALID_VALUE;
-    return copy_run(self, &copy);
+    result = copy_run(self, &copy);
+    if (result == CUDA_SUCCESS && wait && atomic_load_explicit(&cuda_guest_output.waits, memory_order_relaxed))
+        result = cuda_guest_wait_stream(self, copy.stream);
+    return result;
 }
 
 static CUdeviceptr

@@ -153,7 +153,8 @@ cuEventSynchronize(CUevent handle)
     if (is_reached(event))
         return cuda_guest_result(gpuvchan_lane_take_error(self->lane));
     recorded = atomic_load(&event->recorded);
-    return answered(event, recorded, cuda_event_synchronize_on(&cuda_guest.client, self->lane, event->object.handle));
+    result = answered(event, recorded, cuda_event_synchronize_on(&cuda_guest.client, self->lane, event->object.handle));
+    return cuda_guest_output_write(self, result);
 }
 
 ENTRY

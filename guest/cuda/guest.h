@@ -351,6 +351,7 @@ struct cuda_guest_function_answer {
     uint32_t offsets[CUDA_KERNEL_INFO_OFFSETS_MAX], sizes[CUDA_KERNEL_INFO_SIZES_MAX];
     int32_t attributes[CUDA_KERNEL_INFO_ATTRIBUTES_MAX];
     size_t offset_count, size_count, attribute_count;
+    bool laid_out; /* of kernels: the host knows the parameters */
 };
 /** Keeps it. The function may be in use by other threads, unless it is a new one. */
 CUresult cuda_guest_function_keep(struct cuda_guest_function *function, int device,
@@ -408,6 +409,37 @@ void cuda_guest_link_drop(struct cuda_guest_object *object);
 /* texture.c */
 /** Frees a texture or surface that was taken and that the host has ended. */
 void cuda_guest_view_drop(struct cuda_guest_object *object);
+
+/* output.c */
+struct cuda_guest_output {
+    uint32_t word;         /* counts what has come */
+    _Atomic bool comes;    /* at all */
+    _Atomic bool waits;    /* for it: an image has been loaded that prints */
+    _Atomic uint64_t seen; /* of the word */
+};
+extern struct cuda_guest_output cuda_guest_output;
+/** An image is about to be loaded. */
+void cuda_guest_output_expect(struct cuda_guest_thread *self, const void *image, size_t bytes);
+/** Writes what has been printed to the program's own files. Passes @p result through, or what a post has met. */
+CUresult cuda_guest_output_fetch(struct cuda_guest_thread *self, uint64_t count, CUresult result);
+/**
+ * For what has waited for the device, and got @p result: writes what kernels have printed before. What a failed
+ * assertion says may have come a moment later than the error that a post has met.
+ */
+static inline CUresult
+cuda_guest_output_write(struct cuda_guest_thread *self, CUresult result)
+{
+    uint64_t count;
+
+    if (!atomic_load_explicit(&cuda_guest_output.comes, memory_order_relaxed))
+        return result;
+    count = gpuvchan_completion_read(cuda_guest.channel, cuda_guest_output.word);
+    if (__builtin_expect(count == atomic_load_explicit(&cuda_guest_output.seen, memory_order_relaxed) &&
+                             result != CUDA_ERROR_ASSERT,
+                         1))
+        return result;
+    return cuda_guest_output_fetch(self, count, result);
+}
 
 /* image.c */
 struct cuda_guest_image {

@@ -6,6 +6,22 @@
 #include <string.h>
 
 #include "guest.h"
+#include "log.h"
+
+#define REASON "memory and events are not shared between processes unless the host's administrator allows it: ipc=yes"
+
+static CUresult
+shared(int status)
+{
+    static _Atomic bool told;
+    CUresult result = cuda_guest_result(status);
+
+    if (result == CUDA_ERROR_NOT_SUPPORTED && !atomic_exchange(&told, true)) {
+        gpuvchan_log(GPUVCHAN_LOG_DEBUG, "cuda: " REASON);
+        cuda_guest_log(CU_LOG_LEVEL_ERROR, REASON);
+    }
+    return result;
+}
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
@@ -26,7 +42,7 @@ cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address)
     result = cuda_guest_range_check(address, 1);
     if (result != CUDA_SUCCESS)
         return result;
-    return cuda_guest_result(
+    return shared(
         cuda_ipc_memory_handle_on(&cuda_guest.client, self->lane, address, (uint8_t *)handle->reserved, &bytes));
 }
 
@@ -35,9 +51,8 @@ static CUresult
 open_memory(struct cuda_guest_thread *self, const CUipcMemHandle *handle, unsigned flags, CUdeviceptr *address)
 {
     struct cuda_guest_range range = {.kind = CUDA_GUEST_SHARED, .context = cuda_guest_current(self)}, before;
-    CUresult result =
-        cuda_guest_result(cuda_ipc_memory_open_on(&cuda_guest.client, self->lane, (const uint8_t *)handle->reserved,
-                                                  sizeof(handle->reserved), flags, address, &range.bytes));
+    CUresult result = shared(cuda_ipc_memory_open_on(&cuda_guest.client, self->lane, (const uint8_t *)handle->reserved,
+                                                     sizeof(handle->reserved), flags, address, &range.bytes));
     bool gone;
 
     if (result != CUDA_SUCCESS)
@@ -118,8 +133,8 @@ cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent which)
         return CUDA_ERROR_INVALID_HANDLE;
     if (!handle || !(event->flags & CU_EVENT_INTERPROCESS))
         return CUDA_ERROR_INVALID_VALUE;
-    return cuda_guest_result(cuda_ipc_event_handle_on(&cuda_guest.client, self->lane, event->object.handle,
-                                                      (uint8_t *)handle->reserved, &bytes));
+    return shared(cuda_ipc_event_handle_on(&cuda_guest.client, self->lane, event->object.handle,
+                                           (uint8_t *)handle->reserved, &bytes));
 }
 
 ENTRY
@@ -139,8 +154,8 @@ cuIpcOpenEventHandle(CUevent *which, CUipcEventHandle handle)
     if (result != CUDA_SUCCESS)
         return result;
     event->flags = CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING;
-    result = cuda_guest_result(cuda_ipc_event_open_on(&cuda_guest.client, self->lane, event->object.handle,
-                                                      (uint8_t *)handle.reserved, sizeof(handle.reserved)));
+    result = shared(cuda_ipc_event_open_on(&cuda_guest.client, self->lane, event->object.handle,
+                                           (uint8_t *)handle.reserved, sizeof(handle.reserved)));
     if (result != CUDA_SUCCESS) {
         cuda_guest_object_undo(&event->object);
         return result;

@@ -4,7 +4,8 @@
  *
  * Design notes: looking one up tells only that it is there, as its code need not be loaded for that. Where its
  * parameters lie and its attributes are asked for together when they are needed first, which is at a launch mostly;
- * then the driver loads the code anyway. Attributes are a device's own.
+ * then the driver loads the code anyway. Attributes are a device's own. NVIDIA's driver tells them without a context
+ * as well, but not the parameters: then nothing is kept, and the host is asked again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -60,20 +61,27 @@ cuda_guest_library_kernel(struct cuda_guest_thread *self, struct cuda_guest_libr
     return result;
 }
 
+static CUresult
+kernel_request(struct cuda_guest_thread *self, const struct cuda_guest_function *kernel, int device,
+               struct cuda_guest_function_answer *answer)
+{
+    answer->offset_count = CUDA_KERNEL_INFO_OFFSETS_MAX;
+    answer->size_count = CUDA_KERNEL_INFO_SIZES_MAX;
+    answer->attribute_count = CUDA_KERNEL_INFO_ATTRIBUTES_MAX;
+    return cuda_guest_result(cuda_kernel_info_on(&cuda_guest.client, self->lane, kernel->object.handle,
+                                                 cuda_guest.device[device].ordinal, &answer->laid_out, answer->offsets,
+                                                 &answer->offset_count, answer->sizes, &answer->size_count,
+                                                 answer->attributes, &answer->attribute_count));
+}
+
 CUresult
 cuda_guest_kernel_ask(struct cuda_guest_thread *self, struct cuda_guest_function *kernel, int device)
 {
     struct cuda_guest_function_answer *answer = malloc(sizeof(*answer));
-    CUresult result = answer ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = answer ? kernel_request(self, kernel, device, answer) : CUDA_ERROR_OUT_OF_MEMORY;
 
-    if (result == CUDA_SUCCESS) {
-        answer->offset_count = CUDA_KERNEL_INFO_OFFSETS_MAX;
-        answer->size_count = CUDA_KERNEL_INFO_SIZES_MAX;
-        answer->attribute_count = CUDA_KERNEL_INFO_ATTRIBUTES_MAX;
-        result = cuda_guest_result(cuda_kernel_info_on(
-            &cuda_guest.client, self->lane, kernel->object.handle, cuda_guest.device[device].ordinal, answer->offsets,
-            &answer->offset_count, answer->sizes, &answer->size_count, answer->attributes, &answer->attribute_count));
-    }
+    if (result == CUDA_SUCCESS && !answer->laid_out)
+        result = CUDA_ERROR_INVALID_CONTEXT;
     if (result == CUDA_SUCCESS)
         result = cuda_guest_function_keep(kernel, device, answer);
     free(answer);
@@ -82,9 +90,9 @@ cuda_guest_kernel_ask(struct cuda_guest_thread *self, struct cuda_guest_function
 
 /* ---- Entry points ---------------------------------------------------------------------------- */
 
-/* A kernel, known for the device. */
+/* A kernel and a device that there are. */
 static CUresult
-kernel_learn(CUkernel handle, CUdevice device, struct cuda_guest_thread **self, struct cuda_guest_function **kernel)
+kernel_enter_on(CUkernel handle, CUdevice device, struct cuda_guest_thread **self, struct cuda_guest_function **kernel)
 {
     CUresult result = cuda_guest_enter_outside(self);
 
@@ -93,9 +101,34 @@ kernel_learn(CUkernel handle, CUdevice device, struct cuda_guest_thread **self, 
     *kernel = cuda_guest_kernel_find(handle);
     if (!*kernel)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (!cuda_guest_device(device))
-        return CUDA_ERROR_INVALID_DEVICE;
-    return cuda_guest_function_learn(*self, *kernel, device);
+    return cuda_guest_device(device) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+}
+
+/* What is known of the kernel, or what the host says of it now. */
+static CUresult
+attribute_get(struct cuda_guest_thread *self, struct cuda_guest_function *kernel, int device,
+              CUfunction_attribute attribute, int *value)
+{
+    const struct cuda_guest_attributes *known = atomic_load(&kernel->attributes[device]);
+    struct cuda_guest_function_answer *answer;
+    CUresult result;
+
+    if (known) {
+        if (!value || (unsigned)attribute >= (unsigned)known->count)
+            return CUDA_ERROR_INVALID_VALUE;
+        *value = cuda_guest_function_attribute(kernel, device, attribute);
+        return CUDA_SUCCESS;
+    }
+    answer = malloc(sizeof(*answer));
+    result = answer ? kernel_request(self, kernel, device, answer) : CUDA_ERROR_OUT_OF_MEMORY;
+    if (result == CUDA_SUCCESS && answer->laid_out)
+        result = cuda_guest_function_keep(kernel, device, answer);
+    if (result == CUDA_SUCCESS && (!value || (unsigned)attribute >= answer->attribute_count))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *value = answer->attributes[attribute];
+    free(answer);
+    return result;
 }
 
 ENTRY
@@ -103,14 +136,9 @@ cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel handle
 {
     struct cuda_guest_thread *self;
     struct cuda_guest_function *kernel;
-    CUresult result = kernel_learn(handle, device, &self, &kernel);
+    CUresult result = kernel_enter_on(handle, device, &self, &kernel);
 
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!value || (unsigned)attribute >= (unsigned)atomic_load(&kernel->attributes[device])->count)
-        return CUDA_ERROR_INVALID_VALUE;
-    *value = cuda_guest_function_attribute(kernel, device, attribute);
-    return CUDA_SUCCESS;
+    return result == CUDA_SUCCESS ? attribute_get(self, kernel, device, attribute, value) : result;
 }
 
 /* One that it has already is no news: libraries set them before each launch. */
@@ -119,20 +147,19 @@ cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel handle,
 {
     struct cuda_guest_thread *self;
     struct cuda_guest_function *kernel;
-    struct cuda_guest_attributes *attributes;
-    CUresult result = kernel_learn(handle, device, &self, &kernel);
+    struct cuda_guest_attributes *known;
+    CUresult result = kernel_enter_on(handle, device, &self, &kernel);
+    int old;
 
-    if (result != CUDA_SUCCESS)
+    if (result == CUDA_SUCCESS)
+        result = attribute_get(self, kernel, device, attribute, &old);
+    if (result != CUDA_SUCCESS || old == value)
         return result;
-    attributes = atomic_load(&kernel->attributes[device]);
-    if ((unsigned)attribute >= (unsigned)attributes->count)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (atomic_load(&attributes->values[attribute]) == value)
-        return CUDA_SUCCESS;
     result = cuda_guest_result(cuda_kernel_set_attribute_on(&cuda_guest.client, self->lane, kernel->object.handle,
                                                             (int)attribute, value, cuda_guest.device[device].ordinal));
-    if (result == CUDA_SUCCESS)
-        cuda_guest_attribute_set(attributes, attribute, value);
+    known = atomic_load(&kernel->attributes[device]);
+    if (result == CUDA_SUCCESS && known)
+        cuda_guest_attribute_set(known, attribute, value);
     return result;
 }
 
@@ -159,11 +186,16 @@ cuKernelSetCacheConfig(CUkernel handle, CUfunc_cache config, CUdevice device)
 ENTRY
 cuKernelGetParamInfo(CUkernel handle, size_t index, size_t *offset, size_t *bytes)
 {
-    const struct cuda_guest_context *context = cuda_guest_current(cuda_guest_self());
     struct cuda_guest_thread *self;
     struct cuda_guest_function *kernel;
-    CUresult result = kernel_learn(handle, context ? context->device : 0, &self, &kernel);
+    CUresult result = cuda_guest_enter(&self);
 
+    if (result != CUDA_SUCCESS)
+        return result;
+    kernel = cuda_guest_kernel_find(handle);
+    if (!kernel)
+        return CUDA_ERROR_INVALID_HANDLE;
+    result = cuda_guest_function_learn(self, kernel, cuda_guest_current(self)->device);
     if (result != CUDA_SUCCESS)
         return result;
     if (!offset || index >= kernel->parameter_count)

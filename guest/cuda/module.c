@@ -47,6 +47,7 @@ load_image(struct cuda_guest_thread *self, CUmodule *out, const void *image, siz
 
     if (result != CUDA_SUCCESS)
         return result;
+    cuda_guest_output_expect(self, image, bytes);
     result = cuda_guest_image_send(self, image, bytes, load_on_host,
                                    &(struct load){.handle = module->object.handle, .options = options});
     if (result == CUDA_SUCCESS)

@@ -272,7 +272,7 @@ may_map(const struct cuda_guest_physical *physical, CUdeviceptr address, uint64_
     uint64_t grain = physical->granularity ? physical->granularity : 1;
 
     return bytes > 0 && address % grain == 0 && bytes % grain == 0 && offset % grain == 0 &&
-           offset <= physical->bytes && bytes <= physical->bytes - offset && *reservation_find(address, bytes);
+           *reservation_find(address, bytes);
 }
 
 /* With the lock. */
@@ -286,6 +286,8 @@ map(struct cuda_guest_thread *self, CUdeviceptr address, uint64_t bytes, uint64_
 
     if (!physical || !may_map(physical, address, bytes, offset))
         return CUDA_ERROR_INVALID_VALUE;
+    if (offset > physical->bytes || bytes > physical->bytes - offset)
+        return CUDA_ERROR_NOT_SUPPORTED;
     range.device_number = physical->properties.location.id;
     result = cuda_guest_range_add(&range);
     if (result != CUDA_SUCCESS)
@@ -338,6 +340,8 @@ unmap(struct cuda_guest_thread *self, CUdeviceptr address, uint64_t bytes)
     struct cuda_guest_range range;
     CUresult result;
 
+    if (bytes > 0 && *reservation_find(address, bytes) && !cuda_guest_range_touches(address, bytes, CUDA_GUEST_MAPPED))
+        return CUDA_SUCCESS; /* nothing is mapped there, which NVIDIA's driver takes as well */
     if (!are_whole_mappings(address, bytes))
         return CUDA_ERROR_INVALID_VALUE;
     result = cuda_guest_result(cuda_virtual_unmap_on(&cuda_guest.client, self->lane, address, bytes));

@@ -6,7 +6,8 @@
  * driver gives it: then the guest's device addresses are the same in every run, are none that the guest's own
  * memory has, and can be had again after a restore. A chunk is part of the context that it was made in, as what is
  * allocated in it is for the guest; for the driver it is not, so it is unmapped when the context ends. Which parts of
- * a chunk are allocated is the guest's affair: all of it is the guest's.
+ * a chunk are allocated is the guest's affair: all of it is the guest's. The driver shares none of it with other
+ * processes, so where they may share there are no chunks.
  */
 #include "cuda_plugin.h"
 
@@ -19,7 +20,7 @@ can_lend(const struct cuda_driver *native, CUdevice device)
 {
     int able = 0;
 
-    return cuda_virtual_known(native) &&
+    return !cuda_ipc_allowed() && cuda_virtual_known(native) &&
            native->cuDeviceGetAttribute(&able, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device) ==
                CUDA_SUCCESS &&
            able != 0;

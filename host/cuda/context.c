@@ -200,6 +200,7 @@ cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_con
         host->native->cuMemHostUnregister(range->memory);
     host->native->cuCtxSetCurrent(NULL);
     result = destroy_native(host, context, reset);
+    cuda_output_settle(host);
     unlist(host, context); /* not before: a primary context that is retained meanwhile would be released for it */
     put_back_current(host, self);
     cuda_object_empty(host, &context->object);
@@ -266,7 +267,11 @@ cuda_host_ctx_synchronize(struct gpuvchan_request *request)
     struct cuda_lane *lane = cuda_lane_of(request);
     int result = cuda_enter(lane, NULL, NULL);
 
-    return result ? result : cuda_leave(lane, cuda_native(request)->cuCtxSynchronize());
+    if (result != 0)
+        return result;
+    result = cuda_native(request)->cuCtxSynchronize();
+    cuda_output_settle(lane->host);
+    return cuda_leave(lane, result);
 }
 
 int

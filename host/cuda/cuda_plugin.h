@@ -182,6 +182,7 @@ struct cuda_host {
     pthread_mutex_t graphs_lock;      /* all that looks at graphs or changes them, but launches; before other locks */
     struct gpuvchan_handles *numbers; /* of graphs, nodes and user objects */
     struct cuda_callbacks *callbacks; /* the guest's functions that are due */
+    _Atomic(struct cuda_output *) output; /* NULL: the guest has not asked for it */
     pthread_mutex_t lock;             /* for what follows, and the tree of objects */
     struct cuda_context *newest;
     struct cuda_context **primaries; /* by device; NULL: not retained */
@@ -357,6 +358,12 @@ void cuda_window_end(struct cuda_host *host);
 /** May guests share memory and events between processes? They all may share with each other then. */
 void cuda_ipc_allow(bool yes);
 bool cuda_ipc_allowed(void);
+
+/* output.c */
+/** What has been printed is there for the guest to fetch. For records that have waited for the device. */
+void cuda_output_settle(struct cuda_host *host);
+/** The guest process ends. */
+void cuda_output_end(struct cuda_host *host);
 
 /* stream.c */
 /** Binds the streams that have fixed handles. @return 0 or a negative errno value. */

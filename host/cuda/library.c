@@ -354,7 +354,7 @@ enter_kernel(struct gpuvchan_request *request, struct cuda_function *kernel, uin
 }
 
 int
-cuda_host_kernel_info(struct gpuvchan_request *request, struct cuda_function *kernel, uint32_t device,
+cuda_host_kernel_info(struct gpuvchan_request *request, struct cuda_function *kernel, uint32_t device, bool *laid_out,
                       uint32_t *offsets, size_t *offsets_count, uint32_t *sizes, size_t *sizes_count,
                       int32_t *attributes, size_t *attributes_count)
 {
@@ -371,6 +371,11 @@ cuda_host_kernel_info(struct gpuvchan_request *request, struct cuda_function *ke
     result = read_attributes(native, (CUkernel)kernel->native, number, attributes, attributes_count);
     if (result == CUDA_SUCCESS)
         result = read_layout(lane->host, kernel, offsets, offsets_count, sizes, sizes_count);
+    *laid_out = result == CUDA_SUCCESS;
+    if (result == CUDA_ERROR_INVALID_CONTEXT) { /* attributes need none */
+        *offsets_count = *sizes_count = 0;
+        result = CUDA_SUCCESS;
+    }
     return cuda_leave(lane, result);
 }
 

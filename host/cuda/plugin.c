@@ -96,6 +96,7 @@ cuda_close(void *state)
     cuda_libraries_end(host);
     while (host->newest)
         cuda_context_end(host, NULL, host->newest, false);
+    cuda_output_end(host);
     cuda_virtual_end(host);
     cuda_window_end(host);
     cuda_objects_finish(host);

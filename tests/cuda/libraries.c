@@ -79,9 +79,7 @@ before_contexts(CUlibrary library)
     ok(found == library, "it knows its library");
     GIVES(CUDA_SUCCESS, cuKernelGetName(&name, add));
     ok(strcmp(name, "add") == 0, "and its name");
-    GIVES(CUDA_SUCCESS, cuKernelGetParamInfo(add, 2, &offset, &bytes));
-    ok(offset == 12 && bytes == 4, "and its parameters");
-    GIVES(CUDA_ERROR_INVALID_VALUE, cuKernelGetParamInfo(add, 3, &offset, &bytes));
+    GIVES(CUDA_ERROR_INVALID_CONTEXT, cuKernelGetParamInfo(add, 2, &offset, &bytes));
     GIVES(CUDA_SUCCESS, cuLibraryGetKernel(&narrow, library, "narrow"));
     GIVES(CUDA_SUCCESS, cuKernelGetAttribute(&value, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, narrow, 0));
     ok(value == 64, "attributes are told without a context");
@@ -119,9 +117,16 @@ launches(CUlibrary library)
     CUkernel add;
     CUfunction function = NULL;
     CUmodule module;
+    size_t offset = 99, bytes = 99;
+    int value = -1;
 
     NEED(cuLibraryGetKernel(&add, library, "add"));
-    ok(adds(add, 1), "a kernel is launched");
+    GIVES(CUDA_SUCCESS, cuKernelGetParamInfo(add, 2, &offset, &bytes));
+    ok(offset == 12 && bytes == 4, "a kernel has its parameters");
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuKernelGetParamInfo(add, 3, &offset, &bytes));
+    GIVES(CUDA_SUCCESS, cuKernelGetAttribute(&value, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, add, 0));
+    ok(value == 1000, "and what was set without a context");
+    ok(adds(add, 1), "it is launched");
     ok(adds(add, 2), "and again");
     ok(adds_packed(add), "with packed parameters");
     GIVES(CUDA_SUCCESS, cuKernelGetFunction(&function, add));
@@ -292,7 +297,9 @@ occupancy(CUlibrary library)
           cuOccupancyMaxPotentialBlockSize(&grid, &narrow_block, (CUfunction)narrow, a_word_per_thread, 0, 0));
     ok(narrow_block > 0 && narrow_block <= 64, "within what the kernel allows");
     GIVES(CUDA_SUCCESS, cuOccupancyAvailableDynamicSMemPerBlock(&dynamic, (CUfunction)add, 2, 128));
-    ok(dynamic > 1024, "and what memory is left to share");
+    ok(dynamic > 0 && dynamic <= 1024, "and what memory is left to share: %zu of what was set", dynamic);
+    GIVES(CUDA_SUCCESS, cuOccupancyAvailableDynamicSMemPerBlock(&dynamic, (CUfunction)narrow, 2, 64));
+    ok(dynamic > 1024, "more where nothing was");
     config.attrs = &cluster;
     GIVES(CUDA_SUCCESS, cuOccupancyMaxActiveClusters(&clusters, (CUfunction)add, &config));
     ok(clusters > 1, "so many clusters of one block fit");
@@ -336,9 +343,12 @@ damaged(void)
 {
     static const char broken[] = ".version 6.4\n.target sm_75\n.address_size 64\n.visible .entry x( { ret; }\n";
     CUlibrary library = NULL;
+    CUmodule module;
 
     GIVES(CUDA_ERROR_INVALID_VALUE, cuLibraryLoadData(&library, NULL, NULL, NULL, 0, NULL, NULL, 0));
-    GIVES(CUDA_ERROR_INVALID_PTX, cuLibraryLoadData(&library, broken, NULL, NULL, 0, NULL, NULL, 0));
+    GIVES(CUDA_SUCCESS, cuLibraryLoadData(&library, broken, NULL, NULL, 0, NULL, NULL, 0));
+    GIVES(CUDA_ERROR_INVALID_PTX, cuLibraryGetModule(&module, library));
+    GIVES(CUDA_SUCCESS, cuLibraryUnload(library));
     GIVES(CUDA_ERROR_FILE_NOT_FOUND, cuLibraryLoadFromFile(&library, "/nonexistent.ptx", NULL, NULL, 0, NULL, NULL, 0));
 }
 

@@ -140,6 +140,9 @@ number_entries(void)
     for (uint32_t i = 0; i < cuda_dispatch.protocol.entries; i++)
         if (cuda_dispatch.entries[i].name)
             opcodes[hash(cuda_dispatch.entries[i].name)] = (uint16_t)i;
+    for (uint32_t i = 0; i < NAMES; i++)
+        if (opcodes[i] == CUDA_OPCODE_OUTPUT_BEGIN) /* it would take what sanitizers say */
+            opcodes[i] = CUDA_OPCODE_OUTPUT_FETCH;
 }
 
 static void

@@ -218,7 +218,7 @@ cuCtxDetach(CUcontext handle)
     return cuCtxDestroy_v2(handle);
 }
 
-/* Affinity comes from a context's making, where it is refused. */
+/* Affinity comes from a context's making, where it is refused: each has all multiprocessors. */
 SIM_EXPORT CUresult
 cuCtxGetExecAffinity(CUexecAffinityParam *affinity, CUexecAffinityType type)
 {
@@ -227,8 +227,10 @@ cuCtxGetExecAffinity(CUexecAffinityParam *affinity, CUexecAffinityType type)
 
     if (result)
         return result;
-    return sim_end(affinity && type < CU_EXEC_AFFINITY_TYPE_MAX ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY
-                                                                : CUDA_ERROR_INVALID_VALUE);
+    if (!affinity || type != CU_EXEC_AFFINITY_TYPE_SM_COUNT)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *affinity = (CUexecAffinityParam){.type = type, .param.smCount.val = SIM_MULTIPROCESSORS};
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult

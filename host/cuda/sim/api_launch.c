@@ -306,7 +306,9 @@ cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *offset, size_t *size
     struct sim_function_handle *function;
     CUresult result = begin_kernel(kernel, &function);
 
-    return result ? result : sim_end(param_info(function, index, offset, size));
+    if (result)
+        return result;
+    return sim_end(sim_current() ? param_info(function, index, offset, size) : CUDA_ERROR_INVALID_CONTEXT);
 }
 
 SIM_EXPORT CUresult
@@ -433,6 +435,8 @@ cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction handle, int 
     room = (SIM_MAX_SHARED + 1024) / (size_t)blocks;
     fixed = sim_function_of(function)->shared_bytes + 1024;
     *dynamic = room > fixed ? room - fixed : 0;
+    if (*dynamic > (size_t)function->max_dynamic_shared)
+        *dynamic = (size_t)function->max_dynamic_shared;
     return sim_end(CUDA_SUCCESS);
 }
 

@@ -336,7 +336,7 @@ cuLibraryLoadData(CUlibrary *handle, const void *image, CUjit_option *jit_option
         return sim_end(CUDA_ERROR_INVALID_VALUE);
     result = sim_library_load(image, &log, &library);
     write_logs(&logs, &log);
-    if (result && log.text[0])
+    if ((result || library->broken) && log.text[0])
         fprintf(stderr, "simulated device: %s\n", log.text);
     if (!result)
         *handle = (CUlibrary)library;
@@ -371,6 +371,17 @@ begin_library(CUlibrary handle, struct sim_library **library)
     return *library ? CUDA_SUCCESS : sim_end(CUDA_ERROR_INVALID_HANDLE);
 }
 
+/* One that is to be used. */
+static CUresult
+begin_compiled(CUlibrary handle, struct sim_library **library)
+{
+    CUresult result = begin_library(handle, library);
+
+    if (result)
+        return result;
+    return (*library)->broken ? sim_end((*library)->broken) : CUDA_SUCCESS;
+}
+
 SIM_EXPORT CUresult
 cuLibraryUnload(CUlibrary handle)
 {
@@ -388,7 +399,7 @@ cuLibraryGetKernel(CUkernel *kernel, CUlibrary handle, const char *name)
 {
     struct sim_library *library;
     struct sim_function_handle *function;
-    CUresult result = begin_library(handle, &library);
+    CUresult result = begin_compiled(handle, &library);
 
     if (result)
         return result;
@@ -404,7 +415,7 @@ SIM_EXPORT CUresult
 cuLibraryGetKernelCount(unsigned int *count, CUlibrary handle)
 {
     struct sim_library *library;
-    CUresult result = begin_library(handle, &library);
+    CUresult result = begin_compiled(handle, &library);
 
     if (result)
         return result;
@@ -418,7 +429,7 @@ SIM_EXPORT CUresult
 cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int count, CUlibrary handle)
 {
     struct sim_library *library;
-    CUresult result = begin_library(handle, &library);
+    CUresult result = begin_compiled(handle, &library);
 
     if (result)
         return result;

@@ -304,9 +304,10 @@ cuMemMap(CUdeviceptr address, size_t size, size_t offset, CUmemGenericAllocation
         return result;
     physical = sim_object_find((void *)(uintptr_t)handle, OBJECT_PHYSICAL);
     if (!physical || !size || size % GRANULARITY || address % GRANULARITY || offset % GRANULARITY || flags ||
-        offset > physical->size || size > physical->size - offset || !*find_reservation(address, size) ||
-        touches_mapping(address, size))
+        !*find_reservation(address, size) || touches_mapping(address, size))
         return sim_end(CUDA_ERROR_INVALID_VALUE);
+    if (offset > physical->size || size > physical->size - offset)
+        return sim_end(CUDA_ERROR_NOT_SUPPORTED);
     mapping = calloc(1, sizeof *mapping);
     if (!mapping || mmap((void *)(uintptr_t)address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
                          physical->file, (off_t)offset) == MAP_FAILED) {
@@ -354,6 +355,8 @@ cuMemUnmap(CUdeviceptr address, size_t size)
 
     if (result)
         return result;
+    if (size && *find_reservation(address, size) && !touches_mapping(address, size))
+        return sim_end(CUDA_SUCCESS);
     if (!size || !are_whole(address, size))
         return sim_end(CUDA_ERROR_INVALID_VALUE);
     while (size) {

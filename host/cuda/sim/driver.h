@@ -145,6 +145,7 @@ struct sim_library {
     struct sim_module *instances;
     char *text; /* what they are made from */
     size_t length;
+    CUresult broken; /* what its text is answered with when it is used; it has no module then */
 };
 
 struct sim_device {

@@ -410,19 +410,25 @@ library_fill(struct sim_library *library, const void *image, struct ptx_log *log
     return result ? result : load_text(context, library->text, library->length, log, &library->module);
 }
 
+/* PTX that is wrong is loaded as well, as NVIDIA's driver compiles it only when it is first used. */
 CUresult
 sim_library_load(const void *image, struct ptx_log *log, struct sim_library **library)
 {
     struct sim_library *made = calloc(1, sizeof *made);
     CUresult result = made ? library_fill(made, image, log) : CUDA_ERROR_OUT_OF_MEMORY;
 
+    if (result == CUDA_ERROR_INVALID_PTX) {
+        made->broken = result;
+        result = CUDA_SUCCESS;
+    }
     if (!result && !sim_object_add(&made->object, OBJECT_LIBRARY, NULL))
         result = CUDA_ERROR_OUT_OF_MEMORY;
     if (result) {
         sim_library_destroy(made);
         return result;
     }
-    made->module->library = made;
+    if (made->module)
+        made->module->library = made;
     *library = made;
     return CUDA_SUCCESS;
 }

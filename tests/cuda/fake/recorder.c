@@ -26,6 +26,7 @@
 #define HANDLE_BASE 0x5a00000000000000ull /* | kind << 32 | number */
 #define MEMORY_BASE 0x100000000000ull
 #define MEMORY_STRIDE (1ull << 34)
+#define WINDOWS 8
 #define KERNELS 4096
 #define PARAMETERS 128
 #define PARTS 65536
@@ -57,6 +58,10 @@ static const char *kinds[KINDS];
 static unsigned numbers[KINDS], allocations, parts_count, kernels_count;
 static struct kernel kernels[KERNELS];
 static struct part parts[PARTS];
+static struct {
+    CUdeviceptr start;
+    size_t bytes;
+} windows[WINDOWS]; /* of addresses that were wished for */
 static _Thread_local CUcontext current;
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
@@ -80,6 +85,13 @@ open_log(void)
 
     if (path)
         log_file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+}
+
+__attribute__((destructor)) static void
+close_log(void)
+{
+    if (log_file >= 0 && write(log_file, "end\n", 4) < 0)
+        abort();
 }
 
 void
@@ -130,11 +142,32 @@ recorder_handle(uint64_t handle)
         add(" a pointer");
 }
 
+static bool
+is_allocated(CUdeviceptr address)
+{
+    return address >= MEMORY_BASE && address < MEMORY_BASE + (allocations + 1) * MEMORY_STRIDE;
+}
+
+/* The number of the window that holds it, or WINDOWS. */
+static unsigned
+window_of(CUdeviceptr address)
+{
+    unsigned i = 0;
+
+    while (i < WINDOWS && address - windows[i].start >= windows[i].bytes)
+        i++;
+    return i;
+}
+
 void
 recorder_address(CUdeviceptr address)
 {
-    if (address >= MEMORY_BASE && address < MEMORY_BASE + (allocations + 1) * MEMORY_STRIDE)
+    unsigned window = window_of(address);
+
+    if (is_allocated(address))
         add(" m%llu+%llu", (address - MEMORY_BASE) / MEMORY_STRIDE, (address - MEMORY_BASE) % MEMORY_STRIDE);
+    else if (window < WINDOWS)
+        add(" w%u+%llu", window + 1, address - windows[window].start);
     else
         add(address ? " host" : " null");
 }
@@ -618,7 +651,7 @@ add_parameter(const unsigned char *bytes, unsigned count)
 
     if (count == 8) {
         memcpy(&address, bytes, 8);
-        if (address >= MEMORY_BASE && address < MEMORY_BASE + (allocations + 1) * MEMORY_STRIDE) {
+        if (is_allocated(address) || window_of(address) < WINDOWS) {
             recorder_address(address);
             return;
         }
@@ -882,6 +915,12 @@ cuMemAddressReserve(CUdeviceptr *address, size_t bytes, size_t alignment, CUdevi
     recorder_begin(__func__);
     add(" %zu %zu %llu", bytes, alignment, flags);
     *address = wanted ? wanted : recorder_allocate();
+    for (unsigned i = 0; wanted && i < WINDOWS; i++)
+        if (windows[i].bytes == 0) {
+            windows[i].start = wanted;
+            windows[i].bytes = bytes;
+            break;
+        }
     recorder_made(*address);
     return recorder_end();
 }
@@ -929,7 +968,7 @@ cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value, 
     recorder_address(address);
     recorder_number(flags);
     recorder_end();
-    if (address < MEMORY_BASE || address >= MEMORY_BASE + (allocations + 1) * MEMORY_STRIDE)
+    if (!is_allocated(address) && window_of(address) == WINDOWS)
         __atomic_store_n((uint64_t *)(uintptr_t)address, value, __ATOMIC_RELEASE);
     return CUDA_SUCCESS;
 }
