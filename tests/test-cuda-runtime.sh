@@ -52,6 +52,8 @@ check() {
     if "$@"; then pass "$*"; else fail "$*"; explain; fi
 }
 
+[ -z "${SANITIZE:-}" ] || skip_all "programs that nvcc builds have no sanitizer"
+
 build_as static -cudart static || bail "runtime.cu does not compile"
 
 if [ "$(cat "$build/cudart-compat" 2>/dev/null)" != yes ]; then

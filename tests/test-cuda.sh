@@ -73,6 +73,8 @@ done
 
 # The rules of look-ups are the library's own, and so are launches of the first generation and ends of images.
 for name in procaddr firsts images; do
+    # Images made by hand are more than NVIDIA's driver bears.
+    [ "$name" != images ] || [ -z "${CUDA_NATIVE:-}" ] || continue
     cuda_compile "$name" || bail "$name does not compile"
     check forwarded "$name"
 done
@@ -176,6 +178,7 @@ cat >"$work/large.c" <<'EOC'
 #include "cuda_api.h"
 int main(void)
 {
+    static char more[64 << 20];
     CUcontext context;
     CUdeviceptr memory;
     int first, second, third;
@@ -183,7 +186,7 @@ int main(void)
     if (cuInit(0) || cuCtxCreate_v2(&context, 0, 0))
         return 1;
     first = cuMemAllocManaged(&memory, 64 << 20, CU_MEM_ATTACH_GLOBAL);
-    second = cuMemHostRegister_v2(malloc(64 << 20), 64 << 20, 0);
+    second = cuMemHostRegister_v2(more, sizeof(more), 0);
     third = cuMemAllocManaged(&memory, 1 << 20, CU_MEM_ATTACH_GLOBAL);
     printf("%d %d %d\n", first, second, third);
     return 0;

@@ -49,7 +49,7 @@ def end_group(process):
     process.poll()
 
 
-def forwarded(command, seconds, log, **more):
+def forwarded(command, seconds, log, asks="cuda: driver ", **more):
     """The same through gpuvchan-host and gpuvchan-run, of the build in BUILD."""
     with tempfile.TemporaryDirectory(prefix="gpuvchan-") as folder:
         messages = os.path.join(folder, "host")
@@ -62,4 +62,4 @@ def forwarded(command, seconds, log, **more):
             said = text.read()
         with open(log, "a", encoding="utf-8") as out:
             out.write("---- the host:\n" + said)
-        return NOT_FORWARDED if status == 0 and "cuda: driver " not in said else status
+        return NOT_FORWARDED if status == 0 and asks not in said else status

@@ -366,6 +366,8 @@ cuMemFreeAsync(CUdeviceptr address, CUstream stream)
     if (result)
         return result;
     result = sim_stream_check(stream);
+    if (!result && !address)
+        return sim_end(CUDA_SUCCESS);
     track = result ? NULL : sim_captured(stream);
     if (track) /* it frees what a graph has allocated, and nothing else */
         return sim_end(sim_graph_memory(address) ? sim_capture(track, &params) : CUDA_ERROR_INVALID_VALUE);
