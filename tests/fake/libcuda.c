@@ -57,7 +57,7 @@ struct object {
 struct slot {
     bool used;
     bool globals; /* of a module, or of nobody's context */
-    bool taken;   /* by rest.c */
+    bool taken;   /* by fake_cuda_take() */
     size_t bytes;
     struct object *context;
 };
@@ -292,15 +292,16 @@ check_host(const void *pointer, size_t bytes, const char *function)
     violation("%s: %zu bytes at host address %p are not the guest's", function, bytes, pointer);
 }
 
-/* ---- For rest.c ------------------------------------------------------------------------------ */
+/* ---- For others ------------------------------------------------------------------------------ */
 
 bool
 fake_cuda_owns(const void *handle)
 {
     const struct object *object = handle;
 
-    return virtual_owns(handle) || (objects && object >= objects && object < objects + object_count &&
-           ((const char *)handle - (const char *)objects) % (ptrdiff_t)sizeof(*objects) == 0 && object->alive);
+    return virtual_owns(handle) ||
+           (objects && object >= objects && object < objects + object_count &&
+            ((const char *)handle - (const char *)objects) % (ptrdiff_t)sizeof(*objects) == 0 && object->alive);
 }
 
 bool
@@ -338,9 +339,10 @@ fake_cuda_reset(void)
         if (slots[i].taken)
             slots[i] = (struct slot){0};
     for (unsigned i = 0; i < FAKE_LIVE; i++)
-        if (fake_cuda.live[i] != 0)
+        if (fake_cuda.live[i] != 0 && i != FAKE_POOLED) /* which the process's end frees where no context is left */
             violation("%u objects of kind %u have been left", fake_cuda.live[i], i);
     object_count = 0;
+    fake_cuda.live[FAKE_POOLED] = 0;
     virtual_reset();
     fake_cuda.fault = 0;
     fake_cuda.fail = NULL;

@@ -55,7 +55,7 @@ struct fake_cuda {
 /** Also exported: forgets all that was, so that a long run does not fill its tables. Nothing may be alive. */
 void fake_cuda_reset(void);
 
-/* For rest.c, which has the functions that are not here. Not thread-safe. */
+/* For other files. Not thread-safe. */
 /** Is it a handle of a context, module, stream, event or function that is alive? */
 bool fake_cuda_owns(const void *handle);
 /** Is it an address of the device's that somebody has? */

@@ -27,6 +27,7 @@ static void
 virtual_reset(void)
 {
     memset(physicals, 0, sizeof(physicals));
+    memset(pooled, 0, sizeof(pooled));
     place_next = PLACE_BASE;
     pooled_next = POOLED_BASE;
 }

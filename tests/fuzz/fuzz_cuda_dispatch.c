@@ -12,10 +12,8 @@
  * seeds: tests/fuzz/corpus/cuda OUT/seeds/cuda
  * prepare: tests/fuzz/seeds.py libgpuvchan/protocol/cuda/cuda.gpv OUT/seeds/cuda &&
  * prepare: mkdir -p OUT/fake &&
- * prepare: tests/cuda/fake/generate.py libgpuvchan/protocol/cuda/cuda_api.h tests/fake/libcuda.c
- * prepare: tests/fake/virtual.h tests/fake/rest.c >OUT/fake/functions.c &&
- * prepare: cc -D_GNU_SOURCE -shared -fPIC -g -Ilibgpuvchan/protocol/cuda -Itests/cuda/fake -Itests/fake
- * prepare: tests/fake/libcuda.c tests/fake/rest.c OUT/fake/functions.c -o OUT/fake/libcuda.so.1
+ * prepare: cc -D_GNU_SOURCE -shared -fPIC -g -Ilibgpuvchan/protocol/cuda -Itests/fake tests/fake/libcuda.c
+ * prepare: -o OUT/fake/libcuda.so.1
  * build: ALL:host/cuda GEN/cuda-host.c ALL:libgpuvchan -Ihost/cuda -Ilibgpuvchan/protocol/cuda -Itests/fake
  * build: -lpthread
  */
