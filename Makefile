@@ -26,17 +26,18 @@ say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
 # ---- What is built from what -----------------------------------------------------------------------
 
 LIB_SRCS := $(wildcard libgpuvchan/*.c)
--include host/build.mk host/ctl/build.mk bench/build.mk host/cuda/build.mk host/cuda/sim/build.mk guest/cuda/build.mk libgpuvchan/xen/build.mk
+-include host/build.mk host/ctl/build.mk bench/build.mk host/cuda/build.mk host/cuda/sim/build.mk guest/cuda/build.mk host/nvml/build.mk guest/nvml/build.mk libgpuvchan/xen/build.mk
 HOST_SRCS ?= $(wildcard host/*.c)
 SCANNER := libgpuvchan/protocol/scanner/gpuvchan-scanner
 SCANNER_SRCS := $(wildcard libgpuvchan/protocol/scanner/*.py) $(SCANNER)
 GEN := $(BUILD)/gen
 
 BINARIES := gpuvchan-host gpuvchanctl gpuvchan-run gpuvchan-bench hello-client sharpen-client vectoradd matmul
-PLUGINS := cuda hello sharpen
+PLUGINS := cuda nvml hello sharpen
 TARGETS := $(BUILD)/lib/$(SONAME) $(BINARIES:%=$(BUILD)/bin/%) $(BUILD)/bin/gpuvchan-scanner \
 	$(PLUGINS:%=$(BUILD)/lib/gpuvchan/plugins/%.so) $(BUILD)/lib/gpuvchan/sim/libcuda.so.1 \
-	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1 $(XEN_MODULE) $(XEN_KEEPER) $(BENCH_XEN_MODULE)
+	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1 $(BUILD)/lib/gpuvchan/guest/libnvidia-ml.so.1 \
+	$(BUILD)/doc/cuda-coverage.md $(XEN_MODULE) $(XEN_KEEPER) $(BENCH_XEN_MODULE)
 
 # ---- Flags -----------------------------------------------------------------------------------------
 
@@ -57,11 +58,14 @@ flags_libgpuvchan := -Ilibgpuvchan -ftls-model=initial-exec
 flags_host := -Ihost $(shell pkg-config --cflags $(HOST_PKGS) 2>/dev/null) $(DIRS_CPPFLAGS)
 flags_host/cuda := -Ihost/cuda -Ilibgpuvchan/protocol/cuda $(DIRS_CPPFLAGS)
 flags_host/cuda/sim := -Ihost/cuda/sim -Ilibgpuvchan/protocol/cuda
+flags_host/nvml := -Ihost/nvml -Ilibgpuvchan/protocol/nvml -Ilibgpuvchan/protocol/cuda $(DIRS_CPPFLAGS)
 flags_guest := $(DIRS_CPPFLAGS)
 flags_guest/cuda := -Iguest/cuda -Ilibgpuvchan/protocol/cuda
+flags_guest/nvml := $(if $(SMI_COMPAT),-DGPUVCHAN_SMI_COMPAT) -Iguest/nvml -Ilibgpuvchan/protocol/nvml -Ilibgpuvchan/protocol/cuda
 flags_bench := -Ibench -DGPUVCHAN_LIBDIR='"$(LIBDIR)"' -Ilibgpuvchan/protocol/cuda $(BENCH_CPPFLAGS) $(shell pkg-config --cflags $(BENCH_PKGS) 2>/dev/null)
 flags_examples/cuda := -Ilibgpuvchan/protocol/cuda
-flags_gen := -Ibench -Ihost/cuda -Ilibgpuvchan/protocol/cuda -Iexamples/sharpen
+flags_gen := -Ibench -Ihost/cuda -Ilibgpuvchan/protocol/cuda -Iexamples/sharpen -Ihost/nvml -Iguest/nvml \
+	-Ilibgpuvchan/protocol/nvml
 folder_flags = $(or $(flags_$(patsubst %/,%,$(dir $(1)))),$(flags_$(firstword $(subst /, ,$(1)))))
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -79,6 +83,7 @@ help: ## list the targets
 	@echo "Targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile tests/xen/build.mk | expand -t 16
 	@echo "Variables: BUILD=dir PREFIX=/usr/local DESTDIR= CC=gcc|clang CFLAGS= SANITIZE=address,undefined|thread V=1 WERROR=1"
+	@echo "           CUDART_COMPAT=1 (programs of the CUDA runtime; README.md tells what to think of before)"
 
 demo: deps ## install what is missing, build, run CUDA programs and the ring benchmark
 	$(Q)$(MAKE) --no-print-directory all
@@ -119,7 +124,7 @@ $(BUILD)/folders: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' $(DIRS_CPPFLAGS) | cmp -s - $@ || printf '%s\n' $(DIRS_CPPFLAGS) >$@
 FORCE:
-$(call objects,$(HOST_SRCS) $(CUDA_PLUGIN_SRCS) guest/gpuvchan-run.c): $(BUILD)/folders
+$(call objects,$(HOST_SRCS) $(CUDA_PLUGIN_SRCS) $(NVML_PLUGIN_SRCS) guest/gpuvchan-run.c): $(BUILD)/folders
 
 # $(1) output, $(2) objects, $(3) flags and libraries
 define link
@@ -150,12 +155,18 @@ $(GEN)/$(1)-symbols.h: $(2) $(SCANNER_SRCS)
 	$$(call say,SCAN,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$(SCANNER) symbols $(firstword $(2)) -o $$@
+$(GEN)/$(1)-exports.c: $(2) $(SCANNER_SRCS) $(GEN)/$(1)-guest.h
+	$$(call say,SCAN,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$(SCANNER) exports $(firstword $(2)) -o $$@
 endef
 $(eval $(call protocol,cuda,libgpuvchan/protocol/cuda/cuda.gpv $(wildcard libgpuvchan/protocol/cuda/*.gpv)))
+$(eval $(call protocol,nvml,libgpuvchan/protocol/nvml/nvml.gpv $(wildcard libgpuvchan/protocol/nvml/*.gpv)))
 $(eval $(call protocol,hello,examples/hello/hello.gpv))
 $(eval $(call protocol,sharpen,examples/sharpen/sharpen.gpv))
 $(eval $(call protocol,bench,bench/bench.gpv))
-.SECONDARY: $(foreach p,cuda hello sharpen bench,$(GEN)/$(p)-guest.h $(GEN)/$(p)-host.h $(GEN)/$(p)-host.c $(GEN)/$(p)-symbols.h)
+.SECONDARY: $(foreach p,cuda nvml hello sharpen bench,$(GEN)/$(p)-guest.h $(GEN)/$(p)-host.h $(GEN)/$(p)-host.c $(GEN)/$(p)-symbols.h \
+	$(GEN)/$(p)-exports.c)
 
 # ---- The library -----------------------------------------------------------------------------------
 
@@ -179,10 +190,14 @@ $(call objects,$(CUDA_PLUGIN_SRCS)): $(GEN)/cuda-host.h
 $(BUILD)/lib/gpuvchan/plugins/cuda.so: $(call objects,$(CUDA_PLUGIN_SRCS)) $(BUILD)/obj/gen/cuda-host.o $(BUILD)/lib/$(SONAME)
 	$(call link,$@,$(filter %.o,$^),-shared $(rpath_plugin) $(link_own) -ldl -lpthread)
 
+$(call objects,$(NVML_PLUGIN_SRCS)): $(GEN)/nvml-host.h
+$(BUILD)/lib/gpuvchan/plugins/nvml.so: $(call objects,$(NVML_PLUGIN_SRCS)) $(BUILD)/obj/gen/nvml-host.o $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),-shared $(rpath_plugin) $(link_own) -ldl -lpthread)
+
 # Last, so that they count whatever CFLAGS says.
 $(call objects,$(SIM_SRCS)): OWN_CFLAGS_LAST := $(SIM_CFLAGS)
 $(BUILD)/lib/gpuvchan/sim/libcuda.so.1: $(call objects,$(SIM_SRCS))
-	$(call link,$@,$^,-shared -Wl$(comma)-soname$(comma)libcuda.so.1 -lm -lpthread)
+	$(call link,$@,$^,-shared -Wl$(comma)-soname$(comma)libcuda.so.1 $(shell pkg-config --libs liblz4 libzstd) -lm -lpthread)
 
 # ---- Guest -----------------------------------------------------------------------------------------
 
@@ -192,6 +207,23 @@ $(BUILD)/bin/gpuvchan-run: $(call objects,guest/gpuvchan-run.c) $(BUILD)/lib/$(S
 $(call objects,$(GUEST_CUDA_SRCS)): $(GEN)/cuda-guest.h $(GEN)/cuda-symbols.h
 $(BUILD)/lib/gpuvchan/guest/libcuda.so.1: $(call objects,$(GUEST_CUDA_SRCS)) $(BUILD)/lib/$(SONAME)
 	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)libcuda.so.1 $(rpath_plugin) $(link_own) -lpthread)
+	$(Q)ln -sf libcuda.so.1 $(@D)/libcuda.so # by this name, too, programs look for it, and would find another one
+
+# Which functions of the driver API are served, and how.
+$(BUILD)/doc/cuda-coverage.md: $(wildcard libgpuvchan/protocol/cuda/*.gpv) $(SCANNER_SRCS)
+	$(call say,SCAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(SCANNER) coverage libgpuvchan/protocol/cuda/cuda.gpv -o $@
+
+# With another SMI_COMPAT that file is compiled again.
+$(BUILD)/smi-compat: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SMI_COMPAT)' | cmp -s - $@ || echo '$(SMI_COMPAT)' >$@
+$(call objects,guest/nvml/smi.c): $(BUILD)/smi-compat
+
+$(call objects,$(GUEST_NVML_SRCS)) $(BUILD)/obj/gen/nvml-exports.o: $(GEN)/nvml-guest.h
+$(BUILD)/lib/gpuvchan/guest/libnvidia-ml.so.1: $(call objects,$(GUEST_NVML_SRCS)) $(BUILD)/obj/gen/nvml-exports.o $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)libnvidia-ml.so.1 $(rpath_plugin) $(link_own) -lpthread)
 
 # ---- Examples --------------------------------------------------------------------------------------
 

@@ -78,6 +78,17 @@ for program in vectoradd matmul; do
     show "$bin/gpuvchan-run" "$bin/$program"
     prints PASS
 done
+nvcc=${CUDA_HOME:-/usr/local/cuda}/bin/nvcc
+[ -x "$nvcc" ] || nvcc=$(command -v nvcc)
+if [ "$(cat "$build/cudart-compat" 2>/dev/null)" != yes ]; then
+    echo "Programs of the CUDA runtime need a build with 'make CUDART_COMPAT=1'; README.md tells why."
+elif [ -z "$nvcc" ]; then
+    echo "There is no nvcc here to build a program of the CUDA runtime with."
+else
+    show "$nvcc" -arch=compute_75 -o "$folder/saxpy" examples/cuda/saxpy.cu
+    show "$bin/gpuvchan-run" "$folder/saxpy"
+    prints PASS
+fi
 driver=$(sed -n 's/.*: cuda: driver //p' "$folder/host.log" | tail -n 1)
 case $driver in
 *simulated*) echo "There is no NVIDIA driver here: the host's simulated device has executed their PTX on the CPU." ;;

@@ -5,6 +5,7 @@
  */
 #include "log.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 
 static char name[64] = "gpuvchan-host";
 static enum option_log destination = LOG_STDERR;
+static int file = STDERR_FILENO;
 static bool journal; /* stderr leads to the journal: <N> at the beginning of a line is its level */
 
 static const char *
@@ -52,7 +54,7 @@ write_line(enum gpuvchan_log_level level, const char *text)
         if ((unsigned char)line[i] < ' ' || line[i] == 127)
             line[i] = line[i] == '\t' ? ' ' : '?';
     line[used] = '\n';
-    if (write(STDERR_FILENO, line, (size_t)used + 1) < 0)
+    if (write(file, line, (size_t)used + 1) < 0)
         return; /* nowhere left to say so */
 }
 
@@ -86,6 +88,15 @@ log_open(const struct host_options *options, const char *who, bool early)
     gpuvchan_log_set(write_line, (enum gpuvchan_log_level)level);
 }
 
+void
+log_keep(void)
+{
+    int own = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+    if (own >= 0)
+        file = own;
+}
+
 bool
 log_is_stderr(void)
 {
@@ -99,6 +110,6 @@ log_from_signal(const char *text)
     const char *const pieces[] = {name, ": ", text, "\n"};
 
     for (size_t i = 0; destination == LOG_STDERR && i < 4; i++)
-        if (write(STDERR_FILENO, pieces[i], strlen(pieces[i])) < 0)
+        if (write(file, pieces[i], strlen(pieces[i])) < 0)
             return;
 }

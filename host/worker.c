@@ -164,6 +164,7 @@ worker_main(void)
     close(WORKER_CONFIG_FD);
     snprintf(who, sizeof(who), "worker %d", (int)getpid());
     log_open(&options, who, false);
+    log_keep();
     if (result != 0) {
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s", error);
         gpuvchan_session_refuse(WORKER_CONNECTION_FD, -EINVAL, "the host's configuration cannot be read");

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@
 static pthread_mutex_t channels_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct gpuvchan_channel *channels; /* of this process */
 static struct gpuvchan_channel *shared_channel;
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER; /* while it is being connected */
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
@@ -118,6 +120,8 @@ fork_child(void)
             if (channel->lanes[i])
                 channel->lanes[i]->writer.front.limit = 0; /* to the slow path, which looks at the error */
     }
+    shared_channel = NULL; /* the child connects one of its own if it wants to */
+    pthread_mutex_init(&shared_lock, NULL);
     pthread_mutex_init(&channels_lock, NULL);
 }
 
@@ -397,15 +401,14 @@ gpuvchan_channel_close(struct gpuvchan_channel *channel)
 int
 gpuvchan_channel_shared(struct gpuvchan_channel **out)
 {
-    static pthread_mutex_t connecting = PTHREAD_MUTEX_INITIALIZER;
     int error = 0;
 
-    pthread_mutex_lock(&connecting);
+    pthread_mutex_lock(&shared_lock);
     if (!shared_channel)
         error = gpuvchan_channel_connect(NULL, NULL, &shared_channel);
     if (error == 0)
         *out = shared_channel;
-    pthread_mutex_unlock(&connecting);
+    pthread_mutex_unlock(&shared_lock);
     return error;
 }
 
@@ -511,6 +514,22 @@ uint64_t
 gpuvchan_buffer_offset(const struct gpuvchan_buffer *buffer)
 {
     return buffer->offset;
+}
+
+int
+gpuvchan_buffer_map_over(const struct gpuvchan_buffer *buffer, size_t offset, size_t bytes, void *address)
+{
+    unsigned char *from = (unsigned char *)gpuvchan_buffer_data(buffer) + offset;
+
+    if (bytes == 0 || offset > buffer->bytes || bytes > buffer->bytes - offset ||
+        ((uintptr_t)address | offset | bytes) % 4096 != 0)
+        return gpuvchan__error(-EINVAL, "%zu bytes at %zu of a buffer of %llu cannot be mapped at %p", bytes, offset,
+                               (unsigned long long)buffer->bytes, address);
+    /* From no bytes: the kernel's way to map shared memory once more. It refuses what a driver has mapped. */
+    if (mremap(from, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, address) == address)
+        return 0;
+    return gpuvchan__error(errno == ENOMEM ? -ENOMEM : -EOPNOTSUPP, "the arena cannot be mapped again at %p: %s",
+                           address, strerror(errno));
 }
 
 uint64_t

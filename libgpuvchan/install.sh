@@ -34,8 +34,13 @@ each() {
     for name in gpuvchan-host gpuvchanctl gpuvchan-run gpuvchan-bench gpuvchan-scanner; do
         file 755 "$BUILD/bin/$name" "$BINDIR/$name"
     done
-    file 755 "$BUILD/lib/gpuvchan/plugins/cuda.so" "$LIBDIR/gpuvchan/plugins/cuda.so"
-    file 755 "$BUILD/lib/gpuvchan/guest/libcuda.so.1" "$LIBDIR/gpuvchan/guest/libcuda.so.1"
+    for name in cuda nvml; do
+        file 755 "$BUILD/lib/gpuvchan/plugins/$name.so" "$LIBDIR/gpuvchan/plugins/$name.so"
+    done
+    for name in libcuda.so.1 libnvidia-ml.so.1; do
+        file 755 "$BUILD/lib/gpuvchan/guest/$name" "$LIBDIR/gpuvchan/guest/$name"
+    done
+    link libcuda.so.1 "$LIBDIR/gpuvchan/guest/libcuda.so"
     file 755 "$BUILD/lib/gpuvchan/sim/libcuda.so.1" "$LIBDIR/gpuvchan/sim/libcuda.so.1"
     file 755 "$BUILD/lib/gpuvchan/transport_xen.so" "$LIBDIR/gpuvchan/transport_xen.so"
     file 755 "$BUILD/lib/gpuvchan/bench_xen.so" "$LIBDIR/gpuvchan/bench_xen.so"
@@ -47,7 +52,11 @@ each() {
     for source in libgpuvchan/protocol/cuda/*.gpv libgpuvchan/protocol/cuda/cuda_api.h; do
         file 644 "$source" "$DATADIR/gpuvchan/protocol/${source##*/}"
     done
+    for source in libgpuvchan/protocol/nvml/*.gpv libgpuvchan/protocol/nvml/*.h; do
+        file 644 "$source" "$DATADIR/gpuvchan/protocol/nvml/${source##*/}"
+    done
 
+    file 644 "$BUILD/doc/cuda-coverage.md" "$DATADIR/doc/gpuvchan/cuda-coverage.md"
     file 644 host/gpuvchan-host.conf "$DATADIR/doc/gpuvchan/examples/gpuvchan-host.conf"
     for source in host/*.service.in host/*.socket.in; do
         unit=${source##*/}

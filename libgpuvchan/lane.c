@@ -267,6 +267,22 @@ gpuvchan_lane_take_error(struct gpuvchan_lane *lane)
     return (int32_t)(uint32_t)word;
 }
 
+/* ---- Other ways to send ---------------------------------------------------------------------- */
+
+void
+gpuvchan_lane_set_synchronous(struct gpuvchan_lane *lane, bool on)
+{
+    lane->writer.front.synchronous = on || lane->channel->synchronous;
+}
+
+void
+gpuvchan_lane_set_unordered(struct gpuvchan_lane *lane)
+{
+    static const _Atomic uint32_t never;
+
+    lane->writer.front.ordered = &never; /* ticket 0 waits for nobody */
+}
+
 /* ---- Distance and copies --------------------------------------------------------------------- */
 
 static int

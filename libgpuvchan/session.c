@@ -313,6 +313,19 @@ start_lanes(struct gpuvchan_session *session)
     return 0;
 }
 
+/* Handlers that wait for the guest need not any more. */
+static void
+interrupt_plugins(struct gpuvchan_session *session)
+{
+    for (uint32_t slot = atomic_load(&session->protocols_open); slot > 0; slot--) {
+        const struct gpuvchan_plugin *plugin = session->protocols[slot].plugin;
+
+        if (plugin->size >= offsetof(struct gpuvchan_plugin, interrupt) + sizeof(plugin->interrupt) &&
+            plugin->interrupt)
+            plugin->interrupt(session->protocols[slot].state);
+    }
+}
+
 /* Lanes end by themselves soon, except one that a handler keeps, or the guest by a doorbell that it made block. */
 static bool
 join_lanes(struct gpuvchan_session *session)
@@ -346,6 +359,7 @@ gpuvchan_session_run(struct gpuvchan_session *session)
             error = session->link->transport->wait_main(session->link, -1);
     }
     gpuvchan_session_stop(session);
+    interrupt_plugins(session);
     return join_lanes(session) ? atomic_load(&session->fault) : -ETIMEDOUT;
 }
 

@@ -2,7 +2,7 @@
 # Test programs in C, from tests/ to $(BUILD)/tests/. They link the library's objects, since unit tests and
 # hostile peers need what it does not export.
 
-TESTS_UNIT := ring ring_hostile arena handles size wire threads
+TESTS_UNIT := ring ring_hostile arena handles size wire threads heap
 TESTS_PROGRAMS := conformance/conformance hostile/hostile_guest hostile/hostile_host helpers/kill_guest \
 	helpers/test_host
 TESTS_XEN := hostile/hostile_xen hostile/third_domain
@@ -19,6 +19,8 @@ tests-build: $(TESTS_BINARIES) $(BUILD)/tests/plugins/subject.so
 $(TESTS_UNIT:%=$(BUILD)/tests/unit/test_%) $(TESTS_PROGRAMS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: \
 		$(BUILD)/obj/tests/%.o $(TESTS_SUPPORT)
 	$(call link,$@,$(filter %.o,$^),-lcmocka -lpthread)
+
+$(BUILD)/tests/unit/test_heap: $(BUILD)/obj/guest/cuda/heap.o
 
 # By hand, what the transport for Xen does.
 $(TESTS_XEN:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTS_SUPPORT)

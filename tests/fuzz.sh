@@ -11,7 +11,7 @@
 #
 #     build: SOURCES AND FLAGS        to compile and link it, from the top of the tree
 #     prepare: COMMAND                to run before
-#     seeds: FOLDER                   other ones than tests/fuzz/corpus/NAME
+#     seeds: FOLDER...                other ones than tests/fuzz/corpus/NAME
 #
 # There ALL:folder stands for the folder's C files, GEN/ for the generated files, OUT/ for build-fuzz/.
 
@@ -44,6 +44,7 @@ directive() {
 generate() {
     local protocol name
     for protocol in libgpuvchan/protocol/*/*.gpv examples/*/*.gpv; do
+        grep -q "^protocol " "$protocol" || continue # a part of another one
         name=$(basename "$protocol" .gpv)
         for kind in guest:-guest.h host-header:-host.h host:-host.c symbols:-symbols.h; do
             libgpuvchan/protocol/scanner/gpuvchan-scanner "${kind%%:*}" "$protocol" -o "$gen/$name${kind#*:}" || return
@@ -67,12 +68,12 @@ build() {
 
 run() {
     local seeds
-    seeds=$(directive seeds "tests/fuzz/fuzz_$1.c")
-    seeds=${seeds:-tests/fuzz/corpus/$1}
+    read -ra seeds <<<"$(directive seeds "tests/fuzz/fuzz_$1.c")"
+    [ "${#seeds[@]}" -gt 0 ] || seeds=("tests/fuzz/corpus/$1")
     mkdir -p "$out/corpus/$1"
     # What a run learns is kept for the next one, beside the seeds.
     "$out/fuzz_$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 \
-        -artifact_prefix="$out/findings/$1-" "$out/corpus/$1" "$seeds"
+        -artifact_prefix="$out/findings/$1-" "$out/corpus/$1" "${seeds[@]}"
 }
 
 echo "1..${#names[@]}"

@@ -16,11 +16,14 @@ for file in "$host" "$guest/libcuda.so.1" "$build/lib/gpuvchan/plugins/cuda.so" 
 done
 unset GPUVCHAN_ADDRESS GPUVCHAN_SYNC GPUVCHAN_LOG CUDA_VISIBLE_DEVICES
 
+# cuda_compile NAME [FLAG...]
 cuda_compile() {
+    cuda_name=$1
+    shift
     "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra ${SANITIZE:+"-fsanitize=$SANITIZE"} \
-        -I"$top/libgpuvchan/protocol/cuda" "$top/tests/cuda/$1.c" -o "$work/$1" \
-        -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1 -lpthread 2>"$work/$1.log" ||
-        { cat "$work/$1.log" >&2; return 1; }
+        -I"$top/libgpuvchan/protocol/cuda" "$top/tests/cuda/$cuda_name.c" -o "$work/$cuda_name" \
+        "$@" -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1 -lpthread 2>"$work/$cuda_name.log" ||
+        { cat "$work/$cuda_name.log" >&2; return 1; }
 }
 
 # forwarded NAME [VARIABLE=VALUE...]: through a host of its own.
@@ -28,6 +31,7 @@ forwarded() {
     forwarded_name=$1
     shift
     timeout -k 2 "$limit" "$host" -c /dev/null --address="$work/$forwarded_name.sock" --log=stderr --log-level=warning \
+        ${plugin_setting:+"$plugin_setting"} \
         --run "env LD_LIBRARY_PATH=$guest $* $work/$forwarded_name" >"$work/out" 2>"$work/err" </dev/null
 }
 
@@ -42,6 +46,7 @@ results() {
 
 explain() {
     grep -A1 '^not ok\|^Bail' "$work/out" | sed 's/^/# /'
+    grep -q '^1\.\.\|^Bail' "$work/out" || tail -n 1 "$work/out" | sed 's/^/# ended behind: /'
     tail -n 5 "$work/err" | sed 's/^/# /'
 }
 
@@ -49,7 +54,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts modules launches memory rows fills streams handles faults threads order forks exits; do
+for name in contexts settings modules libraries launches memory allocations pools virtual managed registered rows arrays batches textures devices pageable fills streams handles faults threads order forks exits captures graphs callbacks odds prints; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue
@@ -66,17 +71,132 @@ for name in contexts modules launches memory rows fills streams handles faults t
     ok "$name says the same" cmp -s "$work/native" "$work/forwarded"
 done
 
-# The rules of look-ups are the library's own.
-cuda_compile procaddr || bail "procaddr does not compile"
-check forwarded procaddr
+# The rules of look-ups are the library's own, and so are launches of the first generation and ends of images.
+for name in procaddr firsts images; do
+    # Images made by hand are more than NVIDIA's driver bears.
+    [ "$name" != images ] || [ -z "${CUDA_NATIVE:-}" ] || continue
+    cuda_compile "$name" || bail "$name does not compile"
+    check forwarded "$name"
+done
+
+# What the runtime asks for is there where it was built in.
+if [ "$(cat "$build/cudart-compat" 2>/dev/null)" = yes ]; then
+    cuda_compile tables || bail "tables does not compile"
+    check forwarded tables
+fi
+
+# Images that the arena has no room for.
+if forwarded libraries GPUVCHAN_ARENA=16M; then pass "libraries with a small arena"; else
+    fail "libraries with a small arena"
+    explain
+fi
+# Two processes of one host that share memory, where the administrator lets them.
+if cuda_compile ipc; then
+    check natively ipc
+    plugin_setting=cuda.ipc=yes
+    check forwarded ipc
+    plugin_setting=
+    forwarded ipc
+    like "processes share no memory unless it is allowed" "$(cat "$work/out")" "skip"
+else
+    fail "ipc compiles"
+fi
+
+# Little shared memory, as Xen grants it by default, and next to none.
+for arena in 4M 256K; do
+    if forwarded pageable GPUVCHAN_ARENA=$arena; then pass "pageable memory through an arena of $arena"; else
+        fail "pageable memory through an arena of $arena"
+        explain
+    fi
+done
+
+# Two devices, where they are simulated: natively they are as many as there are.
+GPUVCHAN_SIM_DEVICES=2
+export GPUVCHAN_SIM_DEVICES
+if [ -z "${CUDA_NATIVE:-}" ]; then
+    check natively devices
+    results >"$work/native"
+fi
+check forwarded devices
+results >"$work/forwarded"
+[ -n "${CUDA_NATIVE:-}" ] || ok "devices says the same of two" cmp -s "$work/native" "$work/forwarded"
+
+# sees NAME WANTED [VARIABLE=VALUE...]: the devices by their UUIDs' last byte, behind cuInit's result.
+sees() {
+    sees_name=$1 sees_wanted=$2
+    shift 2
+    forwarded visible "$@"
+    is "$sees_name" "$(cat "$work/out")" "$sees_wanted"
+}
+if [ -n "${CUDA_NATIVE:-}" ]; then
+    skip "which devices are visible" "their number is not known here"
+elif cuda_compile visible; then
+    uuid=GPU-67707576-6368-616e-2d73-696d2d0000
+    sees "both devices are visible" "0: 00 01"
+    sees "also in the order of the bus" "0: 00 01" CUDA_DEVICE_ORDER=PCI_BUS_ID
+    sees "one by its number" "0: 01" CUDA_VISIBLE_DEVICES=1
+    sees "both in another order" "0: 01 00" CUDA_VISIBLE_DEVICES=1,0
+    sees "what does not exist ends the list" "0: 01" CUDA_VISIBLE_DEVICES=1,7,0
+    sees "nothing is no device" "100:" CUDA_VISIBLE_DEVICES=
+    sees "-1 neither" "100:" CUDA_VISIBLE_DEVICES=-1
+    sees "a device that is named twice neither" "100:" CUDA_VISIBLE_DEVICES=0,0
+    sees "one by its UUID" "0: 01" CUDA_VISIBLE_DEVICES=${uuid}01
+    sees "both so, and by number" "0: 01 00" CUDA_VISIBLE_DEVICES=${uuid}01,0
+    sees "the beginning of two UUIDs names none" "100:" CUDA_VISIBLE_DEVICES=$uuid
+else
+    fail "visible compiles"
+fi
+unset GPUVCHAN_SIM_DEVICES
+
+
+# What it refuses is its own as well; the list comes from the protocol.
+"$top/libgpuvchan/protocol/scanner/gpuvchan-scanner" symbols "$top/libgpuvchan/protocol/cuda/cuda.gpv" \
+    -o "$work/cuda-symbols.h" || bail "the protocol is not scanned"
+cuda_compile refusals -I"$work" -L"$guest" || bail "refusals does not compile"
+check forwarded refusals GPUVCHAN_LOG=debug
+is "each reason is told once" "$(grep -c 'cuGLInit is refused: OpenGL' "$work/err")" 1
 
 # Every post waits: errors come at once, results stay.
-for name in launches memory streams order; do
+for name in launches memory streams order captures graphs callbacks; do
     if forwarded "$name" GPUVCHAN_SYNC=1; then pass "$name with GPUVCHAN_SYNC=1"; else
         fail "$name with GPUVCHAN_SYNC=1"
         explain
     fi
 done
+
+for name in memory allocations; do
+    if forwarded "$name" GPUVCHAN_CUDA_ALLOC=driver; then pass "$name with the driver's allocations"; else
+        fail "$name with the driver's allocations"
+        explain
+    fi
+done
+
+# Memory that the arena has no room for: CUDA's own error, and one line that says what helps.
+cat >"$work/large.c" <<'EOC'
+#include <stdio.h>
+#include <stdlib.h>
+#include "cuda_api.h"
+int main(void)
+{
+    static char more[64 << 20];
+    CUcontext context;
+    CUdeviceptr memory;
+    int first, second, third;
+
+    if (cuInit(0) || cuCtxCreate_v2(&context, 0, 0))
+        return 1;
+    first = cuMemAllocManaged(&memory, 64 << 20, CU_MEM_ATTACH_GLOBAL);
+    second = cuMemHostRegister_v2(more, sizeof(more), 0);
+    third = cuMemAllocManaged(&memory, 1 << 20, CU_MEM_ATTACH_GLOBAL);
+    printf("%d %d %d\n", first, second, third);
+    return 0;
+}
+EOC
+"${CC:-cc}" ${SANITIZE:+"-fsanitize=$SANITIZE"} -I"$top/libgpuvchan/protocol/cuda" "$work/large.c" -o "$work/large" \
+    -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1
+forwarded large GPUVCHAN_ARENA=32M
+is "an arena that is too small gives CUDA_ERROR_OUT_OF_MEMORY" "$(cat "$work/out")" "2 2 0"
+is "and one line says what helps" "$(grep -c GPUVCHAN_ARENA "$work/err")" 1
 
 # Without a host: CUDA's own error, and one line that says why.
 cat >"$work/alone.c" <<'EOC'
@@ -141,5 +261,35 @@ wait "$orphan_pid"
 is "a program whose worker dies gets CUDA_ERROR_DEVICE_UNAVAILABLE, and keeps it" \
     "$(tail -n 1 "$work/orphan.txt")" "0 46 46"
 kill "$host_pid"
+
+# A program that ends while the device waits for its function: the host does not wait.
+cat >"$work/leaver.c" <<'EOC'
+#include <stdio.h>
+#include <unistd.h>
+#include "cuda_api.h"
+static void forever(void *unused)
+{
+    (void)unused;
+    for (;;)
+        pause();
+}
+int main(void)
+{
+    CUcontext context;
+
+    if (cuInit(0) || cuCtxCreate_v2(&context, 0, 0) || cuLaunchHostFunc(NULL, forever, NULL))
+        return 1;
+    puts("launched");
+    fflush(stdout);
+    usleep(200000);
+    _exit(0);
+}
+EOC
+"${CC:-cc}" ${SANITIZE:+"-fsanitize=$SANITIZE"} -I"$top/libgpuvchan/protocol/cuda" "$work/leaver.c" -o "$work/leaver" \
+    -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1
+run 20 "$host" -c /dev/null --address="$work/leaver.sock" --log=stderr --log-level=warning \
+    --run "env LD_LIBRARY_PATH=$guest $work/leaver"
+is "a program may leave the device waiting for its function" "$status $output" "0 launched"
+unlike "and the host does not wait for it" "$errors" "does not end"
 
 done_testing

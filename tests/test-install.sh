@@ -40,11 +40,13 @@ libdir=$(dirname "$(cd "$root" && find . -name libgpuvchan.so.0)")
 lib=$root/${libdir#./}
 for file in usr/bin/gpuvchan-host usr/bin/gpuvchan-run usr/bin/gpuvchan-bench usr/bin/gpuvchan-scanner \
     "$libdir/gpuvchan/plugins/cuda.so" "$libdir/gpuvchan/guest/libcuda.so.1" "$libdir/gpuvchan/sim/libcuda.so.1" \
+    "$libdir/gpuvchan/plugins/nvml.so" "$libdir/gpuvchan/guest/libnvidia-ml.so.1" \
+    usr/share/gpuvchan/protocol/nvml/nvml.gpv \
     "$libdir/pkgconfig/gpuvchan.pc" usr/include/gpuvchan/gpuvchan.h usr/include/gpuvchan/plugin.h \
     usr/include/gpuvchan/protocol.h usr/share/gpuvchan/protocol/cuda.gpv usr/share/man/man7/gpuvchan.7 \
     usr/share/man/man8/gpuvchan-host.8 usr/share/man/man5/gpuvchan-host.conf.5 usr/share/man/man1/gpuvchan-run.1 \
     usr/share/man/man3/gpuvchan_channel.3 usr/share/man/man3/gpuvchan_channel_connect.3 \
-    usr/share/doc/gpuvchan/examples/gpuvchan-host.conf usr/lib/systemd/system/gpuvchan-host.service; do
+    usr/share/doc/gpuvchan/cuda-coverage.md usr/share/doc/gpuvchan/examples/gpuvchan-host.conf usr/lib/systemd/system/gpuvchan-host.service; do
     ok "installed: $file" test -s "$root/$file"
 done
 not_ok "installed: no example" test -e "$lib/gpuvchan/plugins/hello.so"
@@ -104,10 +106,14 @@ is "cuda.so exports its entry alone" "$(exports "$lib/gpuvchan/plugins/cuda.so")
 # Its own name tells it from a driver's, for whoever looks for one.
 is "the guest's libcuda.so.1 exports CUDA alone, and its mark" \
     "$(exports "$lib/gpuvchan/guest/libcuda.so.1" | grep -v '^cu[A-Z]')" gpuvchan_guest_libcuda
+is "nvml.so exports its entry alone" "$(exports "$lib/gpuvchan/plugins/nvml.so")" gpuvchan_plugin_entry
+is "the guest's libnvidia-ml.so.1 exports NVML alone, and its mark" \
+    "$(exports "$lib/gpuvchan/guest/libnvidia-ml.so.1" | grep -v '^nvml[A-Z]')" gpuvchan_guest_libnvidia_ml
 is "the simulated libcuda.so.1 exports CUDA alone" "$(exports "$lib/gpuvchan/sim/libcuda.so.1" | grep -v '^cu[A-Z]')" ""
 for name in guest sim; do
     like "$name: SONAME" "$(readelf -d "$lib/gpuvchan/$name/libcuda.so.1")" 'SONAME.*\[libcuda\.so\.1\]'
 done
+like "guest: SONAME of NVML" "$(readelf -d "$lib/gpuvchan/guest/libnvidia-ml.so.1")" 'SONAME.*\[libnvidia-ml\.so\.1\]'
 is "the library links no Xen library" "$(readelf -d "$so" | grep -i 'NEEDED.*xen')" ""
 
 # ---- Uninstall ---------------------------------------------------------------------------------

@@ -78,9 +78,10 @@ for check in "$work"/*.check; do
     esac
 done
 
-# Inline code that begins with build/bin/ is a command as well.
-grep -o '`build/bin/gpuvchan-scanner [^`]*`' "$readme" | tr -d '`' >"$work/inline"
-ok "runs: $(first "$work/inline")" run_block "$work/inline"
+# Its counts of functions are those of the protocol.
+"$build/bin/gpuvchan-scanner" coverage "$top/libgpuvchan/protocol/cuda/cuda.gpv" -o "$work/coverage.md"
+counts=$(grep -m 1 '^[0-9]* functions: ' "$work/coverage.md")
+is "the functions that it counts" "$(tr '\n' ' ' <"$readme" | grep -o '[0-9]* functions: [^.]*\.')" "$counts"
 
 for target in $(grep -o '\(^\|`\)make [a-z-]*' "$readme" | awk 'NF == 2 { print $2 }' | sort -u); do
     ok "make $target exists" grep -hq "^$target:" "$top/Makefile" "$top/tests/xen/build.mk"

@@ -95,7 +95,8 @@ version() {
 }
 coverage() {
     # shellcheck disable=SC2016
-    grep -qx '17 functions: 7 call, 8 post, 1 local, 1 refused.' gen/dispatch.md &&
+    grep -qx '4 functions: 1 call, 1 post, 1 local, 1 refused.' gen/dispatch.md &&
+        grep -qxF '| `nothing` | post | No arguments at all |' gen/dispatch.md &&
         grep -qxF '| `testGraphics` | refused | Direct3D does not exist here |' gen/dispatch.md
 }
 symbols() {
@@ -103,6 +104,18 @@ symbols() {
         '#include "dispatch-symbols.h"' 'DISPATCH_API_LIST(X)' |
         cc -E -P -Igen - | tr -d '"' | tail -n 1 |
         grep -F 'testGreet   1   0   testGreet ; testGreet   7   GPUVCHAN_API_PTSZ   testGreet_ptsz ;'
+}
+# Refused: with the reason, each symbol once, unless another entry serves it; none for -.
+refusals() {
+    mkdir -p refused
+    { printf '%s\n' 'protocol refused 1' 'call served' '    api b since 1 symbol b' 'refused why "with \"a\" reason"' \
+        '    api a since 2 symbol a' '    api a since 1 symbol a_v1' '    api other since 1 symbol a' '    api c since 1 symbol -' \
+        '    api d since 1 symbol b'; } >refused/refused.gpv
+    "$scanner" symbols refused/refused.gpv -o refused/symbols.h &&
+        printf '%s\n' '#define X(name, since, flags, symbol) name since symbol;' '#define Y(symbol, reason) symbol reason;' \
+            '#include "refused/symbols.h"' 'REFUSED_API_LIST(X) / REFUSED_API_REFUSED_LIST(X) / REFUSED_REFUSED_SYMBOLS(Y)' |
+        cc -E -P -I. - | tail -n 1 | tr -s ' ' |
+            grep -xF 'b 1 b; d 1 b; / a 1 a_v1; a 2 a; other 1 a; / a "with \"a\" reason"; a_v1 "with \"a\" reason";'
 }
 
 if [ -f "$root/examples/hello/hello.gpv" ]; then
@@ -122,6 +135,7 @@ check "an installed scanner finds its modules" installed
 check "--version is the library's" version
 check "coverage counts" coverage
 check "symbols are sorted by name and version" symbols
+check "refused symbols come with their reason" refusals
 
 # ---- The hash
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-# The guest's libcuda.so.1
-GUEST_CUDA_SRCS := $(addprefix guest/cuda/,start.c device.c thread.c context.c primary.c limit.c handle.c errors.c \
-	image.c module.c function.c launch.c range.c memory.c host_memory.c memset.c wait.c staging.c copy.c copy_rows.c \
-	stream.c event.c procaddr.c refused.c first.c)
+# The guest's libcuda.so.1. What programs of the CUDA runtime need besides the driver API is not there unless asked for;
+# README.md tells why.
+GUEST_CUDA_SRCS := $(filter-out $(if $(CUDART_COMPAT),%/export_table.c,%/cudart_compat.c %/cudart_compat_hmac.c), \
+	$(sort $(wildcard guest/cuda/*.c)))
+$(BUILD)/cudart-compat: FORCE
+	@mkdir -p $(@D)
+	@echo '$(if $(CUDART_COMPAT),yes,no)' | cmp -s - $@ || echo '$(if $(CUDART_COMPAT),yes,no)' >$@
+$(BUILD)/lib/gpuvchan/guest/libcuda.so.1: $(BUILD)/cudart-compat

@@ -5,7 +5,7 @@
  * Design notes: a destroyed context stays on the stacks of the threads that had it, where it answers
  * CUDA_ERROR_CONTEXT_IS_DESTROYED, until they pop it.
  */
-#include "context.h"
+#include "chunk.h"
 
 #define PRIMARY_FLAGS_ALSO CU_CTX_MAP_HOST /* cuCtxGetFlags() says so of primary contexts */
 
@@ -38,6 +38,17 @@ cuda_guest_context_begin(struct cuda_guest_context *context, uint32_t wire)
     atomic_store(&context->wire, wire);
 }
 
+CUresult
+cuda_guest_context_wire(CUcontext handle, uint32_t *wire)
+{
+    const struct cuda_guest_context *context = cuda_guest_context_find(handle);
+
+    if (!context)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    *wire = atomic_load(&context->wire);
+    return *wire != 0 ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
 /* Drops what was in the context, as the host has. */
 static void
 drop_contents(struct cuda_guest_context *context)
@@ -48,11 +59,20 @@ drop_contents(struct cuda_guest_context *context)
     while ((object = cuda_guest_object_take_newest(context))) {
         if (object->kind == CUDA_HANDLE_MODULE)
             cuda_guest_module_drop((struct cuda_guest_module *)object);
+        else if (object->kind == CUDA_HANDLE_LINK)
+            cuda_guest_link_drop(object);
+        else if (object->kind == CUDA_HANDLE_TEXTURE || object->kind == CUDA_HANDLE_SURFACE)
+            cuda_guest_view_drop(object);
         else
             cuda_guest_object_free(object);
     }
-    while (cuda_guest_range_take_of(context, NULL, &range))
-        gpuvchan_buffer_destroy(range.buffer);
+    while (cuda_guest_range_take_of(context, NULL, &range)) {
+        if (range.kind == CUDA_GUEST_REGISTERED)
+            cuda_guest_registered_drop(&range);
+        else
+            gpuvchan_buffer_destroy(range.buffer);
+    }
+    cuda_guest_chunks_forget(context);
 }
 
 CUresult
@@ -71,10 +91,18 @@ cuda_guest_context_end(struct cuda_guest_thread *self, struct cuda_guest_context
         status = cuda_ctx_destroy_on(client, self->lane, wire);
     if (status < 0)
         return cuda_guest_result(status);
+    cuda_guest_output_write(self, CUDA_SUCCESS);
     drop_contents(context);
     if (context->primary)
         gpuvchan_handles_remove(cuda_guest.handles, wire, CUDA_HANDLE_CONTEXT);
     return CUDA_SUCCESS; /* also after a fault */
+}
+
+void
+cuda_guest_context_ended(struct cuda_guest_context *context)
+{
+    if (context->storage_drop)
+        context->storage_drop(context);
 }
 
 static CUresult
@@ -154,6 +182,8 @@ cuCtxDestroy_v2(CUcontext handle)
     pthread_mutex_unlock(&cuda_guest_contexts_lock);
     if (result == CUDA_SUCCESS && cuda_guest_current(self) == context)
         self->depth--;
+    if (result == CUDA_SUCCESS)
+        cuda_guest_context_ended(context);
     return result;
 }
 ENTRY_ALIAS(cuCtxDestroy, cuCtxDestroy_v2);

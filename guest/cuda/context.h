@@ -24,11 +24,19 @@ CUresult cuda_guest_tell(struct cuda_guest_thread *self, uint32_t wire);
 CUresult cuda_guest_enter_outside(struct cuda_guest_thread **self);
 CUresult cuda_guest_push(struct cuda_guest_thread *self, struct cuda_guest_context *context);
 
+/* primary.c */
+/** The device's primary context, which may have no life. */
+CUresult cuda_guest_primary_handle(CUcontext *handle, CUdevice device);
+
 /* context.c */
+/** A life of the context has ended; without the contexts' lock. */
+void cuda_guest_context_ended(struct cuda_guest_context *context);
 /** A context for the application, which the host does not know yet. */
 CUresult cuda_guest_context_create(int device, bool primary, struct cuda_guest_context **out);
 /** The host has made it, as @p wire. */
 void cuda_guest_context_begin(struct cuda_guest_context *context, uint32_t wire);
+/** What the host knows a context of the application by. */
+CUresult cuda_guest_context_wire(CUcontext handle, uint32_t *wire);
 /** Ends it on the host and drops what was in it. With the contexts' lock. */
 CUresult cuda_guest_context_end(struct cuda_guest_thread *self, struct cuda_guest_context *context);
 

@@ -30,16 +30,16 @@ cuda_guest_place_find(uint64_t address, uint64_t bytes, struct cuda_guest_place 
     *out = (struct cuda_guest_place){.kind = CUDA_GUEST_AT_PAGEABLE, .host = (void *)(uintptr_t)address};
     if (!cuda_guest_range_find(address, &range))
         return CUDA_SUCCESS;
-    if (bytes > range.start + range.bytes - address)
+    if (!cuda_guest_range_holds(&range, address, bytes))
         return CUDA_ERROR_INVALID_VALUE;
-    if (range.kind == CUDA_GUEST_DEVICE || range.kind == CUDA_GUEST_GLOBAL) {
+    if (!cuda_guest_range_is_pinned(&range)) {
         out->kind = CUDA_GUEST_AT_DEVICE;
         out->device = address;
         return CUDA_SUCCESS;
     }
     out->kind = CUDA_GUEST_AT_ARENA;
     out->host = range.host + (address - range.start);
-    out->offset = gpuvchan_buffer_offset(range.buffer) + (address - range.start);
+    out->offset = range.offset + (address - range.start);
     return CUDA_SUCCESS;
 }
 
@@ -76,8 +76,11 @@ copy_in(struct cuda_guest_thread *self, const struct copy *copy)
     const struct gpuvchan_client *client = &cuda_guest.client;
     int status;
 
-    if (copy->from.kind == CUDA_GUEST_AT_PAGEABLE)
-        return cuda_guest_stage_in(self, copy->to.device, copy->from.host, copy->bytes, copy->stream);
+    if (copy->from.kind == CUDA_GUEST_AT_PAGEABLE) {
+        CUresult result = cuda_guest_stage_in(self, copy->to.device, copy->from.host, copy->bytes, copy->stream);
+
+        return result == CUDA_SUCCESS && copy->wait ? cuda_guest_wait_staged(self, copy->stream, copy->bytes) : result;
+    }
     if (copy->wait && copy->bytes <= WAIT_BY_CALL)
         status = cuda_copy_in_wait_on(client, self->lane, copy->to.device, reference(&copy->from, copy->bytes),
                                       copy->stream == CUDA_GUEST_WIRE_PER_THREAD);
@@ -87,13 +90,17 @@ copy_in(struct cuda_guest_thread *self, const struct copy *copy)
     return posted(self, copy, status);
 }
 
-/* A small synchronous read into pageable memory: one call. */
+/* A small synchronous read into pageable memory: one call, if a slot holds it. */
 static CUresult
 copy_out_call(struct cuda_guest_thread *self, const struct copy *copy)
 {
     struct cuda_guest_slot *slot;
-    CUresult result = cuda_guest_slot_take(self, &slot);
+    CUresult result = cuda_guest_slots_ready(self, copy->bytes);
 
+    if (result == CUDA_ERROR_OUT_OF_MEMORY || (result == CUDA_SUCCESS && copy->bytes > cuda_guest_slot_bytes(self)))
+        return cuda_guest_stage_out(self, copy->to.host, copy->from.device, copy->bytes, copy->stream);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_slot_take(self, &slot);
     if (result != CUDA_SUCCESS)
         return result;
     result = cuda_guest_result(
@@ -126,9 +133,26 @@ copy_out(struct cuda_guest_thread *self, const struct copy *copy)
 }
 
 static CUresult
+copy_here_captured(struct cuda_guest_thread *self, const struct copy *copy)
+{
+    const struct cuda_guest_area to = {.at = copy->to.host}, from = {.at = copy->from.host};
+    const struct cuda_guest_extent extent = {copy->bytes, 1, 1};
+    uint32_t token;
+    CUresult result = cuda_guest_task_copy(&to, &from, &extent, &token);
+
+    return result == CUDA_SUCCESS ? cuda_guest_task_post(self, token, copy->stream) : result;
+}
+
+static CUresult
 copy_here(struct cuda_guest_thread *self, const struct copy *copy)
 {
-    CUresult result = cuda_guest_wait_stream(self, copy->stream);
+    bool captured;
+    CUresult result = cuda_guest_captured(self, copy->stream, &captured);
+
+    if (result == CUDA_SUCCESS && captured && !copy->wait)
+        return copy_here_captured(self, copy);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_wait_stream(self, copy->stream);
 
     if (result == CUDA_SUCCESS)
         memmove(copy->to.host, copy->from.host, copy->bytes);
@@ -146,6 +170,15 @@ copy_run(struct cuda_guest_thread *self, const struct copy *copy)
     if (to_device)
         return copy_in(self, copy);
     return from_device ? copy_out(self, copy) : copy_here(self, copy);
+}
+
+CUresult
+cuda_guest_copy(struct cuda_guest_thread *self, const struct cuda_guest_place *to, const struct cuda_guest_place *from,
+                size_t bytes, uint32_t stream)
+{
+    const struct copy copy = {.to = *to, .from = *from, .bytes = bytes, .stream = stream};
+
+    return copy_run(self, &copy);
 }
 
 /* ---- Entry points ---------------------------------------------------------------------------- */
@@ -176,7 +209,10 @@ copy_begin(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream, bool
     if ((known & TO_KNOWN && copy.to.kind == CUDA_GUEST_AT_PAGEABLE) ||
         (known & FROM_KNOWN && copy.from.kind == CUDA_GUEST_AT_PAGEABLE))
         return CUDA_ERROR_INVALID_VALUE;
-    return copy_run(self, &copy);
+    result = copy_run(self, &copy);
+    if (result == CUDA_SUCCESS && wait && atomic_load_explicit(&cuda_guest_output.waits, memory_order_relaxed))
+        result = cuda_guest_wait_stream(self, copy.stream);
+    return result;
 }
 
 static CUdeviceptr

@@ -7,31 +7,28 @@
 #include "device.h"
 
 /*
- * What the host's driver offers and a guest does not get: memory of the program that was not allocated
- * through CUDA is out of the device's reach, and some functions are not forwarded.
+ * What the host's driver offers and a guest does not get: the device does not reach the program's own memory by itself,
+ * and some functions are not forwarded.
  */
 static const int withheld[] = {
-    CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY,
     CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS,
     CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES,
-    CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS,
     CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST,
-    CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
     CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED,
-    CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED,
-    CU_DEVICE_ATTRIBUTE_GENERIC_COMPRESSION_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED,
-    CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES,
+    CU_DEVICE_ATTRIBUTE_HOST_NUMA_MEMORY_POOLS_SUPPORTED,
+    CU_DEVICE_ATTRIBUTE_HOST_MEMORY_POOLS_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_SPARSE_CUDA_ARRAY_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_DEFERRED_MAPPING_CUDA_ARRAY_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_COOPERATIVE_MULTI_DEVICE_LAUNCH,
     CU_DEVICE_ATTRIBUTE_TIMELINE_SEMAPHORE_INTEROP_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_SUPPORTED,
+    CU_DEVICE_ATTRIBUTE_MEM_DECOMPRESS_ALGORITHM_MASK,
+    CU_DEVICE_ATTRIBUTE_MEM_DECOMPRESS_MAXIMUM_LENGTH,
     CU_DEVICE_ATTRIBUTE_DMA_BUF_SUPPORTED,
-    CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED,
 };
 
@@ -42,6 +39,11 @@ withhold(struct cuda_guest_device *device)
         device->attributes[withheld[i]] = 0;
     if (!cuda_guest.same_address)
         device->attributes[CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING] = 0;
+    /* It is in the arena: both reach it at any time. */
+    device->attributes[CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY] = cuda_guest.same_address;
+    device->attributes[CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS] = cuda_guest.same_address;
+    if (!cuda_guest_can_register())
+        device->attributes[CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED] = 0;
 }
 
 static CUresult
@@ -58,6 +60,30 @@ device_load(struct cuda_guest_device *device, uint32_t ordinal)
     device->attribute_count = (int)count;
     withhold(device);
     return CUDA_SUCCESS;
+}
+
+/* ---- CUDA_DEVICE_ORDER: the host's driver puts the fastest first, or the devices in the order of the bus -------- */
+
+static int
+compare_places(const void *left, const void *right)
+{
+    static const int ranks[] = {CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID,
+                                CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID};
+    const struct cuda_guest_device *a = left, *b = right;
+
+    for (size_t i = 0; i < sizeof(ranks) / sizeof(ranks[0]); i++)
+        if (a->attributes[ranks[i]] != b->attributes[ranks[i]])
+            return a->attributes[ranks[i]] < b->attributes[ranks[i]] ? -1 : 1;
+    return (a->ordinal > b->ordinal) - (a->ordinal < b->ordinal);
+}
+
+static void
+put_in_order(struct cuda_guest_device *all, size_t count)
+{
+    const char *order = getenv("CUDA_DEVICE_ORDER");
+
+    if (order && strcmp(order, "PCI_BUS_ID") == 0)
+        qsort(all, count, sizeof(*all), compare_places);
 }
 
 /* ---- CUDA_VISIBLE_DEVICES: numbers or the beginnings of UUIDs; the first that does not exist ends the list ---- */
@@ -138,8 +164,10 @@ cuda_guest_devices_load(uint32_t count)
         return CUDA_ERROR_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < count && result == CUDA_SUCCESS; i++)
         result = device_load(&all[i], i);
-    if (result == CUDA_SUCCESS)
+    if (result == CUDA_SUCCESS) {
+        put_in_order(all, count);
         choose_visible(all, (int)count);
+    }
     free(all);
     return result;
 }
@@ -309,4 +337,48 @@ cuDeviceGetByPCIBusId(CUdevice *number, const char *text)
         }
     }
     return CUDA_ERROR_INVALID_DEVICE;
+}
+
+/* Of the first generation, and from the attributes. */
+ENTRY
+cuDeviceGetProperties(CUdevprop *properties, CUdevice number)
+{
+    const struct cuda_guest_device *device;
+    CUresult result = ask(properties, number, &device);
+    const int *attributes;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    attributes = device->attributes;
+    *properties = (CUdevprop){
+        .maxThreadsPerBlock = attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK],
+        .maxThreadsDim = {attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X],
+                          attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y],
+                          attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z]},
+        .maxGridSize = {attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X], attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y],
+                        attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z]},
+        .sharedMemPerBlock = attributes[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK],
+        .totalConstantMemory = attributes[CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY],
+        .SIMDWidth = attributes[CU_DEVICE_ATTRIBUTE_WARP_SIZE],
+        .memPitch = attributes[CU_DEVICE_ATTRIBUTE_MAX_PITCH],
+        .regsPerBlock = attributes[CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK],
+        .clockRate = attributes[CU_DEVICE_ATTRIBUTE_CLOCK_RATE],
+        .textureAlign = attributes[CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT],
+    };
+    return CUDA_SUCCESS;
+}
+
+/* Contexts that are bound to some of the multiprocessors are not forwarded. */
+ENTRY
+cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type, CUdevice number)
+{
+    const struct cuda_guest_device *device;
+    CUresult result = ask(supported, number, &device);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (type >= CU_EXEC_AFFINITY_TYPE_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    *supported = 0;
+    return CUDA_SUCCESS;
 }

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Events. */
+/*
+ * Events.
+ *
+ * Design notes: what has been reached stays so until the event is recorded again, so an event is asked about until
+ * it is there, and never again. Records are counted before they are posted; a host's answer counts for
+ * the number from before it was asked. That another lane's record may have come between makes no harm: then
+ * the answer was about a newer one.
+ */
 #include "guest.h"
 
 #define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
@@ -75,6 +82,9 @@ cuEventRecordWithFlags(CUevent handle, CUstream stream, unsigned int flags)
         return CUDA_ERROR_INVALID_HANDLE;
     if (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL)
         return CUDA_ERROR_INVALID_VALUE;
+    if (flags != 0 || cuda_guest_capturing())
+        cuda_guest_event_elsewhere(event);
+    atomic_fetch_add(&event->recorded, 1);
     return cuda_guest_result(cuda_event_record_on(&cuda_guest.client, self->lane, event->object.handle, wire, flags));
 }
 
@@ -96,16 +106,38 @@ cuEventRecord_ptsz(CUevent event, CUstream stream)
     return cuEventRecordWithFlags(event, cuda_guest_per_thread(stream), 0);
 }
 
+static bool
+is_reached(const struct cuda_guest_event *event)
+{
+    return !(event->flags & CU_EVENT_INTERPROCESS) && !cuda_guest_capturing() && !atomic_load(&event->elsewhere) &&
+           atomic_load(&event->reached) == atomic_load(&event->recorded);
+}
+
+/* The host's answer, which is remembered if it says that the event is there. */
+static CUresult
+answered(struct cuda_guest_event *event, uint32_t recorded, int status)
+{
+    CUresult result = cuda_guest_result(status);
+
+    if (result == CUDA_SUCCESS)
+        atomic_store(&event->reached, recorded);
+    return result;
+}
+
 ENTRY
 cuEventQuery(CUevent handle)
 {
     struct cuda_guest_thread *self;
     struct cuda_guest_event *event;
     CUresult result = event_enter(handle, &self, &event);
+    uint32_t recorded;
 
     if (result != CUDA_SUCCESS)
         return result;
-    return cuda_guest_result(cuda_event_query_on(&cuda_guest.client, self->lane, event->object.handle));
+    if (is_reached(event))
+        return cuda_guest_result(gpuvchan_lane_take_error(self->lane));
+    recorded = atomic_load(&event->recorded);
+    return answered(event, recorded, cuda_event_query_on(&cuda_guest.client, self->lane, event->object.handle));
 }
 
 ENTRY
@@ -114,10 +146,15 @@ cuEventSynchronize(CUevent handle)
     struct cuda_guest_thread *self;
     struct cuda_guest_event *event;
     CUresult result = event_enter(handle, &self, &event);
+    uint32_t recorded;
 
     if (result != CUDA_SUCCESS)
         return result;
-    return cuda_guest_result(cuda_event_synchronize_on(&cuda_guest.client, self->lane, event->object.handle));
+    if (is_reached(event))
+        return cuda_guest_result(gpuvchan_lane_take_error(self->lane));
+    recorded = atomic_load(&event->recorded);
+    result = answered(event, recorded, cuda_event_synchronize_on(&cuda_guest.client, self->lane, event->object.handle));
+    return cuda_guest_output_write(self, result);
 }
 
 ENTRY

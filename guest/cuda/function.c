@@ -1,78 +1,155 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernels: looked up once per module and name; their layout and attributes are kept. */
+/*
+ * Functions of modules: looked up once per module and name; their layout and attributes are kept. A kernel of a
+ * library is one as well to those that only read what is kept.
+ */
 #include <stdlib.h>
 #include <string.h>
 
-#include "guest.h"
+#include "device.h"
+#include "library.h"
 
-/* ---- Looking up ------------------------------------------------------------------------------ */
+/* ---- Lists ----------------------------------------------------------------------------------- */
 
-static struct cuda_guest_function *
-known(struct cuda_guest_module *module, const char *name)
+struct cuda_guest_function *
+cuda_guest_function_known(struct cuda_guest_function *const *list, const char *name)
 {
     struct cuda_guest_function *function;
 
     cuda_guest_objects_lock();
-    for (function = module->functions; function; function = function->next)
+    for (function = *list; function; function = function->next)
         if (strcmp(function->name, name) == 0)
             break;
     cuda_guest_objects_unlock();
     return function;
 }
 
-static void
-function_free(struct cuda_guest_function *function)
+void
+cuda_guest_function_free(struct cuda_guest_function *function)
 {
+    gpuvchan_handles_remove(cuda_guest.handles, function->object.handle, CUDA_HANDLE_FUNCTION);
+    for (int i = 0; i < cuda_guest.devices && !function->borrows; i++)
+        free(atomic_load(&function->attributes[i]));
     free(function->name);
     free(function->parameters);
+    free(function->first);
     cuda_guest_object_free(&function->object);
 }
 
-/* What the host says about a kernel. */
-struct answer {
-    uint32_t offsets[CUDA_MODULE_FUNCTION_OFFSETS_MAX], sizes[CUDA_MODULE_FUNCTION_SIZES_MAX];
-    int32_t attributes[CUDA_MODULE_FUNCTION_ATTRIBUTES_MAX];
-    size_t offset_count, size_count, attribute_count;
-};
+void
+cuda_guest_functions_drop(struct cuda_guest_function **list)
+{
+    struct cuda_guest_function *function;
+
+    while ((function = *list)) {
+        *list = function->next;
+        cuda_guest_function_free(function);
+    }
+}
+
+CUresult
+cuda_guest_function_create(struct cuda_guest_context *context, const char *name, struct cuda_guest_function **out)
+{
+    size_t bytes = sizeof(struct cuda_guest_function) + (size_t)cuda_guest.devices * sizeof((*out)->attributes[0]);
+    struct cuda_guest_function *function;
+    CUresult result = cuda_guest_object_create(CUDA_HANDLE_FUNCTION, bytes, context, &function);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    function->name = strdup(name);
+    if (!function->name) {
+        cuda_guest_function_free(function);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *out = function;
+    return CUDA_SUCCESS;
+}
+
+/* ---- What the host says ---------------------------------------------------------------------- */
 
 /* The parameters must come in the order of their places, as launches copy them so. */
 static CUresult
-layout_keep(struct cuda_guest_function *function, const struct answer *answer)
+layout_keep(struct cuda_guest_function *function, const struct cuda_guest_function_answer *answer)
 {
+    struct cuda_guest_parameter *parameters = calloc(answer->size_count + 1, sizeof(*parameters));
     uint64_t end = 0;
+    bool gaps = false;
 
-    function->parameters = calloc(answer->size_count + 1, sizeof(*function->parameters));
-    if (!function->parameters)
+    if (!parameters)
         return CUDA_ERROR_OUT_OF_MEMORY;
     for (size_t i = 0; i < answer->size_count; i++) {
         uint64_t offset = answer->offsets[i], bytes = answer->sizes[i];
 
-        if (offset < end || offset + bytes > CUDA_LAUNCH_KERNEL_PARAMETERS_MAX)
+        if (offset < end || offset + bytes > CUDA_LAUNCH_KERNEL_PARAMETERS_MAX) {
+            free(parameters);
             return CUDA_ERROR_INVALID_IMAGE;
-        function->parameters[i] = (struct cuda_guest_parameter){.offset = (uint32_t)offset, .bytes = (uint32_t)bytes};
-        function->gaps |= offset != end;
+        }
+        parameters[i] = (struct cuda_guest_parameter){.offset = (uint32_t)offset, .bytes = (uint32_t)bytes};
+        gaps |= offset != end;
         end = offset + bytes;
     }
+    function->gaps = gaps;
     function->parameter_count = (uint32_t)answer->size_count;
     function->parameter_bytes = (uint32_t)end;
+    function->parameters = parameters;
     return CUDA_SUCCESS;
 }
 
-static void
-attributes_keep(struct cuda_guest_function *function, const struct answer *answer)
+static struct cuda_guest_attributes *
+attributes_make(const struct cuda_guest_function_answer *answer)
 {
     size_t count = answer->attribute_count < CU_FUNC_ATTRIBUTE_MAX ? answer->attribute_count : CU_FUNC_ATTRIBUTE_MAX;
+    struct cuda_guest_attributes *attributes = calloc(1, sizeof(*attributes));
 
+    if (!attributes)
+        return NULL;
+    attributes->count = (int)count;
     for (size_t i = 0; i < count; i++)
-        atomic_store_explicit(&function->attributes[i], answer->attributes[i], memory_order_relaxed);
-    function->attribute_count = (int)count;
+        atomic_store_explicit(&attributes->values[i], answer->attributes[i], memory_order_relaxed);
+    return attributes;
 }
+
+/* With the objects' lock. Who sees the attributes sees the layout. */
+static CUresult
+keep(struct cuda_guest_function *function, int device, struct cuda_guest_attributes **attributes,
+     const struct cuda_guest_function_answer *answer)
+{
+    CUresult result = CUDA_SUCCESS;
+
+    if (atomic_load(&function->attributes[device]))
+        return CUDA_SUCCESS; /* another thread was first */
+    if (!function->parameters)
+        result = layout_keep(function, answer);
+    if (result == CUDA_SUCCESS) {
+        atomic_store_explicit(&function->attributes[device], *attributes, memory_order_release);
+        *attributes = NULL;
+    }
+    return result;
+}
+
+CUresult
+cuda_guest_function_keep(struct cuda_guest_function *function, int device,
+                         const struct cuda_guest_function_answer *answer)
+{
+    struct cuda_guest_attributes *attributes = attributes_make(answer);
+    CUresult result;
+
+    if (!attributes)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    cuda_guest_objects_lock();
+    result = keep(function, device, &attributes, answer);
+    cuda_guest_objects_unlock();
+    free(attributes);
+    return result;
+}
+
+/* ---- Looking up ------------------------------------------------------------------------------ */
 
 /* Asks the host, which binds the handle if it finds the kernel. */
 static CUresult
 function_ask(struct cuda_guest_thread *self, struct cuda_guest_function *function)
 {
-    struct answer *answer = malloc(sizeof(*answer));
+    struct cuda_guest_function_answer *answer = malloc(sizeof(*answer));
     CUresult result = answer ? cuda_guest_settle(self) : CUDA_ERROR_OUT_OF_MEMORY;
 
     if (result == CUDA_SUCCESS) {
@@ -84,12 +161,28 @@ function_ask(struct cuda_guest_thread *self, struct cuda_guest_function *functio
             answer->offsets, &answer->offset_count, answer->sizes, &answer->size_count, answer->attributes,
             &answer->attribute_count));
     }
-    if (result == CUDA_SUCCESS) {
-        attributes_keep(function, answer);
-        result = layout_keep(function, answer);
-    }
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_function_keep(function, function->object.context->device, answer);
     free(answer);
     return result;
+}
+
+/* Attributes of a library's kernel are those of its functions. */
+static CUresult
+attributes_borrow(struct cuda_guest_thread *self, struct cuda_guest_function *function)
+{
+    int device = function->object.context->device;
+    struct cuda_guest_function *kernel;
+    CUresult result = cuda_guest_library_kernel(self, function->module->library, function->name, &kernel);
+
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_function_learn(self, kernel, device);
+    if (result != CUDA_SUCCESS)
+        return result;
+    free(atomic_load(&function->attributes[device]));
+    atomic_store(&function->attributes[device], atomic_load(&kernel->attributes[device]));
+    function->borrows = true;
+    return CUDA_SUCCESS;
 }
 
 static CUresult
@@ -97,17 +190,16 @@ function_make(struct cuda_guest_thread *self, struct cuda_guest_module *module, 
               struct cuda_guest_function **out)
 {
     struct cuda_guest_function *function;
-    CUresult result =
-        cuda_guest_object_create(CUDA_HANDLE_FUNCTION, sizeof(*function), module->object.context, &function);
+    CUresult result = cuda_guest_function_create(module->object.context, name, &function);
 
     if (result != CUDA_SUCCESS)
         return result;
     function->module = module;
-    function->name = strdup(name);
-    result = function->name ? function_ask(self, function) : CUDA_ERROR_OUT_OF_MEMORY;
+    result = function_ask(self, function);
+    if (result == CUDA_SUCCESS && module->library)
+        result = attributes_borrow(self, function);
     if (result != CUDA_SUCCESS) {
-        gpuvchan_handles_remove(cuda_guest.handles, function->object.handle, CUDA_HANDLE_FUNCTION);
-        function_free(function);
+        cuda_guest_function_free(function);
         return result;
     }
     cuda_guest_objects_lock();
@@ -116,6 +208,14 @@ function_make(struct cuda_guest_thread *self, struct cuda_guest_module *module, 
     cuda_guest_objects_unlock();
     *out = function;
     return CUDA_SUCCESS;
+}
+
+CUresult
+cuda_guest_module_function(struct cuda_guest_thread *self, struct cuda_guest_module *module, const char *name,
+                           struct cuda_guest_function **out)
+{
+    *out = cuda_guest_function_known(&module->functions, name);
+    return *out ? CUDA_SUCCESS : function_make(self, module, name, out);
 }
 
 ENTRY
@@ -133,24 +233,30 @@ cuModuleGetFunction(CUfunction *handle, CUmodule module_handle, const char *name
         return CUDA_ERROR_INVALID_HANDLE;
     if (!handle || !name || name[0] == '\0')
         return CUDA_ERROR_INVALID_VALUE;
-    function = known(module, name);
-    if (!function)
-        result = function_make(self, module, name, &function);
+    result = cuda_guest_module_function(self, module, name, &function);
     if (result == CUDA_SUCCESS)
         *handle = cuda_guest_handle(&function->object);
     return result;
 }
 
-void
-cuda_guest_functions_drop(struct cuda_guest_module *module)
+/* The function behind a handle, and the attributes that it has in the current context. */
+static CUresult
+function_enter(CUfunction handle, struct cuda_guest_thread **self, struct cuda_guest_function **function,
+               struct cuda_guest_attributes **attributes)
 {
-    struct cuda_guest_function *function;
+    CUresult result = cuda_guest_enter(self);
+    int device;
 
-    while ((function = module->functions)) {
-        module->functions = function->next;
-        gpuvchan_handles_remove(cuda_guest.handles, function->object.handle, CUDA_HANDLE_FUNCTION);
-        function_free(function);
-    }
+    if (result != CUDA_SUCCESS)
+        return result;
+    *function = cuda_guest_find(handle, CUDA_HANDLE_FUNCTION);
+    if (!*function)
+        return CUDA_ERROR_INVALID_HANDLE;
+    device = ((*function)->object.context ? (*function)->object.context : cuda_guest_current(*self))->device;
+    result = cuda_guest_function_learn(*self, *function, device);
+    if (result == CUDA_SUCCESS)
+        *attributes = atomic_load_explicit(&(*function)->attributes[device], memory_order_acquire);
+    return result;
 }
 
 /* ---- What is kept ---------------------------------------------------------------------------- */
@@ -160,16 +266,14 @@ cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle
 {
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
-    CUresult result = cuda_guest_enter(&self);
+    struct cuda_guest_attributes *attributes;
+    CUresult result = function_enter(handle, &self, &function, &attributes);
 
     if (result != CUDA_SUCCESS)
         return result;
-    function = cuda_guest_find(handle, CUDA_HANDLE_FUNCTION);
-    if (!function)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (!value || (int)attribute < 0 || (int)attribute >= function->attribute_count)
+    if (!value || (unsigned)attribute >= (unsigned)attributes->count)
         return CUDA_ERROR_INVALID_VALUE;
-    *value = atomic_load_explicit(&function->attributes[attribute], memory_order_relaxed);
+    *value = atomic_load_explicit(&attributes->values[attribute], memory_order_relaxed);
     return CUDA_SUCCESS;
 }
 
@@ -178,19 +282,19 @@ cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
 {
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
-    CUresult result = cuda_guest_enter(&self);
+    struct cuda_guest_attributes *attributes;
+    CUresult result = function_enter(handle, &self, &function, &attributes);
 
     if (result != CUDA_SUCCESS)
         return result;
-    function = cuda_guest_find(handle, CUDA_HANDLE_FUNCTION);
-    if (!function)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if ((int)attribute < 0 || (int)attribute >= function->attribute_count)
+    if ((unsigned)attribute >= (unsigned)attributes->count)
         return CUDA_ERROR_INVALID_VALUE;
+    if (function->library)
+        return cuKernelSetAttribute(attribute, value, (CUkernel)handle, cuda_guest_current(self)->device);
     result = cuda_guest_result(
         cuda_function_set_attribute_on(&cuda_guest.client, self->lane, function->object.handle, (int)attribute, value));
     if (result == CUDA_SUCCESS)
-        atomic_store_explicit(&function->attributes[attribute], value, memory_order_relaxed);
+        cuda_guest_attribute_set(attributes, attribute, value);
     return result;
 }
 
@@ -208,6 +312,8 @@ cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
         return CUDA_ERROR_INVALID_HANDLE;
     if ((unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL)
         return CUDA_ERROR_INVALID_VALUE;
+    if (function->library)
+        return cuKernelSetCacheConfig((CUkernel)handle, config, cuda_guest_current(self)->device);
     return cuda_guest_result(
         cuda_function_set_cache_config_on(&cuda_guest.client, self->lane, function->object.handle, (int)config));
 }
@@ -245,6 +351,8 @@ cuFuncGetModule(CUmodule *module, CUfunction handle)
     CUresult result;
     const struct cuda_guest_function *function = function_ready(handle, &result);
 
+    if (result == CUDA_SUCCESS && function->library)
+        return cuLibraryGetModule(module, cuda_guest_handle(&function->library->object));
     if (result == CUDA_SUCCESS && !module)
         result = CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
@@ -260,6 +368,8 @@ cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *byte
 
     if (result != CUDA_SUCCESS)
         return result;
+    if (function->library)
+        return cuKernelGetParamInfo((CUkernel)handle, index, offset, bytes);
     if (!offset || index >= function->parameter_count)
         return CUDA_ERROR_INVALID_VALUE;
     *offset = function->parameters[index].offset;
@@ -268,29 +378,53 @@ cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *byte
     return CUDA_SUCCESS;
 }
 
-/* ---- Occupancy ------------------------------------------------------------------------------- */
+/* ---- Loading --------------------------------------------------------------------------------- */
 
 ENTRY
-cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction handle, int block_size,
-                                                     size_t dynamic_bytes, unsigned int flags)
+cuFuncLoad(CUfunction handle)
 {
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
-    CUresult result = cuda_guest_enter(&self);
+    struct cuda_guest_attributes *attributes;
+    CUresult result = function_enter(handle, &self, &function, &attributes);
 
     if (result != CUDA_SUCCESS)
         return result;
-    function = cuda_guest_find(handle, CUDA_HANDLE_FUNCTION);
-    if (!function)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (!blocks || block_size <= 0 || flags & ~1u)
-        return CUDA_ERROR_INVALID_VALUE;
-    return cuda_guest_result(cuda_occupancy_blocks_on(&cuda_guest.client, self->lane, function->object.handle,
-                                                      block_size, dynamic_bytes, flags, blocks));
+    return cuda_guest_result(cuda_function_load_on(&cuda_guest.client, self->lane, function->object.handle));
 }
 
 ENTRY
-cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction handle, int block_size, size_t dynamic_bytes)
+cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
 {
-    return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, handle, block_size, dynamic_bytes, 0);
+    struct cuda_guest_thread *self;
+    struct cuda_guest_function *function;
+    struct cuda_guest_attributes *attributes;
+    CUresult result = function_enter(handle, &self, &function, &attributes);
+    int32_t loaded = 0;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!state)
+        return CUDA_ERROR_INVALID_VALUE;
+    result =
+        cuda_guest_result(cuda_function_is_loaded_on(&cuda_guest.client, self->lane, function->object.handle, &loaded));
+    if (result == CUDA_SUCCESS)
+        *state = (CUfunctionLoadingState)loaded;
+    return result;
+}
+
+ENTRY
+cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
+{
+    struct cuda_guest_thread *self;
+    struct cuda_guest_function *function;
+    struct cuda_guest_attributes *attributes;
+    CUresult result = function_enter(handle, &self, &function, &attributes);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if ((unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
+        return CUDA_ERROR_INVALID_VALUE;
+    return cuda_guest_result(
+        cuda_function_set_shared_config_on(&cuda_guest.client, self->lane, function->object.handle, (int)config));
 }

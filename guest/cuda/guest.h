@@ -30,6 +30,8 @@
 
 #include "cuda-guest.h"
 
+#include "heap.h"
+
 #define ENTRY GPUVCHAN_EXPORT CUresult
 /** A second name of an entry point, for callers of another version. */
 #define ENTRY_ALIAS(name, of) GPUVCHAN_EXPORT __typeof__(of) name __attribute__((alias(#of)))
@@ -58,34 +60,69 @@ struct cuda_guest_context {
     int device;
     unsigned flags;
     bool primary;
+    uint32_t attached;        /* by cuCtxAttach(), besides who made it; with the contexts' lock */
     _Atomic bool independent; /* has had streams that the legacy stream does not wait for */
     uint64_t id;
     pthread_mutex_t lock; /* for the range of priorities */
     bool priorities_known;
     int least, greatest;
     struct cuda_guest_object *newest; /* with the objects' lock */
+    /* What libraries keep with the context, see cudart_compat.c; storage_drop is called when a life of it ends. */
+    _Atomic(struct cuda_guest_storage *) storage;
+    void (*storage_drop)(struct cuda_guest_context *context);
+    /* With chunk.c's lock: */
+    struct cuda_guest_heap heap;
+    _Atomic uint64_t quiet; /* what had been published when the device was done with all of it; 0: unknown */
+    struct cuda_guest_context *next_lender;
+    struct cuda_guest_late *late; /* freed, but not waited for yet */
+    bool lends;
 };
 
 struct cuda_guest_module {
     struct cuda_guest_object object;
     struct cuda_guest_function *functions; /* with the objects' lock */
+    struct cuda_guest_library *library;    /* whose module it is in its context, or NULL */
+    struct cuda_guest_module *next;        /* of the library's; with the objects' lock */
+};
+
+/** A library. It is in no context, but has a module in each in which one was asked for. */
+struct cuda_guest_library {
+    struct cuda_guest_object object;
+    struct cuda_guest_module *modules;   /* with the objects' lock */
+    struct cuda_guest_function *kernels; /* the same */
 };
 
 struct cuda_guest_parameter {
     uint32_t offset, bytes;
 };
 
+#define CUDA_GUEST_OCCUPANCIES 4
+
+/** A kernel's attributes on a device. */
+struct cuda_guest_attributes {
+    int count;
+    _Atomic int values[CU_FUNC_ATTRIBUTE_MAX];
+    _Atomic uint64_t occupancies[CUDA_GUEST_OCCUPANCIES]; /* see occupancy.c; 0: none */
+    _Atomic uint32_t turn;
+};
+
+/**
+ * A function of a module, or a kernel of a library: that one has no context and no module, and what is kept of it
+ * is known for a device once its attributes there are. Launches take both.
+ */
 struct cuda_guest_function {
     struct cuda_guest_object object;
-    struct cuda_guest_module *module;
+    struct cuda_guest_module *module;   /* NULL: a kernel */
+    struct cuda_guest_library *library; /* of a kernel, else NULL */
     struct cuda_guest_function *next;
     char *name;
-    _Atomic int attributes[CU_FUNC_ATTRIBUTE_MAX];
-    int attribute_count;
     uint32_t parameter_bytes; /* to the end of the last one */
     uint32_t parameter_count;
-    bool gaps; /* between parameters */
+    bool gaps;    /* between parameters */
+    bool borrows; /* its attributes are a kernel's */
     struct cuda_guest_parameter *parameters;
+    struct cuda_guest_first *first;                       /* what the first generation's functions have set */
+    _Atomic(struct cuda_guest_attributes *) attributes[]; /* by device; NULL: not asked for yet */
 };
 
 struct cuda_guest_stream {
@@ -98,6 +135,15 @@ struct cuda_guest_stream {
 struct cuda_guest_event {
     struct cuda_guest_object object;
     unsigned flags;
+    _Atomic uint32_t recorded; /* how often it has been */
+    _Atomic uint32_t reached;  /* which of these is known to have been reached */
+    _Atomic bool elsewhere;    /* graphs record it as well, or other processes: the host must be asked */
+};
+
+/** An executable graph. Graphs and nodes are known to the host alone; the application has their numbers. */
+struct cuda_guest_exec {
+    struct cuda_guest_object object;
+    uint64_t flags;
 };
 
 /* ---- Process --------------------------------------------------------------------------------- */
@@ -125,7 +171,8 @@ enum cuda_guest_state {
 
 struct cuda_guest {
     _Atomic int state;
-    _Atomic int fault; /* CUresult of a device fault; 0: none */
+    _Atomic int fault;    /* CUresult of a device fault; 0: none */
+    _Atomic int captures; /* that are under way in the process */
     struct gpuvchan_channel *channel;
     struct gpuvchan_client client;
     struct gpuvchan_handles *handles;
@@ -161,6 +208,10 @@ struct cuda_guest_thread {
     struct cuda_guest_bulk *bulk;
     uint32_t spin_saved; /* how often the time to poll for has been halved */
     bool known;          /* its end will be noticed */
+    bool synchronous;    /* the lane's posts wait: something is being captured */
+    bool serves;         /* it runs host functions, which may not use CUDA */
+    CUstreamCaptureMode mode, told_mode;
+    void *listed; /* what cuStreamGetCaptureInfo() gave out last */
 };
 
 /* context.c */
@@ -187,7 +238,9 @@ cuda_guest_enter(struct cuda_guest_thread **self)
 
     *self = thread;
     if (__builtin_expect(atomic_load_explicit(&cuda_guest.state, memory_order_acquire) == CUDA_GUEST_READY &&
-                             atomic_load_explicit(&cuda_guest.fault, memory_order_relaxed) == 0 && thread->depth != 0,
+                             atomic_load_explicit(&cuda_guest.fault, memory_order_relaxed) == 0 &&
+                             atomic_load_explicit(&cuda_guest.captures, memory_order_relaxed) == 0 &&
+                             !thread->synchronous && thread->depth != 0,
                          1)) {
         uint32_t wire = atomic_load_explicit(&thread->stack[thread->depth - 1]->wire, memory_order_relaxed);
 
@@ -289,19 +342,127 @@ cuda_guest_stream_wire(struct cuda_guest_thread *self, CUstream stream, uint32_t
 /* module.c, function.c */
 /** Frees a module that was taken and that the host has ended, with its functions and variables. */
 void cuda_guest_module_drop(struct cuda_guest_module *module);
-void cuda_guest_functions_drop(struct cuda_guest_module *module);
+/** Ends all functions of the list. */
+void cuda_guest_functions_drop(struct cuda_guest_function **list);
+/** The function of that name in the list, or NULL. */
+struct cuda_guest_function *cuda_guest_function_known(struct cuda_guest_function *const *list, const char *name);
+/** Where a kernel's parameters lie, and its attributes, as records give them. */
+struct cuda_guest_function_answer {
+    uint32_t offsets[CUDA_KERNEL_INFO_OFFSETS_MAX], sizes[CUDA_KERNEL_INFO_SIZES_MAX];
+    int32_t attributes[CUDA_KERNEL_INFO_ATTRIBUTES_MAX];
+    size_t offset_count, size_count, attribute_count;
+    bool laid_out; /* of kernels: the host knows the parameters */
+};
+/** Keeps it. The function may be in use by other threads, unless it is a new one. */
+CUresult cuda_guest_function_keep(struct cuda_guest_function *function, int device,
+                                  const struct cuda_guest_function_answer *answer);
+/** A function or kernel that nobody knows yet. */
+CUresult
+cuda_guest_function_create(struct cuda_guest_context *context, const char *name, struct cuda_guest_function **out);
+void cuda_guest_function_free(struct cuda_guest_function *function);
+/** Finds or makes the function of that name. */
+CUresult cuda_guest_module_function(struct cuda_guest_thread *self, struct cuda_guest_module *module, const char *name,
+                                    struct cuda_guest_function **out);
+
+/* library.c, kernel.c */
+/** The library's kernel of that name. */
+CUresult cuda_guest_library_kernel(struct cuda_guest_thread *self, struct cuda_guest_library *library, const char *name,
+                                   struct cuda_guest_function **out);
+/** The module that the library has in the current context. */
+CUresult cuda_guest_library_module(struct cuda_guest_thread *self, struct cuda_guest_library *library,
+                                   struct cuda_guest_module **out);
+/** The slow part of the function below: asks the host. */
+CUresult cuda_guest_kernel_ask(struct cuda_guest_thread *self, struct cuda_guest_function *kernel, int device);
+
+/** An attribute was set: keeps that, and forgets what depended on it. */
+static inline void
+cuda_guest_attribute_set(struct cuda_guest_attributes *attributes, CUfunction_attribute attribute, int value)
+{
+    atomic_store_explicit(&attributes->values[attribute], value, memory_order_relaxed);
+    for (unsigned i = 0; i < CUDA_GUEST_OCCUPANCIES; i++)
+        atomic_store_explicit(&attributes->occupancies[i], 0, memory_order_relaxed);
+}
+
+/** Sees that what is kept of the function is known for the device. */
+static inline CUresult
+cuda_guest_function_learn(struct cuda_guest_thread *self, struct cuda_guest_function *function, int device)
+{
+    if (__builtin_expect(atomic_load_explicit(&function->attributes[device], memory_order_acquire) != NULL, 1))
+        return CUDA_SUCCESS;
+    return function->library ? cuda_guest_kernel_ask(self, function, device) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+/** An attribute of a function that is known for the device. */
+static inline int
+cuda_guest_function_attribute(const struct cuda_guest_function *function, int device, CUfunction_attribute attribute)
+{
+    const struct cuda_guest_attributes *attributes =
+        atomic_load_explicit(&function->attributes[device], memory_order_acquire);
+
+    return atomic_load_explicit(&attributes->values[attribute], memory_order_relaxed);
+}
+
+/* link.c */
+/** Frees a link that was taken and that the host has ended. */
+void cuda_guest_link_drop(struct cuda_guest_object *object);
+
+/* texture.c */
+/** Frees a texture or surface that was taken and that the host has ended. */
+void cuda_guest_view_drop(struct cuda_guest_object *object);
+
+/* output.c */
+struct cuda_guest_output {
+    uint32_t word;         /* counts what has come */
+    _Atomic bool comes;    /* at all */
+    _Atomic bool waits;    /* for it: an image has been loaded that prints */
+    _Atomic uint64_t seen; /* of the word */
+};
+extern struct cuda_guest_output cuda_guest_output;
+/** An image is about to be loaded. */
+void cuda_guest_output_expect(struct cuda_guest_thread *self, const void *image, size_t bytes);
+/** Writes what has been printed to the program's own files. Passes @p result through, or what a post has met. */
+CUresult cuda_guest_output_fetch(struct cuda_guest_thread *self, uint64_t count, CUresult result);
+/**
+ * For what has waited for the device, and got @p result: writes what kernels have printed before. What a failed
+ * assertion says may have come a moment later than the error that a post has met.
+ */
+static inline CUresult
+cuda_guest_output_write(struct cuda_guest_thread *self, CUresult result)
+{
+    uint64_t count;
+
+    if (!atomic_load_explicit(&cuda_guest_output.comes, memory_order_relaxed))
+        return result;
+    count = gpuvchan_completion_read(cuda_guest.channel, cuda_guest_output.word);
+    if (__builtin_expect(count == atomic_load_explicit(&cuda_guest_output.seen, memory_order_relaxed) &&
+                             result != CUDA_ERROR_ASSERT,
+                         1))
+        return result;
+    return cuda_guest_output_fetch(self, count, result);
+}
 
 /* image.c */
-/** How many bytes the module image at @p image has, and where it really begins; 0: it is none. */
-size_t cuda_guest_image_bytes(const void **image);
+struct cuda_guest_image {
+    const void *data;
+    size_t bytes;
+    void *memory; /* to be freed when the image has gone */
+};
+/** Where the image at @p image really begins, and its size, which is not 0. */
+CUresult cuda_guest_image_find(const void *image, struct cuda_guest_image *out);
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 enum cuda_guest_range_kind {
-    CUDA_GUEST_DEVICE, /* cuMemAlloc */
-    CUDA_GUEST_GLOBAL, /* a variable of a module */
-    CUDA_GUEST_PINNED, /* cuMemHostAlloc, in the arena */
-    CUDA_GUEST_ALIAS,  /* the device's address of pinned memory, where that is another one */
+    CUDA_GUEST_DEVICE,     /* cuMemAlloc */
+    CUDA_GUEST_POOLED,     /* cuMemAllocAsync: of no context */
+    CUDA_GUEST_MAPPED,     /* cuMemMap: of no context; those side by side can be used as one */
+    CUDA_GUEST_GLOBAL,     /* a variable of a module */
+    CUDA_GUEST_GRAPH,      /* allocated by a node of a graph, again at each launch */
+    CUDA_GUEST_PINNED,     /* cuMemHostAlloc, in the arena */
+    CUDA_GUEST_ALIAS,      /* the device's address of pinned memory, where that is another one */
+    CUDA_GUEST_SHARED,     /* another process's, opened here */
+    CUDA_GUEST_MANAGED,    /* cuMemAllocManaged, in the arena */
+    CUDA_GUEST_REGISTERED, /* memory of the program whose pages are now the arena's */
 };
 
 /** A range of addresses that the application got from us. */
@@ -310,31 +471,88 @@ struct cuda_guest_range {
     enum cuda_guest_range_kind kind;
     unsigned flags;
     uint64_t id;
-    struct cuda_guest_context *context;
-    struct cuda_guest_module *module; /* of a variable */
+    struct cuda_guest_context *context;   /* NULL: of a device alone */
+    int device_number;                    /* if it is of no context */
+    bool in_chunk;                        /* the driver knows nothing of it */
+    uint32_t others;                      /* of a graph's: nodes that allocate it, but one */
+    uint32_t pool;                        /* pooled: its handle; 0: the device's own */
+    struct cuda_guest_physical *physical; /* mapped: what */
+    struct cuda_guest_module *module;     /* of a variable */
     /* Pinned memory: */
     struct gpuvchan_buffer *buffer;
     unsigned char *host;
+    uint64_t offset; /* in the arena */
     uint64_t device; /* its address for the device */
 };
+
+/** Does it lie in the arena? */
+static inline bool
+cuda_guest_range_is_pinned(const struct cuda_guest_range *range)
+{
+    return range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_ALIAS || range->kind == CUDA_GUEST_MANAGED ||
+           range->kind == CUDA_GUEST_REGISTERED;
+}
+
+/** The device that it is on, or was pinned for. */
+static inline int
+cuda_guest_range_device(const struct cuda_guest_range *range)
+{
+    return range->context ? range->context->device : range->device_number;
+}
 
 /* range.c */
 /** Enters a copy of @p range, which may overlap no other. */
 CUresult cuda_guest_range_add(const struct cuda_guest_range *range);
+/**
+ * The same for memory of a graph, whose nodes may allocate the same addresses one after the other: the ranges become
+ * one, which lasts as long as the last of them.
+ */
+CUresult cuda_guest_range_join(const struct cuda_guest_range *range);
+void cuda_guest_range_leave(uint64_t address);
 /** Copies out the range that holds @p address. */
 bool cuda_guest_range_find(uint64_t address, struct cuda_guest_range *out);
 /** Takes out the range of @p kind that begins at @p address. Of two that race, one gets true. */
 bool cuda_guest_range_take(uint64_t address, enum cuda_guest_range_kind kind, struct cuda_guest_range *out);
+/** Is [@p address, +@p bytes) all in @p range, which holds its beginning, or in mappings that follow it? */
+bool cuda_guest_range_holds(const struct cuda_guest_range *range, uint64_t address, uint64_t bytes);
+/** Has a range of @p kind a byte of [@p address, +@p bytes), in which no other kind has? */
+bool cuda_guest_range_touches(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind);
+/** Has any range a byte of [@p address, +@p bytes)? */
+bool cuda_guest_range_touched(uint64_t address, uint64_t bytes);
 /** Takes out one range of @p context, or of @p module if that is not NULL; false: there is none left. */
 bool cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct cuda_guest_module *module,
                               struct cuda_guest_range *out);
 /** May the device touch [@p address, +@p bytes)? 0 or CUDA_ERROR_INVALID_VALUE. */
 CUresult cuda_guest_range_check(uint64_t address, uint64_t bytes);
 
+/* host_memory.c */
+/** Memory of the arena that the device reaches, of kind PINNED or MANAGED. */
+CUresult cuda_guest_arena_alloc(struct cuda_guest_thread *self, enum cuda_guest_range_kind kind, size_t bytes,
+                                unsigned flags, void **pointer);
+/** Frees what was taken, once the device is done with it. */
+CUresult cuda_guest_arena_free(struct cuda_guest_thread *self, const struct cuda_guest_range *range);
+
+/** Pins the pages of @p buffer, which hold @p bytes at @p pointer, for a range of kind REGISTERED; and lets go of them. */
+CUresult cuda_guest_arena_pin(struct cuda_guest_thread *self, void *pointer, size_t bytes, unsigned flags,
+                              struct gpuvchan_buffer *buffer);
+/** With CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED it is still pinned, and in the table again. */
+CUresult cuda_guest_arena_unpin(struct cuda_guest_thread *self, const struct cuda_guest_range *range);
+/** The arena is too small for what @p function asks: says so once. Returns CUDA_ERROR_OUT_OF_MEMORY. */
+CUresult cuda_guest_arena_exhausted(const char *function, size_t bytes);
+
+/* register.c */
+/** Can the arena's pages take the place of the program's? */
+bool cuda_guest_can_register(void);
+/** The range's context has ended: the program's pages are its own again. */
+void cuda_guest_registered_drop(const struct cuda_guest_range *range);
+
+/* managed.c */
+/** CUDA_ERROR_INVALID_VALUE: no managed allocation begins there. */
+CUresult cuda_guest_managed_free(struct cuda_guest_thread *self, CUdeviceptr address);
+
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-#define CUDA_GUEST_SLOT_BYTES (1u << 20)
-#define CUDA_GUEST_SLOTS 8u
+#define CUDA_GUEST_SLOTS 16u
 
 /** A completion word, in which one mark at a time is under way. */
 struct cuda_guest_word {
@@ -352,6 +570,7 @@ struct cuda_guest_slot {
     struct cuda_guest_context *context;
     uint32_t life; /* of the context: its handle on the host */
     unsigned char *data;
+    size_t bytes;
     uint64_t offset; /* in the arena */
 };
 
@@ -362,8 +581,10 @@ struct cuda_guest_slot {
 struct cuda_guest_bulk {
     struct cuda_guest_bulk *next;
     struct cuda_guest_word word;
-    struct gpuvchan_buffer *buffer; /* of all slots; NULL until the first large copy */
-    uint32_t pinned_life;           /* the context's in which it was pinned last */
+    struct gpuvchan_buffer *buffer;       /* of all slots; NULL until the first copy that needs one */
+    size_t slot_bytes, wanted;            /* of each slot: what it has, and what was asked for */
+    struct cuda_guest_context *pinned_in; /* for all contexts, as long as this one lives; NULL: not yet */
+    uint32_t pinned_life;                 /* its handle on the host then */
     unsigned turn;
     struct cuda_guest_slot slots[CUDA_GUEST_SLOTS];
 };
@@ -381,11 +602,17 @@ CUresult cuda_guest_wait_mark(struct cuda_guest_thread *self, const struct cuda_
 CUresult cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream);
 /* The same behind a copy of so many bytes, which is worth polling for longer. */
 CUresult cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, size_t bytes);
+/** Behind a synchronous copy of @p bytes from pageable memory: waits if other streams may rely on it. */
+CUresult cuda_guest_wait_staged(struct cuda_guest_thread *self, uint32_t stream, size_t bytes);
 /** Waits for all that is in the current context. */
 CUresult cuda_guest_wait_context(struct cuda_guest_thread *self);
 
 /* staging.c */
-/** A slot that no copy uses, in *@p out. Waits for one if need be. */
+/** Sees that the thread has slots, pinned in the current context, for a copy of @p bytes in all. */
+CUresult cuda_guest_slots_ready(struct cuda_guest_thread *self, size_t bytes);
+/** What a slot holds then. */
+size_t cuda_guest_slot_bytes(const struct cuda_guest_thread *self);
+/** A slot that no copy uses, in *@p out; behind cuda_guest_slots_ready(). Waits for one if need be. */
 CUresult cuda_guest_slot_take(struct cuda_guest_thread *self, struct cuda_guest_slot **out);
 /** The slot is in use until @p stream gets here. */
 CUresult cuda_guest_slot_mark(struct cuda_guest_thread *self, struct cuda_guest_slot *slot, uint32_t stream);
@@ -398,45 +625,150 @@ cuda_guest_stage_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *
 CUresult
 cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes, uint32_t stream);
 
+/** The event is about to be recorded by what is not a post of this process that follows. */
+static inline void
+cuda_guest_event_elsewhere(struct cuda_guest_event *event)
+{
+    atomic_store_explicit(&event->elsewhere, true, memory_order_relaxed);
+}
+
+/* ---- Capture, graphs, host functions --------------------------------------------------------- */
+
+/* capture.c */
+/** Has the lane do as captures want it: posts wait while there is one, and the thread's mode is told. */
+CUresult cuda_guest_capture_follow(struct cuda_guest_thread *self);
+/** Around what this library does for itself while something is captured: captures do not mind it. */
+CUresult cuda_guest_capture_relax(struct cuda_guest_thread *self);
+CUresult cuda_guest_capture_restore(struct cuda_guest_thread *self);
+static inline bool
+cuda_guest_capturing(void)
+{
+    return __builtin_expect(atomic_load_explicit(&cuda_guest.captures, memory_order_relaxed) != 0, 0);
+}
+/** Is the stream being captured? The host is asked only if any is. */
+CUresult cuda_guest_captured(struct cuda_guest_thread *self, uint32_t stream, bool *captured);
+
+/* callback.c */
+/** Pageable memory that a copy in a graph reads or writes when the graph runs. */
+struct cuda_guest_area {
+    unsigned char *at;
+    size_t pitch, plane; /* bytes from a row and from a plane to the next */
+};
+struct cuda_guest_extent {
+    size_t width, rows, planes;
+};
+/** A token for copying between two boxes. */
+CUresult cuda_guest_task_copy(const struct cuda_guest_area *to, const struct cuda_guest_area *from,
+                              const struct cuda_guest_extent *extent, uint32_t *token);
+CUresult cuda_guest_task_function(CUhostFn function, void *data, uint32_t *token);
+/** What cuda_guest_task_function() was given; false: the token is none of its. */
+bool cuda_guest_task_find(uint32_t token, CUhostFn *function, void **data);
+/** A token for memory that a graph's node allocates; its range is then entered by cuda_guest_task_range_begin(). */
+CUresult cuda_guest_task_range(uint32_t *token);
+CUresult cuda_guest_task_range_begin(uint32_t token, const struct cuda_guest_range *range);
+/** A token that the host has not been told of, or has refused. */
+void cuda_guest_task_drop(uint32_t token);
+/** Calls what @p token stands for when the stream gets here. Owns the token. */
+CUresult cuda_guest_task_post(struct cuda_guest_thread *self, uint32_t token, uint32_t stream);
+/** As cuda_guest_task_copy(), with a pinned buffer for one of the ends, packed; *@p offset is its place in the arena. */
+CUresult cuda_guest_task_stage(struct cuda_guest_thread *self, const struct cuda_guest_area *memory, bool in, const struct cuda_guest_extent *extent,
+                               uint32_t *token, uint64_t *offset);
+
+/* launch.c */
+/** Lays a kernel's parameters out in @p to, which has room for function->parameter_bytes. */
+CUresult cuda_guest_parameters_pack(const struct cuda_guest_function *function, void *const *parameters,
+                                    void *const *extra, unsigned char *to);
+
 /* ---- Entry points under their other names, which cuda_api.h does not declare ------------------- */
 
-#define CUDA_GUEST_PER_THREAD_ENTRIES(X)                         \
-    X(cuLaunchKernel, cuLaunchKernel_ptsz)                       \
-    X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel_ptsz) \
-    X(cuMemsetD8_v2, cuMemsetD8_v2_ptds)                         \
-    X(cuMemsetD8Async, cuMemsetD8Async_ptsz)                     \
-    X(cuMemsetD16_v2, cuMemsetD16_v2_ptds)                       \
-    X(cuMemsetD16Async, cuMemsetD16Async_ptsz)                   \
-    X(cuMemsetD32_v2, cuMemsetD32_v2_ptds)                       \
-    X(cuMemsetD32Async, cuMemsetD32Async_ptsz)                   \
-    X(cuMemsetD2D8_v2, cuMemsetD2D8_v2_ptds)                     \
-    X(cuMemsetD2D8Async, cuMemsetD2D8Async_ptsz)                 \
-    X(cuMemsetD2D16_v2, cuMemsetD2D16_v2_ptds)                   \
-    X(cuMemsetD2D16Async, cuMemsetD2D16Async_ptsz)               \
-    X(cuMemsetD2D32_v2, cuMemsetD2D32_v2_ptds)                   \
-    X(cuMemsetD2D32Async, cuMemsetD2D32Async_ptsz)               \
-    X(cuMemcpyHtoD_v2, cuMemcpyHtoD_v2_ptds)                     \
-    X(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync_v2_ptsz)           \
-    X(cuMemcpyDtoH_v2, cuMemcpyDtoH_v2_ptds)                     \
-    X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2_ptsz)           \
-    X(cuMemcpyDtoD_v2, cuMemcpyDtoD_v2_ptds)                     \
-    X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz)           \
-    X(cuMemcpy, cuMemcpy_ptds)                                   \
-    X(cuMemcpyAsync, cuMemcpyAsync_ptsz)                         \
-    X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds)                         \
-    X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds)       \
-    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz)               \
-    X(cuStreamQuery, cuStreamQuery_ptsz)                         \
-    X(cuStreamSynchronize, cuStreamSynchronize_ptsz)             \
-    X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz)                 \
-    X(cuStreamWriteValue32_v2, cuStreamWriteValue32_v2_ptsz)     \
-    X(cuStreamWriteValue64_v2, cuStreamWriteValue64_v2_ptsz)     \
-    X(cuStreamGetFlags, cuStreamGetFlags_ptsz)                   \
-    X(cuStreamGetPriority, cuStreamGetPriority_ptsz)             \
-    X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                       \
-    X(cuStreamGetId, cuStreamGetId_ptsz)                         \
-    X(cuEventRecord, cuEventRecord_ptsz)                         \
-    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)
+#define CUDA_GUEST_PER_THREAD_ENTRIES(X)                                               \
+    X(cuLaunchKernel, cuLaunchKernel_ptsz)                                             \
+    X(cuLaunchKernelEx, cuLaunchKernelEx_ptsz)                                         \
+    X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel_ptsz)                       \
+    X(cuMemsetD8_v2, cuMemsetD8_v2_ptds)                                               \
+    X(cuMemsetD8Async, cuMemsetD8Async_ptsz)                                           \
+    X(cuMemsetD16_v2, cuMemsetD16_v2_ptds)                                             \
+    X(cuMemsetD16Async, cuMemsetD16Async_ptsz)                                         \
+    X(cuMemsetD32_v2, cuMemsetD32_v2_ptds)                                             \
+    X(cuMemsetD32Async, cuMemsetD32Async_ptsz)                                         \
+    X(cuMemsetD2D8_v2, cuMemsetD2D8_v2_ptds)                                           \
+    X(cuMemsetD2D8Async, cuMemsetD2D8Async_ptsz)                                       \
+    X(cuMemsetD2D16_v2, cuMemsetD2D16_v2_ptds)                                         \
+    X(cuMemsetD2D16Async, cuMemsetD2D16Async_ptsz)                                     \
+    X(cuMemsetD2D32_v2, cuMemsetD2D32_v2_ptds)                                         \
+    X(cuMemsetD2D32Async, cuMemsetD2D32Async_ptsz)                                     \
+    X(cuMemcpyHtoD_v2, cuMemcpyHtoD_v2_ptds)                                           \
+    X(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync_v2_ptsz)                                 \
+    X(cuMemcpyDtoH_v2, cuMemcpyDtoH_v2_ptds)                                           \
+    X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2_ptsz)                                 \
+    X(cuMemcpyDtoD_v2, cuMemcpyDtoD_v2_ptds)                                           \
+    X(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync_v2_ptsz)                                 \
+    X(cuMemcpy, cuMemcpy_ptds)                                                         \
+    X(cuMemcpyAsync, cuMemcpyAsync_ptsz)                                               \
+    X(cuMemcpyPeer, cuMemcpyPeer_ptds)                                                 \
+    X(cuMemcpyPeerAsync, cuMemcpyPeerAsync_ptsz)                                       \
+    X(cuMemcpy2D_v2, cuMemcpy2D_v2_ptds)                                               \
+    X(cuMemcpy2DUnaligned_v2, cuMemcpy2DUnaligned_v2_ptds)                             \
+    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2_ptsz)                                     \
+    X(cuMemcpy3D_v2, cuMemcpy3D_v2_ptds)                                               \
+    X(cuMemcpy3DAsync_v2, cuMemcpy3DAsync_v2_ptsz)                                     \
+    X(cuMemcpy3DPeer, cuMemcpy3DPeer_ptds)                                             \
+    X(cuMemcpy3DPeerAsync, cuMemcpy3DPeerAsync_ptsz)                                   \
+    X(cuMemcpyAtoA_v2, cuMemcpyAtoA_v2_ptds)                                           \
+    X(cuMemcpyAtoD_v2, cuMemcpyAtoD_v2_ptds)                                           \
+    X(cuMemcpyDtoA_v2, cuMemcpyDtoA_v2_ptds)                                           \
+    X(cuMemcpyAtoH_v2, cuMemcpyAtoH_v2_ptds)                                           \
+    X(cuMemcpyAtoHAsync_v2, cuMemcpyAtoHAsync_v2_ptsz)                                 \
+    X(cuMemcpyHtoA_v2, cuMemcpyHtoA_v2_ptds)                                           \
+    X(cuMemcpyHtoAAsync_v2, cuMemcpyHtoAAsync_v2_ptsz)                                 \
+    X(cuStreamQuery, cuStreamQuery_ptsz)                                               \
+    X(cuStreamSynchronize, cuStreamSynchronize_ptsz)                                   \
+    X(cuStreamWaitEvent, cuStreamWaitEvent_ptsz)                                       \
+    X(cuStreamWriteValue32_v2, cuStreamWriteValue32_v2_ptsz)                           \
+    X(cuStreamWriteValue64_v2, cuStreamWriteValue64_v2_ptsz)                           \
+    X(cuStreamGetFlags, cuStreamGetFlags_ptsz)                                         \
+    X(cuStreamGetPriority, cuStreamGetPriority_ptsz)                                   \
+    X(cuStreamGetCtx, cuStreamGetCtx_ptsz)                                             \
+    X(cuStreamGetId, cuStreamGetId_ptsz)                                               \
+    X(cuEventRecord, cuEventRecord_ptsz)                                               \
+    X(cuEventRecordWithFlags, cuEventRecordWithFlags_ptsz)                             \
+    X(cuMemAllocAsync, cuMemAllocAsync_ptsz)                                           \
+    X(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync_ptsz)                           \
+    X(cuMemFreeAsync, cuMemFreeAsync_ptsz)                                             \
+    X(cuStreamWaitValue32_v2, cuStreamWaitValue32_v2_ptsz)                             \
+    X(cuStreamWaitValue64_v2, cuStreamWaitValue64_v2_ptsz)                             \
+    X(cuStreamBatchMemOp_v2, cuStreamBatchMemOp_v2_ptsz)                               \
+    X(cuStreamGetAttribute, cuStreamGetAttribute_ptsz)                                 \
+    X(cuStreamSetAttribute, cuStreamSetAttribute_ptsz)                                 \
+    X(cuStreamCopyAttributes, cuStreamCopyAttributes_ptsz)                             \
+    X(cuStreamAttachMemAsync, cuStreamAttachMemAsync_ptsz)                             \
+    X(cuStreamGetCtx_v2, cuStreamGetCtx_v2_ptsz)                                       \
+    X(cuStreamGetDevice, cuStreamGetDevice_ptsz)                                       \
+    X(cuStreamBeginCapture, cuStreamBeginCapture_ptsz)                                 \
+    X(cuStreamBeginCapture_v2, cuStreamBeginCapture_v2_ptsz)                           \
+    X(cuStreamBeginCaptureToGraph, cuStreamBeginCaptureToGraph_ptsz)                   \
+    X(cuStreamEndCapture, cuStreamEndCapture_ptsz)                                     \
+    X(cuStreamIsCapturing, cuStreamIsCapturing_ptsz)                                   \
+    X(cuStreamGetCaptureInfo, cuStreamGetCaptureInfo_ptsz)                             \
+    X(cuStreamGetCaptureInfo_v2, cuStreamGetCaptureInfo_v2_ptsz)                       \
+    X(cuStreamGetCaptureInfo_v3, cuStreamGetCaptureInfo_v3_ptsz)                       \
+    X(cuStreamUpdateCaptureDependencies, cuStreamUpdateCaptureDependencies_ptsz)       \
+    X(cuStreamUpdateCaptureDependencies_v2, cuStreamUpdateCaptureDependencies_v2_ptsz) \
+    X(cuLaunchHostFunc, cuLaunchHostFunc_ptsz)                                         \
+    X(cuStreamAddCallback, cuStreamAddCallback_ptsz)                                   \
+    X(cuGraphInstantiateWithParams, cuGraphInstantiateWithParams_ptsz)                 \
+    X(cuGraphLaunch, cuGraphLaunch_ptsz)                                               \
+    X(cuGraphUpload, cuGraphUpload_ptsz)                                               \
+    X(cuMemPrefetchAsync, cuMemPrefetchAsync_ptsz)                                     \
+    X(cuMemPrefetchAsync_v2, cuMemPrefetchAsync_v2_ptsz)                               \
+    X(cuMemPrefetchBatchAsync, cuMemPrefetchBatchAsync_ptsz)                           \
+    X(cuMemDiscardBatchAsync, cuMemDiscardBatchAsync_ptsz)                             \
+    X(cuMemDiscardAndPrefetchBatchAsync, cuMemDiscardAndPrefetchBatchAsync_ptsz)       \
+    X(cuMemBatchDecompressAsync, cuMemBatchDecompressAsync_ptsz)                       \
+    X(cuMemcpyBatchAsync, cuMemcpyBatchAsync_ptsz)                                     \
+    X(cuMemcpyBatchAsync_v2, cuMemcpyBatchAsync_v2_ptsz)                               \
+    X(cuMemcpy3DBatchAsync, cuMemcpy3DBatchAsync_ptsz)                                 \
+    X(cuMemcpy3DBatchAsync_v2, cuMemcpy3DBatchAsync_v2_ptsz)
 
 #define CUDA_GUEST_DECLARE(of, name) __typeof__(of) name;
 CUDA_GUEST_PER_THREAD_ENTRIES(CUDA_GUEST_DECLARE)
@@ -450,22 +782,59 @@ CUDA_GUEST_DECLARE(cuDevicePrimaryCtxSetFlags_v2, cuDevicePrimaryCtxSetFlags)
 CUDA_GUEST_DECLARE(cuStreamDestroy_v2, cuStreamDestroy)
 CUDA_GUEST_DECLARE(cuEventDestroy_v2, cuEventDestroy)
 CUDA_GUEST_DECLARE(cuMemHostRegister_v2, cuMemHostRegister)
+CUDA_GUEST_DECLARE(cuStreamWaitValue32_v2, cuStreamWaitValue32_ptsz)
+CUDA_GUEST_DECLARE(cuStreamWaitValue64_v2, cuStreamWaitValue64_ptsz)
+CUDA_GUEST_DECLARE(cuStreamBatchMemOp_v2, cuStreamBatchMemOp_ptsz)
 CUDA_GUEST_DECLARE(cuStreamWriteValue32_v2, cuStreamWriteValue32)
 CUDA_GUEST_DECLARE(cuStreamWriteValue64_v2, cuStreamWriteValue64)
 CUDA_GUEST_DECLARE(cuStreamWriteValue32_v2, cuStreamWriteValue32_ptsz)
 CUDA_GUEST_DECLARE(cuStreamWriteValue64_v2, cuStreamWriteValue64_ptsz)
 CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device);
+CUresult cuProfilerInitialize(const char *config, const char *output, int mode);
+CUresult cuProfilerStart(void);
+CUresult cuProfilerStop(void);
+CUresult cuGraphAddKernelNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count,
+                              const CUDA_KERNEL_NODE_PARAMS_v1 *params);
+CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v1 *params);
+CUresult cuGraphKernelNodeSetParams(CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *params);
+CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *params);
 #undef CUDA_GUEST_DECLARE
 
 /**
  * The first generation's functions with addresses and sizes of 32 bits. first.c says what they answer.
  */
-#define CUDA_GUEST_FIRST_GENERATION(X)                                                                                 \
-    X(cuModuleGetGlobal)                                                                                               \
-    X(cuMemAlloc) X(cuMemAllocPitch) X(cuMemFree) X(cuMemGetInfo) X(cuMemAllocHost) X(cuMemHostGetDevicePointer)       \
-        X(cuMemGetAddressRange) X(cuMemsetD8) X(cuMemsetD16) X(cuMemsetD32) X(cuMemsetD2D8) X(cuMemsetD2D16)           \
-            X(cuMemsetD2D32) X(cuMemcpyHtoD) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoD) \
-                X(cuMemcpyDtoDAsync) X(cuMemcpy2D) X(cuMemcpy2DUnaligned) X(cuMemcpy2DAsync)
+#define CUDA_GUEST_FIRST_GENERATION(X) \
+    X(cuModuleGetGlobal)               \
+    X(cuMemAlloc)                      \
+    X(cuMemAllocPitch)                 \
+    X(cuMemFree)                       \
+    X(cuMemGetInfo)                    \
+    X(cuMemAllocHost)                  \
+    X(cuMemHostGetDevicePointer)       \
+    X(cuMemGetAddressRange)            \
+    X(cuMemsetD8)                      \
+    X(cuMemsetD16)                     \
+    X(cuMemsetD32)                     \
+    X(cuMemsetD2D8)                    \
+    X(cuMemsetD2D16)                   \
+    X(cuMemsetD2D32)                   \
+    X(cuMemcpyHtoD)                    \
+    X(cuMemcpyHtoDAsync)               \
+    X(cuMemcpyDtoH)                    \
+    X(cuMemcpyDtoHAsync)               \
+    X(cuMemcpyDtoD)                    \
+    X(cuMemcpyDtoDAsync)               \
+    X(cuMemcpy2D)                      \
+    X(cuMemcpy2DUnaligned)             \
+    X(cuMemcpy2DAsync)                 \
+    X(cuMemcpy3D)                      \
+    X(cuMemcpy3DAsync)                 \
+    X(cuMemcpyAtoD)                    \
+    X(cuMemcpyDtoA)                    \
+    X(cuArrayCreate)                   \
+    X(cuArray3DCreate)                 \
+    X(cuArrayGetDescriptor)            \
+    X(cuArray3DGetDescriptor)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

@@ -42,11 +42,12 @@ unlink_object(struct cuda_guest_object *object)
     cuda_guest_objects_unlock();
 }
 
-/* Contexts are in no context, and functions are in their modules' lists. */
+/* Contexts are in no context, nor is what belongs to a device or the process; functions are in the lists of what they are
+ * part of. */
 static bool
 is_listed(const struct cuda_guest_object *object)
 {
-    return object->kind != CUDA_HANDLE_CONTEXT && object->kind != CUDA_HANDLE_FUNCTION;
+    return object->context && object->kind != CUDA_HANDLE_FUNCTION;
 }
 
 CUresult

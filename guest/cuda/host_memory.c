@@ -3,6 +3,8 @@
  * Pinned memory: a buffer of the arena that the host has registered with the device. Where the worker maps the
  * arena at the same address, the pointer is the device's address as well, as unified addressing promises.
  */
+#include <stdio.h>
+
 #include "guest.h"
 
 #define HOST_ALLOC_FLAGS (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
@@ -21,33 +23,106 @@ keep(const struct cuda_guest_range *range)
     alias.buffer = NULL; /* goes with the other */
     result = cuda_guest_range_add(&alias);
     if (result != CUDA_SUCCESS)
-        cuda_guest_range_take(range->start, CUDA_GUEST_PINNED, &alias);
+        cuda_guest_range_take(range->start, range->kind, &alias);
     return result;
 }
 
+/* @p range says all but where the device sees it. */
 static CUresult
-pin(struct cuda_guest_thread *self, struct gpuvchan_buffer *buffer, size_t bytes, unsigned flags)
+pin(struct cuda_guest_thread *self, struct cuda_guest_range *range)
 {
-    struct gpuvchan_reference memory = {.offset = gpuvchan_buffer_offset(buffer),
-                                        .bytes = gpuvchan_buffer_size(buffer)};
-    struct cuda_guest_range range = {.start = (uintptr_t)gpuvchan_buffer_data(buffer),
-                                     .bytes = bytes,
-                                     .kind = CUDA_GUEST_PINNED,
-                                     .flags = flags | CU_MEMHOSTALLOC_DEVICEMAP,
-                                     .context = cuda_guest_current(self),
-                                     .buffer = buffer,
-                                     .host = gpuvchan_buffer_data(buffer)};
+    uint64_t inside = range->offset - gpuvchan_buffer_offset(range->buffer);
+    struct gpuvchan_reference memory = {.offset = gpuvchan_buffer_offset(range->buffer),
+                                        .bytes = gpuvchan_buffer_size(range->buffer)};
     CUdeviceptr address = 0;
     CUresult result = cuda_guest_settle(self);
 
     if (result == CUDA_SUCCESS)
-        result = cuda_guest_result(cuda_host_register_on(&cuda_guest.client, self->lane, memory, flags, &address));
+        result =
+            cuda_guest_result(cuda_host_register_on(&cuda_guest.client, self->lane, memory, range->flags, &address));
     if (result != CUDA_SUCCESS)
         return result;
-    range.device = address;
-    result = keep(&range);
+    range->device = address + inside;
+    result = range->kind == CUDA_GUEST_MANAGED && address != range->start ? CUDA_ERROR_NOT_SUPPORTED : keep(range);
     if (result != CUDA_SUCCESS)
         cuda_host_unregister_on(&cuda_guest.client, self->lane, memory);
+    return result;
+}
+
+CUresult
+cuda_guest_arena_pin(struct cuda_guest_thread *self, void *pointer, size_t bytes, unsigned flags,
+                     struct gpuvchan_buffer *buffer)
+{
+    struct cuda_guest_range range = {.start = (uintptr_t)pointer,
+                                     .bytes = bytes,
+                                     .kind = CUDA_GUEST_REGISTERED,
+                                     .flags = flags | CU_MEMHOSTREGISTER_DEVICEMAP,
+                                     .context = cuda_guest_current(self),
+                                     .buffer = buffer,
+                                     .host = pointer,
+                                     .offset = gpuvchan_buffer_offset(buffer) + (uintptr_t)pointer % 4096};
+
+    return pin(self, &range);
+}
+
+CUresult
+cuda_guest_arena_exhausted(const char *function, size_t bytes)
+{
+    static _Atomic bool told;
+
+    if (!atomic_exchange(&told, true))
+        fprintf(stderr,
+                "gpuvchan's libcuda.so.1: %s: the arena, where such memory lies, has no %zu bytes left: run with a "
+                "larger one (GPUVCHAN_ARENA=4G, say)\n",
+                function, bytes);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult
+cuda_guest_arena_alloc(struct cuda_guest_thread *self, enum cuda_guest_range_kind kind, size_t bytes, unsigned flags,
+                       void **pointer)
+{
+    struct cuda_guest_range range = {
+        .bytes = bytes, .kind = kind, .flags = flags | CU_MEMHOSTALLOC_DEVICEMAP, .context = cuda_guest_current(self)};
+    CUresult result;
+
+    if (gpuvchan_buffer_create(cuda_guest.channel, bytes, &range.buffer) != 0)
+        return cuda_guest_arena_exhausted(kind == CUDA_GUEST_MANAGED ? "cuMemAllocManaged" : "cuMemHostAlloc", bytes);
+    range.host = gpuvchan_buffer_data(range.buffer);
+    range.start = (uintptr_t)range.host;
+    range.offset = gpuvchan_buffer_offset(range.buffer);
+    result = pin(self, &range);
+    if (result == CUDA_SUCCESS)
+        *pointer = range.host;
+    else
+        gpuvchan_buffer_destroy(range.buffer);
+    return result;
+}
+
+CUresult
+cuda_guest_arena_unpin(struct cuda_guest_thread *self, const struct cuda_guest_range *range)
+{
+    struct gpuvchan_reference memory = {.offset = gpuvchan_buffer_offset(range->buffer),
+                                        .bytes = gpuvchan_buffer_size(range->buffer)};
+    struct cuda_guest_range alias;
+    CUresult result;
+
+    if (range->device != range->start)
+        cuda_guest_range_take(range->device, CUDA_GUEST_ALIAS, &alias);
+    /* The driver waits for copies that are under way before it lets go of the memory; only then is it free. */
+    result = cuda_guest_result(cuda_host_unregister_on(&cuda_guest.client, self->lane, memory));
+    if (result == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
+        keep(range);
+    return result;
+}
+
+CUresult
+cuda_guest_arena_free(struct cuda_guest_thread *self, const struct cuda_guest_range *range)
+{
+    CUresult result = cuda_guest_arena_unpin(self, range);
+
+    if (result != CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
+        gpuvchan_buffer_destroy(range->buffer);
     return result;
 }
 
@@ -55,7 +130,6 @@ ENTRY
 cuMemHostAlloc(void **pointer, size_t bytes, unsigned int flags)
 {
     struct cuda_guest_thread *self;
-    struct gpuvchan_buffer *buffer;
     CUresult result = cuda_guest_enter(&self);
 
     if (result != CUDA_SUCCESS)
@@ -65,14 +139,7 @@ cuMemHostAlloc(void **pointer, size_t bytes, unsigned int flags)
     *pointer = NULL;
     if (bytes == 0)
         return CUDA_SUCCESS;
-    if (gpuvchan_buffer_create(cuda_guest.channel, bytes, &buffer) != 0)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    result = pin(self, buffer, bytes, flags);
-    if (result == CUDA_SUCCESS)
-        *pointer = gpuvchan_buffer_data(buffer);
-    else
-        gpuvchan_buffer_destroy(buffer);
-    return result;
+    return cuda_guest_arena_alloc(self, CUDA_GUEST_PINNED, bytes, flags, pointer);
 }
 
 ENTRY
@@ -85,22 +152,14 @@ ENTRY
 cuMemFreeHost(void *pointer)
 {
     struct cuda_guest_thread *self;
-    struct cuda_guest_range range, alias;
-    struct gpuvchan_reference memory;
+    struct cuda_guest_range range;
     CUresult result = cuda_guest_enter(&self);
 
     if (result != CUDA_SUCCESS || !pointer)
         return result;
     if (!cuda_guest_range_take((uintptr_t)pointer, CUDA_GUEST_PINNED, &range))
         return CUDA_ERROR_INVALID_VALUE;
-    if (range.device != range.start)
-        cuda_guest_range_take(range.device, CUDA_GUEST_ALIAS, &alias);
-    memory.offset = gpuvchan_buffer_offset(range.buffer);
-    memory.bytes = gpuvchan_buffer_size(range.buffer);
-    /* The driver waits for copies that are under way before it lets go of the memory; only then is it free. */
-    result = cuda_guest_result(cuda_host_unregister_on(&cuda_guest.client, self->lane, memory));
-    gpuvchan_buffer_destroy(range.buffer);
-    return result;
+    return cuda_guest_arena_free(self, &range);
 }
 
 /* ---- What is known --------------------------------------------------------------------------- */
@@ -108,7 +167,8 @@ cuMemFreeHost(void *pointer)
 static CUresult
 pinned_find(const void *pointer, struct cuda_guest_range *range)
 {
-    if (cuda_guest_range_find((uintptr_t)pointer, range) && range->kind == CUDA_GUEST_PINNED)
+    if (cuda_guest_range_find((uintptr_t)pointer, range) &&
+        (range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_REGISTERED))
         return CUDA_SUCCESS;
     return CUDA_ERROR_INVALID_VALUE;
 }

@@ -8,6 +8,7 @@
  * another one may follow it at once; whether there is memory to look at is asked of the kernel.
  */
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -82,8 +83,20 @@ read_safely(void *to, const void *from, size_t bytes)
     return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
 }
 
+/* Is the fatbin that of the wrapper before or behind this one? */
+static bool
+is_neighbours(const struct wrapper *wrapper, const void *fatbin)
+{
+    struct wrapper other;
+
+    return wrapper &&
+           ((read_safely(&other, wrapper + 1, sizeof(other)) && other.magic == WRAPPER_MAGIC && other.data == fatbin) ||
+            (read_safely(&other, wrapper - 1, sizeof(other)) && other.magic == WRAPPER_MAGIC && other.data == fatbin));
+}
+
+/* @p wrapper is the application's, or NULL. */
 static size_t
-fatbin_bytes(const unsigned char *image)
+fatbin_bytes(const unsigned char *image, const struct wrapper *wrapper)
 {
     struct fatbin head;
     uint64_t end = 0;
@@ -93,14 +106,110 @@ fatbin_bytes(const unsigned char *image)
         if (head.header_bytes < sizeof(head) || head.bytes >= IMAGE_MAX || end >= IMAGE_MAX)
             return 0;
         end += head.header_bytes + head.bytes;
-    } while (read_safely(&head, image + end, sizeof(head)) && head.magic == FATBIN_MAGIC);
+    } while (read_safely(&head, image + end, sizeof(head)) && head.magic == FATBIN_MAGIC &&
+             !is_neighbours(wrapper, image + end));
     return (size_t)end;
 }
 
-size_t
-cuda_guest_image_bytes(const void **image)
+/* ---- Fatbins to be linked --------------------------------------------------------------------- */
+
+#define LINKED_MAX 4096u
+
+struct linked {
+    size_t count; /* without the wrapper's own, which is the last one */
+    struct {
+        const unsigned char *data;
+        size_t bytes;
+    } fatbins[LINKED_MAX + 1];
+};
+
+static bool
+linked_add(struct linked *linked, size_t index, const void *data)
 {
-    const unsigned char *start = *image;
+    struct fatbin head;
+
+    if (index > LINKED_MAX || !data)
+        return false;
+    memcpy(&head, data, sizeof(head));
+    linked->fatbins[index].data = data;
+    linked->fatbins[index].bytes = head.header_bytes + head.bytes;
+    return head.magic == FATBIN_MAGIC && head.header_bytes >= sizeof(head) && head.bytes < IMAGE_MAX;
+}
+
+static bool
+linked_read(struct linked *linked, const struct wrapper *wrapper)
+{
+    const void *const *more = wrapper->more;
+
+    for (linked->count = 0; more[linked->count]; linked->count++)
+        if (!linked_add(linked, linked->count, more[linked->count]))
+            return false;
+    return linked_add(linked, linked->count, wrapper->data);
+}
+
+static size_t
+aligned(size_t bytes)
+{
+    return (bytes + 7) & ~(size_t)7;
+}
+
+/* The wrapper's own layout: magic, version, data, list; the list, which ends with 0; the fatbins. */
+static CUresult
+linked_pack(const struct linked *linked, struct cuda_guest_image *out)
+{
+    size_t bytes = sizeof(struct wrapper) + (linked->count + 1) * sizeof(uint64_t), at = bytes;
+    struct wrapper *wrapper;
+    uint64_t *list;
+
+    for (size_t i = 0; i <= linked->count; i++)
+        bytes += aligned(linked->fatbins[i].bytes);
+    wrapper = bytes < IMAGE_MAX ? calloc(1, bytes) : NULL;
+    if (!wrapper)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *wrapper = (struct wrapper){.magic = WRAPPER_MAGIC, .version = 2, .more = (void *)sizeof(*wrapper)};
+    list = (uint64_t *)(wrapper + 1);
+    for (size_t i = 0; i <= linked->count; i++) {
+        if (i < linked->count)
+            list[i] = at;
+        else
+            wrapper->data = (void *)at;
+        memcpy((unsigned char *)wrapper + at, linked->fatbins[i].data, linked->fatbins[i].bytes);
+        at += aligned(linked->fatbins[i].bytes);
+    }
+    *out = (struct cuda_guest_image){.data = wrapper, .bytes = bytes, .memory = wrapper};
+    return CUDA_SUCCESS;
+}
+
+static CUresult
+linked_find(const struct wrapper *wrapper, struct cuda_guest_image *out)
+{
+    struct linked *linked = malloc(sizeof(*linked));
+    CUresult result;
+
+    if (!linked)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    result = linked_read(linked, wrapper) ? linked_pack(linked, out) : CUDA_ERROR_INVALID_IMAGE;
+    free(linked);
+    return result;
+}
+
+/* ---- Any image ------------------------------------------------------------------------------- */
+
+static size_t
+image_bytes(const unsigned char *start, uint32_t magic, const struct wrapper *wrapper)
+{
+    if (magic == FATBIN_MAGIC)
+        return fatbin_bytes(start, wrapper);
+    if (memcmp(&magic, ELFMAG, SELFMAG) == 0)
+        return elf_bytes(start);
+    return strlen((const char *)start) + 1;
+}
+
+CUresult
+cuda_guest_image_find(const void *image, struct cuda_guest_image *out)
+{
+    const unsigned char *start = image;
+    const struct wrapper *from = NULL;
     struct wrapper wrapper;
     uint32_t magic = 0;
 
@@ -108,15 +217,15 @@ cuda_guest_image_bytes(const void **image)
     for (unsigned i = 0; i < 4 && (i == 0 || start[i - 1] != 0); i++)
         magic |= (uint32_t)start[i] << 8 * i;
     if (magic == WRAPPER_MAGIC) {
+        from = image;
         memcpy(&wrapper, start, sizeof(wrapper));
+        if (wrapper.version == 2 && wrapper.more)
+            return linked_find(&wrapper, out);
         if (!wrapper.data)
-            return 0;
-        *image = start = wrapper.data;
+            return CUDA_ERROR_INVALID_IMAGE;
+        start = wrapper.data;
         memcpy(&magic, start, sizeof(magic));
     }
-    if (magic == FATBIN_MAGIC)
-        return fatbin_bytes(start);
-    if (memcmp(&magic, ELFMAG, SELFMAG) == 0)
-        return elf_bytes(start);
-    return strlen((const char *)start) + 1;
+    *out = (struct cuda_guest_image){.data = start, .bytes = image_bytes(start, magic, from)};
+    return out->bytes != 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_IMAGE;
 }

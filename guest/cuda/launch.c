@@ -9,19 +9,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "device.h"
-
-struct launch {
-    uint32_t grid[3], block[3];
-    uint32_t shared_bytes;
-    uint32_t stream;
-    bool cooperative;
-};
+#include "launch.h"
 
 /* ---- What the driver refuses at once --------------------------------------------------------- */
 
 static bool
-grid_fits(const struct launch *launch, const int *limits)
+grid_fits(const struct cuda_guest_launch *launch, const int *limits)
 {
     return launch->grid[0] != 0 && launch->grid[1] != 0 && launch->grid[2] != 0 &&
            launch->grid[0] <= (uint32_t)limits[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X] &&
@@ -30,10 +23,10 @@ grid_fits(const struct launch *launch, const int *limits)
 }
 
 static bool
-block_fits(const struct launch *launch, const int *limits, const struct cuda_guest_function *function)
+block_fits(const struct cuda_guest_launch *launch, const int *limits, const struct cuda_guest_function *function,
+           int device)
 {
-    uint64_t most = (uint32_t)atomic_load_explicit(&function->attributes[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK],
-                                                   memory_order_relaxed);
+    uint64_t most = (uint32_t)cuda_guest_function_attribute(function, device, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
 
     return launch->block[0] != 0 && launch->block[1] != 0 && launch->block[2] != 0 &&
            launch->block[0] <= (uint32_t)limits[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X] &&
@@ -43,19 +36,19 @@ block_fits(const struct launch *launch, const int *limits, const struct cuda_gue
 }
 
 static bool
-shared_fits(const struct launch *launch, const struct cuda_guest_function *function)
+shared_fits(const struct cuda_guest_launch *launch, const struct cuda_guest_function *function, int device)
 {
     return launch->shared_bytes <=
-           (uint32_t)atomic_load_explicit(&function->attributes[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES],
-                                          memory_order_relaxed);
+           (uint32_t)cuda_guest_function_attribute(function, device, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
 }
 
 static CUresult
-launch_check(const struct launch *launch, const struct cuda_guest_function *function)
+launch_check(const struct cuda_guest_launch *launch, const struct cuda_guest_function *function, int device)
 {
-    const int *limits = cuda_guest.device[function->object.context->device].attributes;
+    const int *limits = cuda_guest.device[device].attributes;
 
-    if (grid_fits(launch, limits) && block_fits(launch, limits, function) && shared_fits(launch, function))
+    if (grid_fits(launch, limits) && block_fits(launch, limits, function, device) &&
+        shared_fits(launch, function, device))
         return CUDA_SUCCESS;
     return CUDA_ERROR_INVALID_VALUE;
 }
@@ -82,14 +75,8 @@ copy_each(const struct cuda_guest_function *function, unsigned char *to, void *c
         copy_parameter(to + function->parameters[i].offset, from[i], function->parameters[i].bytes);
 }
 
-/* One packed piece, as libraries hand it over. What is missing at its end counts as zero. */
-struct packed {
-    const void *data;
-    size_t bytes;
-};
-
 static CUresult
-packed_read(void *const *extra, const struct cuda_guest_function *function, struct packed *packed)
+packed_read(void *const *extra, const struct cuda_guest_function *function, struct cuda_guest_packed *packed)
 {
     for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
         if (extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER)
@@ -108,19 +95,45 @@ packed_read(void *const *extra, const struct cuda_guest_function *function, stru
 
 static CUresult
 parameters_check(const struct cuda_guest_function *function, void *const *parameters, void *const *extra,
-                 struct packed *packed)
+                 struct cuda_guest_packed *packed)
 {
     if (extra)
         return parameters ? CUDA_ERROR_INVALID_VALUE : packed_read(extra, function, packed);
     return parameters || function->parameter_count == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
+void
+cuda_guest_parameters_write(const struct cuda_guest_function *function, unsigned char *at, void *const *parameters,
+                            const struct cuda_guest_packed *packed)
+{
+    uint32_t bytes = function->parameter_bytes;
+
+    if (packed->data) {
+        memcpy(at, packed->data, packed->bytes);
+        memset(at + packed->bytes, 0, bytes - packed->bytes);
+    } else if (bytes != 0) {
+        copy_each(function, at, parameters);
+    }
+}
+
+CUresult
+cuda_guest_parameters_pack(const struct cuda_guest_function *function, void *const *parameters, void *const *extra,
+                           unsigned char *to)
+{
+    struct cuda_guest_packed packed = {0};
+    CUresult result = parameters_check(function, parameters, extra, &packed);
+
+    if (result == CUDA_SUCCESS)
+        cuda_guest_parameters_write(function, to, parameters, &packed);
+    return result;
+}
+
 /* ---- The record ------------------------------------------------------------------------------ */
 
 /* Where the generated stub takes one packed piece, this fills the same record from @p parameters or @p packed. */
 static int
-launch_post(struct cuda_guest_thread *self, const struct launch *launch, const struct cuda_guest_function *function,
-            void *const *parameters, const struct packed *packed)
+launch_post(struct cuda_guest_thread *self, const struct cuda_guest_launch *launch,
+            const struct cuda_guest_function *function, void *const *parameters, const struct cuda_guest_packed *packed)
 {
     uint32_t bytes = function->parameter_bytes;
     size_t payload = sizeof(struct cuda_launch_kernel_request) + bytes;
@@ -142,37 +155,46 @@ launch_post(struct cuda_guest_thread *self, const struct launch *launch, const s
         .cooperative = launch->cooperative,
         .parameters_bytes = bytes,
     };
-    if (packed->data) {
-        memcpy(at, packed->data, packed->bytes);
-        memset(at + packed->bytes, 0, bytes - packed->bytes);
-    } else if (bytes != 0) {
-        copy_each(function, at, parameters);
-    }
+    cuda_guest_parameters_write(function, at, parameters, packed);
     return gpuvchan_post(self->lane, cuda_guest.client.slot, CUDA_OPCODE_LAUNCH_KERNEL, payload);
 }
 
-static CUresult
-launch_kernel(CUfunction handle, struct launch *launch, CUstream stream, void **parameters, void **extra)
+CUresult
+cuda_guest_launch_begin(struct cuda_guest_thread **self, CUfunction handle, struct cuda_guest_launch *launch,
+                        CUstream stream, void *const *parameters, void *const *extra, struct cuda_guest_function **out,
+                        struct cuda_guest_packed *packed)
 {
-    struct cuda_guest_thread *self;
     struct cuda_guest_context *context;
     struct cuda_guest_function *function;
-    struct packed packed = {0};
-    CUresult result = cuda_guest_enter(&self);
+    CUresult result = cuda_guest_enter(self);
 
     if (result != CUDA_SUCCESS)
         return result;
     function = cuda_guest_find(handle, CUDA_HANDLE_FUNCTION);
     if (!function)
         return CUDA_ERROR_INVALID_HANDLE;
-    result = cuda_guest_stream_wire(self, stream, &launch->stream, &context);
+    result = cuda_guest_stream_wire(*self, stream, &launch->stream, &context);
     if (result != CUDA_SUCCESS)
         return result;
-    if (context != function->object.context)
+    if (context != function->object.context && function->object.context)
         return CUDA_ERROR_INVALID_HANDLE;
-    result = launch_check(launch, function);
+    result = cuda_guest_function_learn(*self, function, context->device);
     if (result == CUDA_SUCCESS)
-        result = parameters_check(function, parameters, extra, &packed);
+        result = launch_check(launch, function, context->device);
+    if (result == CUDA_SUCCESS)
+        result = parameters_check(function, parameters, extra, packed);
+    *out = function;
+    return result;
+}
+
+static CUresult
+launch_kernel(CUfunction handle, struct cuda_guest_launch *launch, CUstream stream, void **parameters, void **extra)
+{
+    struct cuda_guest_thread *self;
+    struct cuda_guest_function *function;
+    struct cuda_guest_packed packed = {0};
+    CUresult result = cuda_guest_launch_begin(&self, handle, launch, stream, parameters, extra, &function, &packed);
+
     if (result != CUDA_SUCCESS)
         return result;
     result = cuda_guest_result(launch_post(self, launch, function, parameters, &packed));
@@ -189,7 +211,7 @@ cuLaunchKernel(CUfunction function, unsigned int grid_x, unsigned int grid_y, un
                unsigned int block_y, unsigned int block_z, unsigned int shared_bytes, CUstream stream,
                void **parameters, void **extra)
 {
-    struct launch launch = {
+    struct cuda_guest_launch launch = {
         .grid = {grid_x, grid_y, grid_z}, .block = {block_x, block_y, block_z}, .shared_bytes = shared_bytes};
 
     return launch_kernel(function, &launch, stream, parameters, extra);
@@ -209,10 +231,10 @@ cuLaunchCooperativeKernel(CUfunction function, unsigned int grid_x, unsigned int
                           unsigned int block_x, unsigned int block_y, unsigned int block_z, unsigned int shared_bytes,
                           CUstream stream, void **parameters)
 {
-    struct launch launch = {.grid = {grid_x, grid_y, grid_z},
-                            .block = {block_x, block_y, block_z},
-                            .shared_bytes = shared_bytes,
-                            .cooperative = true};
+    struct cuda_guest_launch launch = {.grid = {grid_x, grid_y, grid_z},
+                                       .block = {block_x, block_y, block_z},
+                                       .shared_bytes = shared_bytes,
+                                       .cooperative = true};
 
     return launch_kernel(function, &launch, stream, parameters, NULL);
 }

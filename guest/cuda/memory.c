@@ -2,20 +2,37 @@
 /* Device memory, and what is known of an address. */
 #include <string.h>
 
-#include "guest.h"
+#include "chunk.h"
+#include "pool.h"
 
 /* ---- Allocation ------------------------------------------------------------------------------ */
 
 static CUresult
-keep(struct cuda_guest_thread *self, CUdeviceptr address, uint64_t bytes)
+keep(struct cuda_guest_thread *self, CUdeviceptr address, uint64_t bytes, bool in_chunk)
 {
-    struct cuda_guest_range range = {
-        .start = address, .bytes = bytes, .kind = CUDA_GUEST_DEVICE, .context = cuda_guest_current(self)};
+    struct cuda_guest_range range = {.start = address,
+                                     .bytes = bytes,
+                                     .kind = CUDA_GUEST_DEVICE,
+                                     .context = cuda_guest_current(self),
+                                     .in_chunk = in_chunk};
     CUresult result = cuda_guest_range_add(&range);
 
-    if (result != CUDA_SUCCESS)
+    if (result != CUDA_SUCCESS && in_chunk)
+        cuda_guest_chunk_free(self, &range);
+    else if (result != CUDA_SUCCESS)
         cuda_mem_free_on(&cuda_guest.client, self->lane, address);
     return result;
+}
+
+/* The driver's own. */
+static CUresult
+alloc_on_host(struct cuda_guest_thread *self, uint64_t bytes, CUdeviceptr *address)
+{
+    CUresult result = cuda_guest_settle(self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    return cuda_guest_result(cuda_mem_alloc_on(&cuda_guest.client, self->lane, bytes, address));
 }
 
 ENTRY
@@ -24,16 +41,18 @@ cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
     struct cuda_guest_thread *self;
     CUdeviceptr found = 0;
     CUresult result = cuda_guest_enter(&self);
+    bool in_chunk;
 
     if (result != CUDA_SUCCESS)
         return result;
     if (!address || bytes == 0)
         return CUDA_ERROR_INVALID_VALUE;
-    result = cuda_guest_settle(self);
+    result = cuda_guest_chunk_alloc(self, bytes, &found);
+    in_chunk = result != CUDA_ERROR_NOT_SUPPORTED;
+    if (!in_chunk)
+        result = alloc_on_host(self, bytes, &found);
     if (result == CUDA_SUCCESS)
-        result = cuda_guest_result(cuda_mem_alloc_on(&cuda_guest.client, self->lane, bytes, &found));
-    if (result == CUDA_SUCCESS)
-        result = keep(self, found, bytes);
+        result = keep(self, found, bytes, in_chunk);
     if (result == CUDA_SUCCESS)
         *address = found;
     return result;
@@ -55,13 +74,31 @@ cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t width, size_t hei
     if (result == CUDA_SUCCESS)
         result = cuda_guest_result(
             cuda_mem_alloc_pitch_on(&cuda_guest.client, self->lane, width, height, element, &found, &between));
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && cuda_guest_chunks_trim(self))
+        result = cuda_guest_result(
+            cuda_mem_alloc_pitch_on(&cuda_guest.client, self->lane, width, height, element, &found, &between));
     if (result == CUDA_SUCCESS)
-        result = keep(self, found, between * height);
+        result = keep(self, found, between * height, false);
     if (result != CUDA_SUCCESS)
         return result;
     *address = found;
     *pitch = between;
     return CUDA_SUCCESS;
+}
+
+/*
+ * While something is being captured the driver alone knows whether this thread may free memory, and what becomes of
+ * captures if not: it is asked with memory of its own.
+ */
+static CUresult
+may_free(struct cuda_guest_thread *self)
+{
+    CUdeviceptr asked;
+    CUresult result = cuda_guest_capturing() ? alloc_on_host(self, 1, &asked) : CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (result == CUDA_ERROR_OUT_OF_MEMORY)
+        return CUDA_SUCCESS;
+    return result == CUDA_SUCCESS ? cuda_guest_result(cuda_mem_free_on(&cuda_guest.client, self->lane, asked)) : result;
 }
 
 ENTRY
@@ -74,10 +111,17 @@ cuMemFree_v2(CUdeviceptr address)
     /* Runtimes free NULL to see whether there is a device. */
     if (address == 0 && result == CUDA_ERROR_INVALID_CONTEXT)
         return CUDA_SUCCESS;
+    if (result == CUDA_SUCCESS && address != 0)
+        result = may_free(self);
     if (result != CUDA_SUCCESS || address == 0)
         return result;
-    if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range))
-        return CUDA_ERROR_INVALID_VALUE;
+    /* What a graph has allocated it will allocate again: the address stays known as long as the graph. */
+    if (!cuda_guest_range_take(address, CUDA_GUEST_DEVICE, &range) &&
+        !cuda_guest_range_take(address, CUDA_GUEST_POOLED, &range) &&
+        !(cuda_guest_range_find(address, &range) && range.kind == CUDA_GUEST_GRAPH))
+        return cuda_guest_managed_free(self, address);
+    if (range.in_chunk)
+        return cuda_guest_chunk_free(self, &range);
     return cuda_guest_result(cuda_mem_free_on(&cuda_guest.client, self->lane, address));
 }
 
@@ -95,7 +139,7 @@ cuMemGetInfo_v2(size_t *unused, size_t *total)
     result = cuda_guest_result(cuda_mem_info_on(&cuda_guest.client, self->lane, &unused_bytes, &total_bytes));
     if (result != CUDA_SUCCESS)
         return result;
-    *unused = unused_bytes;
+    *unused = unused_bytes + cuda_guest_chunks_unused(cuda_guest_current(self)->device);
     *total = total_bytes;
     return CUDA_SUCCESS;
 }
@@ -118,12 +162,6 @@ cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr address)
     if (bytes)
         *bytes = range.bytes;
     return CUDA_SUCCESS;
-}
-
-static bool
-is_pinned(const struct cuda_guest_range *range)
-{
-    return range->kind == CUDA_GUEST_PINNED || range->kind == CUDA_GUEST_ALIAS;
 }
 
 /* An attribute is of one of these sizes, and what lies behind it in the caller's memory must stay. */
@@ -167,6 +205,7 @@ attribute_unknown(CUpointer_attribute attribute, CUdeviceptr address)
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
     case CU_POINTER_ATTRIBUTE_MAPPED:
+    case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
         return word(0);
     default:
         return wide(0);
@@ -176,14 +215,14 @@ attribute_unknown(CUpointer_attribute attribute, CUdeviceptr address)
 static struct answer
 attribute_of(CUpointer_attribute attribute, CUdeviceptr address, const struct cuda_guest_range *range)
 {
-    bool pinned = is_pinned(range);
+    bool pinned = cuda_guest_range_is_pinned(range), managed = range->kind == CUDA_GUEST_MANAGED;
     uint64_t inside = address - range->start;
 
     switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
-        return wide((uintptr_t)cuda_guest_handle(&range->context->object));
+        return wide(range->context ? (uintptr_t)cuda_guest_handle(&range->context->object) : 0);
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-        return word(pinned ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE);
+        return word(pinned && !managed ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE);
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
         return wide(pinned ? range->device + inside : address);
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
@@ -193,7 +232,7 @@ attribute_of(CUpointer_attribute attribute, CUdeviceptr address, const struct cu
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
         return wide(range->id);
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
-        return word((uint32_t)range->context->device);
+        return word((uint32_t)cuda_guest_range_device(range));
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
         return wide(range->start);
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
@@ -205,12 +244,21 @@ attribute_of(CUpointer_attribute attribute, CUdeviceptr address, const struct cu
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
         return word(CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE);
     case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+        return word(managed);
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
         return word(0);
+    case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+        return wide(range->bytes);
+    case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+        return wide(range->start);
+    case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
+        return wide(range->id);
     case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
-    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
         return wide(0);
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+        return wide(range->kind == CUDA_GUEST_POOLED ? (uintptr_t)cuda_guest_pool_of(range) : 0);
     default:
         return (struct answer){.result = CUDA_ERROR_INVALID_VALUE};
     }
@@ -253,4 +301,43 @@ cuPointerGetAttributes(unsigned int count, CUpointer_attribute *attributes, void
         memcpy(data[i], &answer.value, answer.bytes);
     }
     return CUDA_SUCCESS;
+}
+
+/* Whether synchronous functions wait for all of a copy of this memory: the driver knows what that takes. */
+ENTRY
+cuPointerSetAttribute(const void *value, CUpointer_attribute attribute, CUdeviceptr address)
+{
+    struct cuda_guest_thread *self;
+    struct cuda_guest_range range;
+    CUresult result = cuda_guest_enter(&self);
+    uint32_t wanted;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!value || attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !cuda_guest_range_find(address, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&wanted, value, sizeof(wanted));
+    return cuda_guest_result(cuda_pointer_set_attribute_on(
+        &cuda_guest.client, self->lane,
+        cuda_guest_range_is_pinned(&range) ? range.device + (address - range.start) : address, attribute, wanted != 0));
+}
+
+ENTRY
+cuMemBatchDecompressAsync(CUmemDecompressParams *parameters, size_t count, unsigned int flags, size_t *failed,
+                          CUstream stream)
+{
+    CUresult result = cuda_guest_ready();
+
+    (void)failed;
+    (void)stream;
+    if (result != CUDA_SUCCESS)
+        return result;
+    return parameters && count > 0 && flags == 0 ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+ENTRY
+cuMemBatchDecompressAsync_ptsz(CUmemDecompressParams *parameters, size_t count, unsigned int flags, size_t *failed,
+                               CUstream stream)
+{
+    return cuMemBatchDecompressAsync(parameters, count, flags, failed, stream);
 }

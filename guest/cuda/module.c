@@ -1,135 +1,59 @@
 /* SPDX-License-Identifier: MIT */
-/* Modules: images staged in the arena, the compiler's options and logs, and variables. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+/* Modules: their images, their variables, and the names of what is in them. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "guest.h"
+#include "library.h"
+#include "load.h"
 
-/* ---- Options of the compiler ------------------------------------------------------------------- */
+/* ---- Loading --------------------------------------------------------------------------------- */
 
-/* What travels, and what is filled in here when the host has answered. */
-struct options {
-    uint32_t names[CUDA_MODULE_LOAD_OPTIONS_MAX];
-    uint64_t values[CUDA_MODULE_LOAD_OPTIONS_MAX];
-    size_t count;
-    char *info, *error;
-    void **info_bytes, **error_bytes; /* room; then what was written */
-    void **wall_time;
+struct load {
+    uint32_t handle;
+    const struct cuda_guest_options *options;
 };
 
-static bool
-has_pointer(CUjit_option option)
-{
-    return option == CU_JIT_GLOBAL_SYMBOL_NAMES || option == CU_JIT_GLOBAL_SYMBOL_ADDRESSES ||
-           option == CU_JIT_REFERENCED_KERNEL_NAMES || option == CU_JIT_REFERENCED_VARIABLE_NAMES;
-}
-
-static CUresult
-option_sort(struct options *options, CUjit_option option, void **value)
-{
-    if ((unsigned)option >= CU_JIT_NUM_OPTIONS)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (has_pointer(option))
-        return CUDA_ERROR_NOT_SUPPORTED;
-    if (option == CU_JIT_INFO_LOG_BUFFER)
-        options->info = *value;
-    else if (option == CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES)
-        options->info_bytes = value;
-    else if (option == CU_JIT_ERROR_LOG_BUFFER)
-        options->error = *value;
-    else if (option == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES)
-        options->error_bytes = value;
-    else if (option == CU_JIT_WALL_TIME)
-        options->wall_time = value;
-    else if (options->count == CUDA_MODULE_LOAD_OPTIONS_MAX)
-        return CUDA_ERROR_INVALID_VALUE;
-    else {
-        options->names[options->count] = (uint32_t)option;
-        options->values[options->count++] = (uintptr_t)*value;
-    }
-    return CUDA_SUCCESS;
-}
-
-static size_t
-log_room(const char *buffer, void **bytes)
-{
-    return buffer && bytes ? (size_t)(uint32_t)(uintptr_t)*bytes : 0;
-}
-
 static void
-log_give(char *buffer, void **bytes, const char *text)
-{
-    size_t room = log_room(buffer, bytes), length = strlen(text);
-
-    if (bytes)
-        *bytes = NULL;
-    if (room == 0)
-        return;
-    length = length < room ? length : room - 1;
-    memcpy(buffer, text, length);
-    buffer[length] = '\0';
-    *bytes = (void *)(uintptr_t)length;
-}
-
-static void
-logs_fetch(struct cuda_guest_thread *self, const struct options *options)
+logs_fetch(struct cuda_guest_thread *self, const struct cuda_guest_options *options)
 {
     char info[CUDA_MODULE_LOG_INFO_LOG_MAX + 1] = "", error[CUDA_MODULE_LOG_ERROR_LOG_MAX + 1] = "";
 
     if (!options->info_bytes && !options->error_bytes)
         return;
     cuda_module_log_on(&cuda_guest.client, self->lane, info, sizeof(info), error, sizeof(error));
-    log_give(options->info, options->info_bytes, info);
-    log_give(options->error, options->error_bytes, error);
+    cuda_guest_options_logs(options, info, error);
 }
 
-/* ---- Loading --------------------------------------------------------------------------------- */
-
 static CUresult
-load_on_host(struct cuda_guest_thread *self, uint32_t handle, struct gpuvchan_reference image,
-             const struct options *options)
+load_on_host(struct cuda_guest_thread *self, struct gpuvchan_reference image, void *context)
 {
-    size_t info = log_room(options->info, options->info_bytes), error = log_room(options->error, options->error_bytes);
-    CUresult result = cuda_guest_settle(self);
-    int status;
+    const struct load *load = context;
+    const struct cuda_guest_options *options = load->options;
+    int status =
+        cuda_module_load_on(&cuda_guest.client, self->lane, load->handle, image, options->names, options->count,
+                            options->values, options->count, cuda_guest_options_log_bytes(options));
 
-    if (result != CUDA_SUCCESS)
-        return result;
-    status = cuda_module_load_on(&cuda_guest.client, self->lane, handle, image, options->names, options->count,
-                                 options->values, options->count, (uint32_t)(info > error ? info : error));
     if (status >= 0)
         logs_fetch(self, options);
     return cuda_guest_result(status);
 }
 
 static CUresult
-load(struct cuda_guest_thread *self, CUmodule *out, const void *image, size_t bytes, const struct options *options)
+load_image(struct cuda_guest_thread *self, CUmodule *out, const void *image, size_t bytes,
+           const struct cuda_guest_options *options)
 {
     struct cuda_guest_module *module;
-    struct gpuvchan_buffer *buffer;
-    CUresult result;
+    CUresult result = cuda_guest_object_create(CUDA_HANDLE_MODULE, sizeof(*module), cuda_guest_current(self), &module);
 
-    if (bytes == 0)
-        return CUDA_ERROR_INVALID_IMAGE;
-    if (gpuvchan_buffer_create(cuda_guest.channel, bytes, &buffer) != 0)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    gpuvchan_arena_write(self->lane, gpuvchan_buffer_data(buffer), image, bytes);
-    result = cuda_guest_object_create(CUDA_HANDLE_MODULE, sizeof(*module), cuda_guest_current(self), &module);
-    if (result == CUDA_SUCCESS) {
-        struct gpuvchan_reference reference = {.offset = gpuvchan_buffer_offset(buffer), .bytes = bytes};
-
-        result = load_on_host(self, module->object.handle, reference, options);
-        if (result == CUDA_SUCCESS)
-            *out = cuda_guest_handle(&module->object);
-        else
-            cuda_guest_object_undo(&module->object);
-    }
-    gpuvchan_buffer_destroy(buffer);
+    if (result != CUDA_SUCCESS)
+        return result;
+    cuda_guest_output_expect(self, image, bytes);
+    result = cuda_guest_image_send(self, image, bytes, load_on_host,
+                                   &(struct load){.handle = module->object.handle, .options = options});
+    if (result == CUDA_SUCCESS)
+        *out = cuda_guest_handle(&module->object);
+    else
+        cuda_guest_object_undo(&module->object);
     return result;
 }
 
@@ -137,22 +61,22 @@ ENTRY
 cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int count, CUjit_option *names, void **values)
 {
     struct cuda_guest_thread *self;
-    struct options options = {0};
+    struct cuda_guest_options options = {0};
+    struct cuda_guest_image found;
     CUresult result = cuda_guest_enter(&self);
 
     if (result != CUDA_SUCCESS)
         return result;
-    if (!module || !image || (count != 0 && (!names || !values)))
+    if (!module || !image)
         return CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; i < count && result == CUDA_SUCCESS; i++)
-        result = option_sort(&options, names[i], &values[i]);
+    result = cuda_guest_options_read(&options, count, names, values);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_image_find(image, &found);
     if (result != CUDA_SUCCESS)
         return result;
-    if (options.wall_time)
-        *options.wall_time = NULL;
-    size_t bytes = cuda_guest_image_bytes(&image);
-
-    return load(self, module, image, bytes, &options);
+    result = load_image(self, module, found.data, found.bytes, &options);
+    free(found.memory);
+    return result;
 }
 
 ENTRY
@@ -167,45 +91,11 @@ cuModuleLoadFatBinary(CUmodule *module, const void *image)
     return cuModuleLoadDataEx(module, image, 0, NULL, NULL);
 }
 
-/* The whole file and a NUL behind it, for the caller to free. */
-static CUresult
-file_read(const char *name, char **out, size_t *bytes)
-{
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    CUresult result = CUDA_ERROR_FILE_NOT_FOUND;
-    struct stat info;
-    size_t done = 0;
-    ssize_t got = 1;
-    char *text;
-
-    if (fd < 0)
-        return result;
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
-        result = CUDA_ERROR_OUT_OF_MEMORY;
-        text = malloc((size_t)info.st_size + 1);
-        while (text && done < (size_t)info.st_size && got > 0) {
-            got = read(fd, text + done, (size_t)info.st_size - done);
-            if (got > 0)
-                done += (size_t)got;
-            else if (got < 0 && errno == EINTR)
-                got = 1;
-        }
-        if (text) {
-            text[done] = '\0';
-            *out = text;
-            *bytes = done + 1;
-            result = CUDA_SUCCESS;
-        }
-    }
-    close(fd);
-    return result;
-}
-
 ENTRY
 cuModuleLoad(CUmodule *module, const char *name)
 {
     struct cuda_guest_thread *self;
-    struct options none = {0};
+    struct cuda_guest_options none = {0};
     CUresult result = cuda_guest_enter(&self);
     size_t bytes;
     char *image;
@@ -214,10 +104,10 @@ cuModuleLoad(CUmodule *module, const char *name)
         return result;
     if (!module || !name)
         return CUDA_ERROR_INVALID_VALUE;
-    result = file_read(name, &image, &bytes);
+    result = cuda_guest_file_read(name, &image, &bytes);
     if (result != CUDA_SUCCESS)
         return result;
-    result = load(self, module, image, bytes, &none);
+    result = load_image(self, module, image, bytes, &none);
     free(image);
     return result;
 }
@@ -227,7 +117,8 @@ cuda_guest_module_drop(struct cuda_guest_module *module)
 {
     struct cuda_guest_range variable;
 
-    cuda_guest_functions_drop(module);
+    cuda_guest_library_forget(module);
+    cuda_guest_functions_drop(&module->functions);
     while (cuda_guest_range_take_of(NULL, module, &variable))
         continue;
     cuda_guest_object_free(&module->object);
@@ -243,6 +134,9 @@ cuModuleUnload(CUmodule handle)
 
     if (result != CUDA_SUCCESS)
         return result;
+    module = cuda_guest_find(handle, CUDA_HANDLE_MODULE);
+    if (module && module->library)
+        return CUDA_ERROR_NOT_PERMITTED; /* it goes with its library */
     module = cuda_guest_take(handle, CUDA_HANDLE_MODULE);
     if (!module)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -269,23 +163,14 @@ variable_keep(struct cuda_guest_module *module, uint64_t address, uint64_t bytes
     return cuda_guest_range_add(&range);
 }
 
-ENTRY
-cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmodule handle, const char *name)
+CUresult
+cuda_guest_module_global(struct cuda_guest_thread *self, struct cuda_guest_module *module, const char *name,
+                         CUdeviceptr *address, size_t *bytes)
 {
-    struct cuda_guest_thread *self;
-    struct cuda_guest_module *module;
     CUdeviceptr found = 0;
     uint64_t size = 0;
-    CUresult result = cuda_guest_enter(&self);
+    CUresult result = cuda_guest_settle(self);
 
-    if (result != CUDA_SUCCESS)
-        return result;
-    module = cuda_guest_find(handle, CUDA_HANDLE_MODULE);
-    if (!module)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (!name || (!address && !bytes))
-        return CUDA_ERROR_INVALID_VALUE;
-    result = cuda_guest_settle(self);
     if (result == CUDA_SUCCESS)
         result = cuda_guest_result(
             cuda_module_global_on(&cuda_guest.client, self->lane, module->object.handle, name, &found, &size));
@@ -298,6 +183,23 @@ cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmodule handle, const
     if (bytes)
         *bytes = size;
     return CUDA_SUCCESS;
+}
+
+ENTRY
+cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmodule handle, const char *name)
+{
+    struct cuda_guest_thread *self;
+    struct cuda_guest_module *module;
+    CUresult result = cuda_guest_enter(&self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    module = cuda_guest_find(handle, CUDA_HANDLE_MODULE);
+    if (!module)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (!name || (!address && !bytes))
+        return CUDA_ERROR_INVALID_VALUE;
+    return cuda_guest_module_global(self, module, name, address, bytes);
 }
 
 ENTRY
@@ -318,15 +220,62 @@ cuModuleGetFunctionCount(unsigned int *count, CUmodule handle)
         cuda_module_function_count_on(&cuda_guest.client, self->lane, module->object.handle, count));
 }
 
+struct functions {
+    struct cuda_guest_module *module;
+    CUfunction *handles;
+};
+
+static CUresult
+functions_ask(struct cuda_guest_thread *self, void *context, uint32_t first, uint32_t *count, char *names,
+              size_t *bytes)
+{
+    const struct functions *functions = context;
+
+    return cuda_guest_result(cuda_module_function_names_on(
+        &cuda_guest.client, self->lane, functions->module->object.handle, first, count, names, bytes));
+}
+
+static CUresult
+functions_visit(struct cuda_guest_thread *self, void *context, uint32_t index, const char *name)
+{
+    const struct functions *functions = context;
+    struct cuda_guest_function *function;
+    CUresult result = cuda_guest_module_function(self, functions->module, name, &function);
+
+    if (result == CUDA_SUCCESS)
+        functions->handles[index] = cuda_guest_handle(&function->object);
+    return result;
+}
+
+ENTRY
+cuModuleEnumerateFunctions(CUfunction *handles, unsigned int count, CUmodule handle)
+{
+    struct cuda_guest_thread *self;
+    CUresult result = cuda_guest_enter(&self);
+    struct functions functions = {.handles = handles};
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    functions.module = cuda_guest_find(handle, CUDA_HANDLE_MODULE);
+    if (!functions.module)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (!handles)
+        return CUDA_ERROR_INVALID_VALUE;
+    return cuda_guest_names_visit(self, count, functions_ask, functions_visit, &functions);
+}
+
+/* The runtime loads all that a program has at its start if it is told so. The host's driver loads as it thinks best. */
 ENTRY
 cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 {
     CUresult result = cuda_guest_ready();
+    const char *wanted;
 
     if (result != CUDA_SUCCESS)
         return result;
     if (!mode)
         return CUDA_ERROR_INVALID_VALUE;
-    *mode = CU_MODULE_LAZY_LOADING;
+    wanted = getenv("CUDA_MODULE_LOADING");
+    *mode = wanted && strcmp(wanted, "EAGER") == 0 ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
     return CUDA_SUCCESS;
 }

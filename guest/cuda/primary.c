@@ -27,6 +27,27 @@ primary_begin(struct cuda_guest_thread *self, struct cuda_guest_context *context
     return result;
 }
 
+CUresult
+cuda_guest_primary_handle(CUcontext *handle, CUdevice number)
+{
+    CUresult result = cuda_guest_ready();
+    struct cuda_guest_device *device = cuda_guest_device(number);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!handle)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    pthread_mutex_lock(&cuda_guest_contexts_lock);
+    if (!device->primary)
+        result = cuda_guest_context_create(number, true, &device->primary);
+    pthread_mutex_unlock(&cuda_guest_contexts_lock);
+    if (result == CUDA_SUCCESS)
+        *handle = cuda_guest_context_handle(device->primary);
+    return result;
+}
+
 /* With the contexts' lock. */
 static CUresult
 primary_retain(struct cuda_guest_thread *self, struct cuda_guest_device *device, CUdevice number)
@@ -65,13 +86,16 @@ cuDevicePrimaryCtxRetain(CUcontext *handle, CUdevice number)
 
 /* With the contexts' lock. */
 static CUresult
-primary_end(struct cuda_guest_device *device)
+primary_end(struct cuda_guest_device *device, bool *ended)
 {
     struct cuda_guest_thread *self = cuda_guest_self();
+    CUresult result;
 
     if (!device->primary || atomic_load(&device->primary->wire) == 0)
         return CUDA_SUCCESS;
-    return cuda_guest_context_end(self, device->primary);
+    result = cuda_guest_context_end(self, device->primary);
+    *ended = result == CUDA_SUCCESS;
+    return result;
 }
 
 ENTRY
@@ -79,6 +103,7 @@ cuDevicePrimaryCtxRelease_v2(CUdevice number)
 {
     CUresult result = cuda_guest_ready();
     struct cuda_guest_device *device = cuda_guest_device(number);
+    bool ended = false;
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -88,8 +113,10 @@ cuDevicePrimaryCtxRelease_v2(CUdevice number)
     if (device->primary_users == 0)
         result = CUDA_ERROR_INVALID_CONTEXT;
     else if (--device->primary_users == 0)
-        result = primary_end(device);
+        result = primary_end(device, &ended);
     pthread_mutex_unlock(&cuda_guest_contexts_lock);
+    if (ended)
+        cuda_guest_context_ended(device->primary);
     return result;
 }
 ENTRY_ALIAS(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2);
@@ -100,14 +127,17 @@ cuDevicePrimaryCtxReset_v2(CUdevice number)
 {
     CUresult result = cuda_guest_ready();
     struct cuda_guest_device *device = cuda_guest_device(number);
+    bool ended = false;
 
     if (result != CUDA_SUCCESS)
         return result;
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&cuda_guest_contexts_lock);
-    result = primary_end(device);
+    result = primary_end(device, &ended);
     pthread_mutex_unlock(&cuda_guest_contexts_lock);
+    if (ended)
+        cuda_guest_context_ended(device->primary);
     return result;
 }
 ENTRY_ALIAS(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset_v2);

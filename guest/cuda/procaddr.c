@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cuda-symbols.h"
 #include "guest.h"
+#include "refusal.h"
 
 struct entry {
     const char *name;
@@ -20,15 +20,10 @@ struct entry {
 };
 
 #define ENTRY_OF(name, since, flags, symbol) {#name, since, flags, (void (*)(void))(symbol)},
+#define REFUSAL_OF(name, since, flags, symbol) ENTRY_OF(name, since, flags, CUDA_GUEST_REFUSAL(symbol))
 
-static const struct entry entries[] = {CUDA_API_LIST(ENTRY_OF)};
-
-/* Those that the protocol's file does not list: they are refused, and yet there. */
-static const struct entry more[] = {ENTRY_OF(cuGetExportTable, 3000, 0, cuGetExportTable)
-                                        ENTRY_OF(cuMemHostRegister, 4000, 0, cuMemHostRegister)
-                                            ENTRY_OF(cuMemHostRegister, 6050, 0, cuMemHostRegister_v2)
-                                                ENTRY_OF(cuMemHostUnregister, 4000, 0, cuMemHostUnregister)};
-
+static const struct entry served[] = {CUDA_API_LIST(ENTRY_OF)};
+static const struct entry refused[] = {CUDA_API_REFUSED_LIST(REFUSAL_OF)};
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 struct search {
@@ -65,16 +60,21 @@ by_name(const void *name, const void *entry)
 }
 
 static void
-look_up(struct search *search)
+consider_all(struct search *search, const struct entry *entries, size_t count)
 {
-    const struct entry *found = bsearch(search->name, entries, COUNT(entries), sizeof(*entries), by_name);
+    const struct entry *found = bsearch(search->name, entries, count, sizeof(*entries), by_name);
 
     while (found && found > entries && strcmp(found[-1].name, search->name) == 0)
         found--;
-    for (; found && found < entries + COUNT(entries) && strcmp(found->name, search->name) == 0; found++)
+    for (; found && found < entries + count && strcmp(found->name, search->name) == 0; found++)
         consider(search, found);
-    for (size_t i = 0; i < COUNT(more); i++)
-        consider(search, &more[i]);
+}
+
+static void
+look_up(struct search *search)
+{
+    consider_all(search, served, COUNT(served));
+    consider_all(search, refused, COUNT(refused));
 }
 
 ENTRY
@@ -94,6 +94,9 @@ cuGetProcAddress_v2(const char *name, void **function, int version, cuuint64_t f
     *function = NULL;
     if (search.best)
         memcpy(function, &search.best->function, sizeof(*function));
+    else if (name[0] != '\0') /* which a runtime asks for at its start */
+        gpuvchan_log(GPUVCHAN_LOG_DEBUG, "cuda: cuGetProcAddress: no '%s' of version %d, flags %llu", name, version,
+                     (unsigned long long)flags);
     if (status)
         *status = search.best    ? CU_GET_PROC_ADDRESS_SUCCESS
                   : search.known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT

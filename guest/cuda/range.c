@@ -53,31 +53,108 @@ take_out(struct node *node)
         node->older->newer = node->newer;
 }
 
+/* With the lock. */
+static CUresult
+put_in(struct node *node)
+{
+    struct node **at = tsearch(&node->range, &tree, compare);
+
+    if (!at)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (*at != node)
+        return CUDA_ERROR_ALREADY_MAPPED;
+    node->range.id = ++ids;
+    node->older = newest;
+    if (newest)
+        newest->newer = node;
+    newest = node;
+    return CUDA_SUCCESS;
+}
+
+/* A graph that had the address is gone, of which the host tells later. With the lock. */
+static void
+forget_stale(const struct cuda_guest_range *range)
+{
+    struct node **found, *node;
+
+    while ((found = tfind(range, &tree, compare)) && (node = *found)->range.kind == CUDA_GUEST_GRAPH) {
+        take_out(node);
+        free(node);
+    }
+}
+
 CUresult
 cuda_guest_range_add(const struct cuda_guest_range *range)
 {
-    struct node *node = malloc(sizeof(*node)), **at;
-    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+    struct node *node = malloc(sizeof(*node));
+    CUresult result;
 
     if (!node)
-        return result;
+        return CUDA_ERROR_OUT_OF_MEMORY;
     *node = (struct node){.range = *range};
     pthread_rwlock_wrlock(&lock);
-    at = tsearch(&node->range, &tree, compare);
-    if (at && *at == node) {
-        node->range.id = ++ids;
-        node->older = newest;
-        if (newest)
-            newest->newer = node;
-        newest = node;
-        result = CUDA_SUCCESS;
-    } else if (at) {
-        result = CUDA_ERROR_ALREADY_MAPPED;
+    result = put_in(node);
+    if (result == CUDA_ERROR_ALREADY_MAPPED) {
+        forget_stale(range);
+        result = put_in(node);
     }
     pthread_rwlock_unlock(&lock);
     if (result != CUDA_SUCCESS)
         free(node);
     return result;
+}
+
+/* Takes out all of a graph's that overlap @p range, which grows to hold them. With the lock. */
+static void
+swallow(struct cuda_guest_range *range)
+{
+    struct node **found, *node;
+
+    while ((found = tfind(range, &tree, compare)) && (node = *found)->range.kind == CUDA_GUEST_GRAPH) {
+        uint64_t end = range->start + range->bytes, its_end = node->range.start + node->range.bytes;
+
+        range->others += 1 + node->range.others;
+        if (node->range.start < range->start)
+            range->start = node->range.start;
+        range->bytes = (its_end > end ? its_end : end) - range->start;
+        take_out(node);
+        free(node);
+    }
+}
+
+CUresult
+cuda_guest_range_join(const struct cuda_guest_range *range)
+{
+    struct node *node = malloc(sizeof(*node));
+    CUresult result;
+
+    if (!node)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *node = (struct node){.range = *range};
+    pthread_rwlock_wrlock(&lock);
+    swallow(&node->range);
+    result = put_in(node);
+    pthread_rwlock_unlock(&lock);
+    if (result != CUDA_SUCCESS)
+        free(node);
+    return result;
+}
+
+void
+cuda_guest_range_leave(uint64_t address)
+{
+    struct node *node;
+
+    pthread_rwlock_wrlock(&lock);
+    node = find(address);
+    if (node && (node->range.kind != CUDA_GUEST_GRAPH || node->range.others != 0)) {
+        node->range.others -= node->range.kind == CUDA_GUEST_GRAPH;
+        node = NULL;
+    }
+    if (node)
+        take_out(node);
+    pthread_rwlock_unlock(&lock);
+    free(node);
 }
 
 bool
@@ -112,6 +189,32 @@ cuda_guest_range_take(uint64_t address, enum cuda_guest_range_kind kind, struct 
 }
 
 bool
+cuda_guest_range_touches(uint64_t address, uint64_t bytes, enum cuda_guest_range_kind kind)
+{
+    struct cuda_guest_range key = {.start = address, .bytes = bytes};
+    struct node **found;
+    bool touches;
+
+    pthread_rwlock_rdlock(&lock);
+    found = tfind(&key, &tree, compare);
+    touches = found && (*found)->range.kind == kind;
+    pthread_rwlock_unlock(&lock);
+    return touches;
+}
+
+bool
+cuda_guest_range_touched(uint64_t address, uint64_t bytes)
+{
+    struct cuda_guest_range key = {.start = address, .bytes = bytes};
+    bool touched;
+
+    pthread_rwlock_rdlock(&lock);
+    touched = tfind(&key, &tree, compare) != NULL;
+    pthread_rwlock_unlock(&lock);
+    return touched;
+}
+
+bool
 cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct cuda_guest_module *module,
                          struct cuda_guest_range *out)
 {
@@ -130,6 +233,21 @@ cuda_guest_range_take_of(const struct cuda_guest_context *context, const struct 
     return node != NULL;
 }
 
+bool
+cuda_guest_range_holds(const struct cuda_guest_range *range, uint64_t address, uint64_t bytes)
+{
+    struct cuda_guest_range last = *range;
+
+    while (bytes > last.start + last.bytes - address) {
+        uint64_t end = last.start + last.bytes;
+
+        if (last.kind != CUDA_GUEST_MAPPED || !cuda_guest_range_find(end, &last) || last.start != end ||
+            last.kind != CUDA_GUEST_MAPPED)
+            return false;
+    }
+    return true;
+}
+
 CUresult
 cuda_guest_range_check(uint64_t address, uint64_t bytes)
 {
@@ -137,7 +255,8 @@ cuda_guest_range_check(uint64_t address, uint64_t bytes)
 
     if (!cuda_guest_range_find(address, &range))
         return CUDA_ERROR_INVALID_VALUE;
-    if (range.kind == CUDA_GUEST_PINNED && range.device != range.start) /* the device knows it by its alias */
+    if (cuda_guest_range_is_pinned(&range) && range.kind != CUDA_GUEST_ALIAS &&
+        range.device != range.start) /* the device knows it by its alias */
         return CUDA_ERROR_INVALID_VALUE;
-    return bytes <= range.start + range.bytes - address ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return cuda_guest_range_holds(&range, address, bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

@@ -20,6 +20,7 @@ thread_finish(void *thread)
 
     cuda_guest_bulk_return(self->bulk);
     free(self->stack);
+    free(self->listed);
     *self = (struct cuda_guest_thread){0};
 }
 
@@ -54,9 +55,17 @@ cuda_guest_tell(struct cuda_guest_thread *self, uint32_t wire)
     if (!lane)
         return cuda_guest_result(
             gpuvchan_channel_error(cuda_guest.channel) != 0 ? gpuvchan_channel_error(cuda_guest.channel) : -EAGAIN);
-    if (lane != self->lane)
+    if (lane != self->lane) {
         self->told = 0; /* as the host has it for a lane that begins, or begins again */
+        self->told_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+        gpuvchan_lane_set_synchronous(lane, self->synchronous);
+    }
     self->lane = lane;
+    if (cuda_guest_capturing() || self->synchronous) {
+        result = cuda_guest_capture_follow(self);
+        if (result != CUDA_SUCCESS)
+            return result;
+    }
     if (self->told == wire)
         return CUDA_SUCCESS;
     result = cuda_guest_result(cuda_ctx_set_current_on(&cuda_guest.client, lane, wire));
@@ -74,6 +83,8 @@ cuda_guest_agree(struct cuda_guest_thread *self)
 
     if (result != CUDA_SUCCESS)
         return result;
+    if (self->serves)
+        return CUDA_ERROR_NOT_PERMITTED;
     if (!context)
         return CUDA_ERROR_INVALID_CONTEXT;
     wire = atomic_load(&context->wire);

@@ -15,6 +15,7 @@
 
 #define SPIN_US 200u
 #define SPIN_HALVINGS 5u
+#define STAGED_LEFT 65536u      /* up to here the driver leaves a copy to the device */
 #define SPIN_BYTES_PER_US 8192u /* a copy that moves more slowly than that is slept for */
 
 static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -108,7 +109,12 @@ wait_word(struct cuda_guest_thread *self, const struct cuda_guest_word *word, ui
 CUresult
 cuda_guest_wait_mark(struct cuda_guest_thread *self, const struct cuda_guest_word *word, uint32_t stream)
 {
-    return wait_word(self, word, stream, 0);
+    CUresult result;
+
+    if (!atomic_load_explicit(&cuda_guest_output.waits, memory_order_relaxed))
+        return wait_word(self, word, stream, 0);
+    result = cuda_guest_result(cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream));
+    return cuda_guest_output_write(self, result);
 }
 
 CUresult
@@ -117,11 +123,17 @@ cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, size_t byt
     struct cuda_guest_bulk *bulk = cuda_guest_bulk(self);
     CUresult result;
 
-    /* Who asked for blocking waits does not want its processor spun on. */
-    if (!bulk || cuda_guest_current(self)->flags & CU_CTX_SCHED_BLOCKING_SYNC)
-        return cuda_guest_result(cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream));
-    result = cuda_guest_mark(self, &bulk->word, stream);
-    return result == CUDA_SUCCESS ? wait_word(self, &bulk->word, stream, bytes) : result;
+    /* Who asked for blocking waits does not want its processor spun on; a mark would be captured; and the driver prints
+     * when it waits itself. */
+    if (!bulk || cuda_guest_capturing() || cuda_guest_current(self)->flags & CU_CTX_SCHED_BLOCKING_SYNC ||
+        atomic_load_explicit(&cuda_guest_output.waits, memory_order_relaxed)) {
+        result = cuda_guest_result(cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream));
+    } else {
+        result = cuda_guest_mark(self, &bulk->word, stream);
+        if (result == CUDA_SUCCESS)
+            result = wait_word(self, &bulk->word, stream, bytes);
+    }
+    return cuda_guest_output_write(self, result);
 }
 
 CUresult
@@ -130,11 +142,26 @@ cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream)
     return cuda_guest_wait_copy(self, stream, 0);
 }
 
+/*
+ * Synchronous copies from pageable memory need not end before they return, but programs that go on in a stream which
+ * does not wait for the legacy one find the data there with the driver, unless there is little of it.
+ */
+CUresult
+cuda_guest_wait_staged(struct cuda_guest_thread *self, uint32_t stream, size_t bytes)
+{
+    if (bytes <= STAGED_LEFT || !atomic_load_explicit(&cuda_guest_current(self)->independent, memory_order_relaxed))
+        return CUDA_SUCCESS;
+    return cuda_guest_wait_stream(self, stream);
+}
+
 CUresult
 cuda_guest_wait_context(struct cuda_guest_thread *self)
 {
+    CUresult result;
+
     /* The legacy stream waits for all others, but for the kind that says it does not. */
-    if (!atomic_load_explicit(&cuda_guest_current(self)->independent, memory_order_relaxed))
+    if (!atomic_load_explicit(&cuda_guest_current(self)->independent, memory_order_relaxed) && !cuda_guest_capturing())
         return cuda_guest_wait_stream(self, CUDA_GUEST_WIRE_DEFAULT);
-    return cuda_guest_result(cuda_ctx_synchronize_on(&cuda_guest.client, self->lane));
+    result = cuda_guest_result(cuda_ctx_synchronize_on(&cuda_guest.client, self->lane));
+    return cuda_guest_output_write(self, result);
 }

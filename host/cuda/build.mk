@@ -1,3 +1,2 @@
 # SPDX-License-Identifier: MIT
-CUDA_PLUGIN_SRCS := $(addprefix host/cuda/, completion.c context.c copy.c device.c driver.c event.c image.c launch.c \
-	memory.c module.c object.c plugin.c ranges.c stream.c)
+CUDA_PLUGIN_SRCS := $(sort $(wildcard host/cuda/*.c))

@@ -159,10 +159,10 @@ take_registered(struct cuda_host *host, const struct cuda_context *context)
 
     pthread_mutex_lock(&host->lock);
     while (*at && atomic_load(&(*at)->object.owner) != &context->object)
-        at = &(*at)->next_registered;
+        at = &(*at)->next;
     range = *at;
     if (range)
-        *at = range->next_registered;
+        *at = range->next;
     pthread_mutex_unlock(&host->lock);
     return range;
 }
@@ -194,11 +194,13 @@ cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_con
     host->native->cuCtxSetCurrent(context->native);
     host->native->cuCtxSynchronize();
     cuda_completions_move(host, self, context);
+    cuda_chunks_end(host, context);
     /* Registrations are of the process as much as of the context; all else goes with the context. */
     while ((range = take_registered(host, context)))
         host->native->cuMemHostUnregister(range->memory);
     host->native->cuCtxSetCurrent(NULL);
     result = destroy_native(host, context, reset);
+    cuda_output_settle(host);
     unlist(host, context); /* not before: a primary context that is retained meanwhile would be released for it */
     put_back_current(host, self);
     cuda_object_empty(host, &context->object);
@@ -265,7 +267,11 @@ cuda_host_ctx_synchronize(struct gpuvchan_request *request)
     struct cuda_lane *lane = cuda_lane_of(request);
     int result = cuda_enter(lane, NULL, NULL);
 
-    return result ? result : cuda_leave(lane, cuda_native(request)->cuCtxSynchronize());
+    if (result != 0)
+        return result;
+    result = cuda_native(request)->cuCtxSynchronize();
+    cuda_output_settle(lane->host);
+    return cuda_leave(lane, result);
 }
 
 int

@@ -7,7 +7,17 @@
 
 /* ---- Memset ---------------------------------------------------------------------------------- */
 
-/* Enters, and finds the range of @p count elements. 1: nothing to do. */
+/* Where there is no memory, in a capture: see the guest's memset.c. What is run of it faults the guest's device. */
+static bool
+is_made_up(const struct cuda_driver *native, CUstream stream, CUdeviceptr to, uint64_t bytes)
+{
+    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+
+    return to < CUDA_LOW_ADDRESSES && bytes <= CUDA_LOW_ADDRESSES - to && native->cuStreamIsCapturing &&
+           native->cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS && status == CU_STREAM_CAPTURE_STATUS_ACTIVE;
+}
+
+/* Enters, and finds the range of @p count elements; NULL: they are made up. 1: nothing to do. */
 static int
 memset_enter(struct cuda_lane *lane, struct cuda_stream *on, CUdeviceptr to, uint64_t count, unsigned element,
              struct cuda_range **range)
@@ -17,7 +27,10 @@ memset_enter(struct cuda_lane *lane, struct cuda_stream *on, CUdeviceptr to, uin
 
     if (result != 0)
         return result;
-    if (__builtin_mul_overflow(count, element, &bytes) || !(*range = cuda_lane_range(lane, 0, to, bytes)))
+    if (__builtin_mul_overflow(count, element, &bytes))
+        return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    *range = cuda_lane_range(lane, 0, to, bytes);
+    if (!*range && !is_made_up(lane->host->native, cuda_stream_native(on), to, bytes))
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
     return 0;
 }
@@ -29,7 +42,7 @@ memset_enter(struct cuda_lane *lane, struct cuda_stream *on, CUdeviceptr to, uin
 static int
 memset_leave(struct cuda_lane *lane, int result, const struct cuda_range *range, struct cuda_stream *on, bool wait)
 {
-    if (result == CUDA_SUCCESS && wait && range->use == CUDA_RANGE_REGISTERED)
+    if (result == CUDA_SUCCESS && wait && range && range->use == CUDA_RANGE_REGISTERED)
         result = lane->host->native->cuStreamSynchronize(cuda_stream_native(on));
     return cuda_leave(lane, result);
 }
@@ -125,6 +138,26 @@ cuda_host_copy_in_small(struct gpuvchan_request *request, CUdeviceptr to, struct
 }
 
 int
+cuda_host_copy_out_small(struct gpuvchan_request *request, CUdeviceptr from, struct cuda_stream *on, void *data,
+                         size_t *data_bytes)
+{
+    const struct cuda_driver *native = cuda_native(request);
+    struct cuda_lane *lane = cuda_lane_of(request);
+    CUstream stream = cuda_stream_native(on);
+    int result;
+
+    if (*data_bytes == 0)
+        return 0;
+    result = copy_enter(lane, on, from, *data_bytes);
+    if (result != 0)
+        return result;
+    result = native->cuMemcpyDtoHAsync(data, from, *data_bytes, stream);
+    if (result == CUDA_SUCCESS)
+        result = native->cuStreamSynchronize(stream);
+    return cuda_leave(lane, result);
+}
+
+int
 cuda_host_copy_in(struct gpuvchan_request *request, CUdeviceptr to, void *from, size_t from_bytes,
                   struct cuda_stream *on)
 {
@@ -210,62 +243,4 @@ cuda_host_copy_out_wait(struct gpuvchan_request *request, CUdeviceptr from, void
     if (result == CUDA_SUCCESS)
         result = native->cuStreamSynchronize(CU_STREAM_PER_THREAD);
     return cuda_leave(lane, result);
-}
-
-/* ---- Rows ------------------------------------------------------------------------------------ */
-
-enum place_kind {
-    PLACE_DEVICE,
-    PLACE_ARENA
-};
-
-/* One end of a copy of rows: is all that it touches inside? */
-static bool
-place_fits(struct cuda_lane *lane, unsigned which, uint8_t kind, CUdeviceptr device, uint64_t arena_bytes,
-           uint64_t extent)
-{
-    switch (kind) {
-    case PLACE_DEVICE:
-        return cuda_lane_range(lane, which, device, extent) != NULL;
-    case PLACE_ARENA:
-        return extent <= arena_bytes;
-    default:
-        return false;
-    }
-}
-
-int
-cuda_host_copy_2d(struct gpuvchan_request *request, uint8_t from_kind, uint8_t to_kind, CUdeviceptr from_device,
-                  CUdeviceptr to_device, void *from_arena, size_t from_arena_bytes, void *to_arena,
-                  size_t to_arena_bytes, uint64_t from_pitch, uint64_t to_pitch, uint64_t width, uint64_t height,
-                  struct cuda_stream *on)
-{
-    struct cuda_lane *lane = cuda_lane_of(request);
-    uint64_t from_extent, to_extent;
-    CUDA_MEMCPY2D copy = {
-        .srcMemoryType = from_kind == PLACE_ARENA ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE,
-        .srcHost = from_arena,
-        .srcDevice = from_device,
-        .srcPitch = from_pitch,
-        .dstMemoryType = to_kind == PLACE_ARENA ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE,
-        .dstHost = to_arena,
-        .dstDevice = to_device,
-        .dstPitch = to_pitch,
-        .WidthInBytes = width,
-        .Height = height,
-    };
-    int result;
-
-    if (!cuda_rows_extent(from_pitch, width, height, &from_extent) ||
-        !cuda_rows_extent(to_pitch, width, height, &to_extent))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (from_extent == 0)
-        return 0;
-    result = cuda_enter(lane, on ? &on->object : NULL, NULL);
-    if (result != 0)
-        return result;
-    if (!place_fits(lane, 0, from_kind, from_device, from_arena_bytes, from_extent) ||
-        !place_fits(lane, 1, to_kind, to_device, to_arena_bytes, to_extent))
-        return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
-    return cuda_leave(lane, cuda_native(request)->cuMemcpy2DAsync(&copy, cuda_stream_native(on)));
 }

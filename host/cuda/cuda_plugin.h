@@ -26,15 +26,44 @@ struct cuda_context {
 struct cuda_module {
     struct cuda_object object;
     CUmodule native;
+    struct cuda_library *library; /* whose module it is in its context, or NULL */
+    struct cuda_module *next;     /* of the library's; with the host's lock */
 };
 
 /** A kernel; its parameters' layout says what a launch must bring. */
 struct cuda_function {
     struct cuda_object object;
-    CUfunction native;
+    CUfunction native;  /* of a library: its CUkernel */
+    bool kernel;        /* of a library */
+    _Atomic bool known; /* what follows is */
     uint32_t parameter_bytes;
     uint32_t parameter_count;
     uint32_t *parameter_offsets;
+};
+
+/** A library. The driver reads from its image whenever it loads something of it. */
+struct cuda_library {
+    struct cuda_object object;
+    CUlibrary native;
+    void *image;
+    struct cuda_module *modules; /* with the host's lock */
+};
+
+/** Options of the compiler for the driver. */
+struct cuda_load_options {
+    CUjit_option names[CUDA_MODULE_LOAD_OPTIONS_MAX + 4];
+    void *values[CUDA_MODULE_LOAD_OPTIONS_MAX + 4];
+    unsigned int count;
+};
+
+/** A linker at work. */
+struct cuda_link {
+    struct cuda_object object;
+    CUlinkState native;
+    char *info_log, *error_log;       /* or NULL */
+    struct cuda_load_options options; /* the driver writes to their values */
+    const unsigned char *made;        /* what it has linked: the driver's */
+    size_t made_bytes;
 };
 
 struct cuda_stream {
@@ -47,14 +76,83 @@ struct cuda_event {
     CUevent native;
 };
 
-/** What a lane's record is using: its context, two objects, and two ranges of addresses. */
+/** Of a device. */
+struct cuda_pool {
+    struct cuda_object object;
+    CUmemoryPool native;
+    bool lasting; /* the device's own, which nobody destroys */
+};
+
+/** Memory of a device without an address. */
+struct cuda_physical {
+    struct cuda_object object;
+    CUmemGenericAllocationHandle native;
+};
+
+struct cuda_array {
+    struct cuda_object object;
+    CUarray native;
+    bool part; /* a plane or a level: the driver destroys it with the whole */
+};
+
+struct cuda_mipmap {
+    struct cuda_object object;
+    CUmipmappedArray native;
+};
+
+struct cuda_texture {
+    struct cuda_object object;
+    CUtexObject native;
+};
+
+struct cuda_surface {
+    struct cuda_object object;
+    CUsurfObject native;
+};
+
+/** What has no handle but a number, which the host gives; see graph.c. */
+struct cuda_numbered {
+    struct cuda_object object;
+    void *native;
+    uint32_t number;
+};
+
+struct cuda_graph {
+    struct cuda_numbered is; /* first */
+    bool captured;           /* into, just now */
+    struct cuda_kept *kept;  /* user objects; with the graphs' lock */
+    CUgraphConditionalHandle *conditionals;
+    uint32_t conditional_count;
+};
+
+struct cuda_node {
+    struct cuda_numbered is;
+    bool staged; /* a copy of pageable memory, which is a graph of two nodes; see graph_node.c */
+};
+
+struct cuda_graph_exec {
+    struct cuda_object object;
+    CUgraphExec native;
+    pthread_mutex_t lock; /* one lane at a time launches it or changes it */
+};
+
+/** What a lane's record is using: its context, objects, and two ranges of addresses. */
 enum cuda_lane_slot {
     CUDA_SLOT_CONTEXT,
     CUDA_SLOT_FIRST,
     CUDA_SLOT_SECOND,
+    CUDA_SLOT_THIRD, /* from here on by cuda_lane_announce() */
+    CUDA_SLOT_FOURTH,
+    CUDA_SLOT_FIFTH,
     CUDA_SLOT_RANGE,
     CUDA_SLOT_RANGES = 2,
     CUDA_SLOTS = CUDA_SLOT_RANGE + CUDA_SLOT_RANGES,
+};
+
+/** An image that comes in pieces. */
+struct cuda_staged {
+    unsigned char *image; /* NULL: none */
+    size_t bytes, filled;
 };
 
 struct cuda_lane {
@@ -63,7 +161,10 @@ struct cuda_lane {
     /* And only the lane's own thread at these. */
     struct cuda_host *host __attribute__((aligned(64)));
     struct cuda_context *current; /* what ctx_set_current named last; it may be dead */
-    char *info_log, *error_log;   /* of the last module_load that asked for logs, or NULL */
+    char *info_log, *error_log;   /* of the last load that asked for logs, or NULL */
+    struct cuda_staged staged;
+    int32_t instantiate_result; /* why the last graph_instantiate failed */
+    uint32_t instantiate_node;
 };
 
 struct cuda_host {
@@ -78,12 +179,22 @@ struct cuda_host {
     uint32_t linger_us;                       /* how long a lane polls for what comes after a mark; see plugin.c */
     _Atomic bool write_value_refused;
     pthread_mutex_t completions_lock;
-    pthread_mutex_t lock; /* for what follows, and the tree of objects */
+    pthread_mutex_t graphs_lock;      /* all that looks at graphs or changes them, but launches; before other locks */
+    struct gpuvchan_handles *numbers; /* of graphs, nodes and user objects */
+    struct cuda_callbacks *callbacks; /* the guest's functions that are due */
+    _Atomic(struct cuda_output *) output; /* NULL: the guest has not asked for it */
+    pthread_mutex_t lock;             /* for what follows, and the tree of objects */
     struct cuda_context *newest;
     struct cuda_context **primaries; /* by device; NULL: not retained */
     struct cuda_range *registered;   /* parts of the arena, also those that are just being registered */
+    struct cuda_range *reserved;     /* address space */
+    CUdeviceptr suggested;           /* of it, to the next who does not care where; 0: to nobody yet */
+    struct cuda_range *chunks;       /* by address, also those that are just being made */
+    CUdeviceptr window;              /* where they lie */
+    uint64_t window_bytes;           /* 0: there is none yet */
     struct cuda_object *made;
     struct cuda_object *unused[CUDA_OBJECT_KINDS];
+    void *numbered; /* a tree by what the driver calls them */
 };
 
 static inline struct cuda_host *
@@ -126,14 +237,133 @@ int cuda_leave(struct cuda_lane *lane, int result);
 /** Destroys @p context and all in it. @return what the driver said. */
 int cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_context *context, bool reset);
 
-/* module.c */
+/* load.c */
+/** Takes what a record has of them. @return 0 or a CUresult. */
+int cuda_options_take(struct cuda_load_options *options, const uint32_t *names, size_t names_count,
+                      const uint64_t *values, size_t values_count);
+/** Adds logs of @p bytes, in the memory that @p info and @p error get; for 0 bytes none. False: out of memory. */
+bool cuda_options_logs(struct cuda_load_options *options, uint32_t bytes, char **info, char **error);
+/** A checked private copy of the image at @p image, or the one that the lane has got in pieces; NULL: see @p result. */
+void *cuda_lane_image(struct cuda_lane *lane, const void *image, size_t bytes, int *result);
+/** The same for data of any kind: not checked. */
+void *cuda_lane_data(struct cuda_lane *lane, const void *data, size_t *bytes, int *result);
 void cuda_lane_forget_logs(struct cuda_lane *lane);
+void cuda_lane_forget_image(struct cuda_lane *lane);
+
+/* module.c, library.c, link.c */
 void cuda_function_finish(struct cuda_function *function);
+void cuda_module_finish(struct cuda_module *module);
+void cuda_library_finish(struct cuda_library *library);
+void cuda_link_finish(struct cuda_link *link);
+/** Asks for a parameter of a kernel; ends with CUDA_ERROR_INVALID_VALUE. */
+typedef CUresult cuda_parameter_ask(const struct cuda_driver *native, const struct cuda_function *function,
+                                    size_t index, size_t *offset, size_t *bytes);
+/** Where the parameters lie, for the guest and for our own checks. The function must not be known yet. */
+int cuda_function_layout(const struct cuda_driver *native, struct cuda_function *function, cuda_parameter_ask *ask,
+                         uint32_t *offsets, size_t *offsets_count, uint32_t *sizes, size_t *sizes_count);
+/** Puts a name behind those in @p names, of which @p used bytes are taken. False: it does not fit. */
+bool cuda_names_add(char *names, size_t room, size_t *used, const char *name);
+/** Ends all libraries. */
+void cuda_libraries_end(struct cuda_host *host);
+
+/* graph.c */
+/**
+ * The graph or node that the driver knows as @p native, as part of @p owner if it was not known before. With the
+ * graphs' lock. NULL: out of memory.
+ */
+struct cuda_numbered *
+cuda_numbered_of(struct cuda_host *host, enum cuda_object_kind kind, void *native, struct cuda_object *owner);
+/** The number of what the driver calls @p native, if it is known; else 0. */
+uint32_t cuda_numbered_known(struct cuda_host *host, const void *native);
+/** Its number and its native handle mean nothing any more. With the host's lock. */
+void cuda_numbered_forget(struct cuda_host *host, struct cuda_numbered *gone);
+void cuda_graph_finish(struct cuda_graph *graph);
+/** Takes the graphs' lock and enters with the graph of that number. @return 0, or the CUresult for the guest. */
+int cuda_graph_enter(struct cuda_lane *lane, uint32_t number, struct cuda_graph **graph);
+/** The same with a node, which its graph is announced with, and with an executable graph (NULL: none). */
+int cuda_node_enter(struct cuda_lane *lane, uint32_t number, struct cuda_graph_exec *exec, struct cuda_node **node);
+/** Leaves and gives the lock back. Passes @p result through. */
+int cuda_graph_leave(struct cuda_lane *lane, int result);
+/** The graph of that number, which must live. Between enter and leave. */
+struct cuda_graph *cuda_graph_find(struct cuda_lane *lane, uint32_t number);
+/** The graph that a node is in. */
+static inline struct cuda_graph *
+cuda_graph_of(const struct cuda_node *node)
+{
+    return (struct cuda_graph *)atomic_load_explicit(&node->is.object.owner, memory_order_relaxed);
+}
+/** Nodes of @p graph as the driver knows them. False: one is not in it. */
+bool cuda_nodes_take(struct cuda_host *host, const struct cuda_graph *graph, const uint32_t *numbers, size_t count,
+                     CUgraphNode *natives);
+
+/* capture.c */
+/** Puts the calling thread's capture mode back to what threads begin with. */
+void cuda_lane_default_mode(struct cuda_lane *lane);
+
+/* callback.c */
+/** What the driver is to call (fn, userData) for the guest's function @p token, as long as @p graph (NULL: once). */
+int cuda_callback_make(struct cuda_host *host, uint32_t token, CUgraph graph, CUDA_HOST_NODE_PARAMS *out);
+/** Undoes that for a graph's function which did not get there, or for one that is not called. */
+void cuda_callback_drop(struct cuda_host *host, const CUDA_HOST_NODE_PARAMS *made, CUgraph graph);
+/** The token behind what the driver has, 0: none. */
+uint32_t cuda_callback_token(const CUDA_HOST_NODE_PARAMS *params);
+/** The graph that @p stream is being captured into, or NULL. */
+CUgraph cuda_graph_captured(const struct cuda_driver *native, CUstream stream);
+/** Lets the guest use memory that a node of @p graph allocates; @p token is told when that ends. @return a CUresult. */
+int cuda_graph_range_begin(struct cuda_lane *lane, CUgraph graph, uint32_t token, CUdeviceptr start, uint64_t bytes);
+/** The graph lets go of all user objects that the guest gave it. */
+void cuda_kept_drop(struct cuda_graph *graph);
+int cuda_callbacks_init(struct cuda_host *host);
+void cuda_callbacks_interrupt(struct cuda_host *host);
+void cuda_callbacks_finish(struct cuda_host *host);
+
+/* memory_operation.c */
+/** May the guest have the GPU do all of @p operations? Between enter and leave. */
+bool cuda_operations_fit(struct cuda_lane *lane, const CUstreamBatchMemOpParams *operations, size_t count);
+/** Does the value of a launch attribute name nothing but numbers and the guest's own memory? */
+bool cuda_attribute_fits(struct cuda_lane *lane, int32_t attribute, const CUlaunchAttributeValue *value);
 
 /* memory.c */
 /** Lets the guest use these addresses, as part of @p owner. @return a CUresult. */
 int cuda_range_begin(struct cuda_host *host, struct cuda_object *owner, enum cuda_range_use use, CUdeviceptr start,
                      uint64_t bytes);
+/** Takes the allocation that starts at @p address out of use, announced. NULL: there is none. */
+struct cuda_range *cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr address);
+/** Leaves the record that has freed it with @p result, for which it may be in use again. Passes it through. */
+int cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result);
+
+/* pool.c */
+/** The guest process ends: frees its pools, and what was allocated from any. Before its contexts end. */
+void cuda_pools_end(struct cuda_host *host);
+
+/* device.c */
+/** The driver's name for the guest's device @p number. @return a CUresult. */
+int cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device);
+
+/* virtual.c */
+/** Has the driver the functions for it? Devices may not. */
+bool cuda_virtual_known(const struct cuda_driver *native);
+/** Memory of a device, as a guest may have it. */
+CUmemAllocationProp cuda_physical_properties(CUdevice device);
+/** The guest process ends: unmaps and frees all that it had reserved. */
+void cuda_virtual_end(struct cuda_host *host);
+
+/* chunk.c */
+/** Takes the memory of the chunks that are part of @p context away, which is about to be destroyed. */
+void cuda_chunks_end(struct cuda_host *host, const struct cuda_context *context);
+/** The guest process ends: when there are no chunks any more. */
+void cuda_window_end(struct cuda_host *host);
+
+/* ipc.c */
+/** May guests share memory and events between processes? They all may share with each other then. */
+void cuda_ipc_allow(bool yes);
+bool cuda_ipc_allowed(void);
+
+/* output.c */
+/** What has been printed is there for the guest to fetch. For records that have waited for the device. */
+void cuda_output_settle(struct cuda_host *host);
+/** The guest process ends. */
+void cuda_output_end(struct cuda_host *host);
 
 /* stream.c */
 /** Binds the streams that have fixed handles. @return 0 or a negative errno value. */

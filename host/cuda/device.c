@@ -18,6 +18,13 @@ cuda_host_init(struct gpuvchan_request *request, uint32_t flags, int32_t *versio
     return 0;
 }
 
+/* A guest shall not try what it would be refused. */
+static bool
+is_withheld(int attribute)
+{
+    return attribute == CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED && !cuda_ipc_allowed();
+}
+
 /* Index = number of the attribute. What this driver does not know stays 0, as it is for a device without it. */
 static size_t
 fill_attributes(const struct cuda_driver *native, CUdevice device, int32_t *attributes, size_t room)
@@ -25,7 +32,7 @@ fill_attributes(const struct cuda_driver *native, CUdevice device, int32_t *attr
     for (size_t i = 1; i < room; i++) {
         int value;
 
-        if (native->cuDeviceGetAttribute(&value, (CUdevice_attribute)i, device) == CUDA_SUCCESS)
+        if (!is_withheld((int)i) && native->cuDeviceGetAttribute(&value, (CUdevice_attribute)i, device) == CUDA_SUCCESS)
             attributes[i] = value;
     }
     return room;
@@ -58,4 +65,12 @@ cuda_host_device_info(struct gpuvchan_request *request, uint32_t device, char *n
     *bytes = total;
     *attributes_count = fill_attributes(native, number, attributes, *attributes_count);
     return 0;
+}
+
+int
+cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device)
+{
+    if (number >= (uint32_t)native->devices)
+        return CUDA_ERROR_INVALID_DEVICE;
+    return native->cuDeviceGet(device, (int)number);
 }

@@ -34,6 +34,20 @@
     NEEDED(cuCtxGetCacheConfig, cuCtxGetCacheConfig)                                                                   \
     NEEDED(cuCtxSetCacheConfig, cuCtxSetCacheConfig)                                                                   \
     NEEDED(cuCtxGetStreamPriorityRange, cuCtxGetStreamPriorityRange)                                                   \
+    NEEDED(cuDeviceCanAccessPeer, cuDeviceCanAccessPeer)                                                               \
+    NEEDED(cuDeviceGetP2PAttribute, cuDeviceGetP2PAttribute)                                                           \
+    OPTIONAL(cuDeviceGetLuid, cuDeviceGetLuid)                                                                         \
+    OPTIONAL(cuDeviceGetTexture1DLinearMaxWidth, cuDeviceGetTexture1DLinearMaxWidth)                                   \
+    OPTIONAL(cuDeviceGetHostAtomicCapabilities, cuDeviceGetHostAtomicCapabilities)                                     \
+    OPTIONAL(cuDeviceGetP2PAtomicCapabilities, cuDeviceGetP2PAtomicCapabilities)                                       \
+    OPTIONAL(cuFlushGPUDirectRDMAWrites, cuFlushGPUDirectRDMAWrites)                                                   \
+    NEEDED(cuCtxEnablePeerAccess, cuCtxEnablePeerAccess)                                                               \
+    NEEDED(cuCtxDisablePeerAccess, cuCtxDisablePeerAccess)                                                             \
+    OPTIONAL(cuCtxGetSharedMemConfig, cuCtxGetSharedMemConfig)                                                         \
+    OPTIONAL(cuCtxSetSharedMemConfig, cuCtxSetSharedMemConfig)                                                         \
+    OPTIONAL(cuCtxSetFlags, cuCtxSetFlags)                                                                             \
+    OPTIONAL(cuCtxResetPersistingL2Cache, cuCtxResetPersistingL2Cache)                                                 \
+    OPTIONAL(cuCtxGetExecAffinity, cuCtxGetExecAffinity)                                                               \
     NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
     NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \
     NEEDED(cuModuleGetFunction, cuModuleGetFunction)                                                                   \
@@ -43,16 +57,70 @@
     NEEDED(cuFuncSetAttribute, cuFuncSetAttribute)                                                                     \
     NEEDED(cuFuncSetCacheConfig, cuFuncSetCacheConfig)                                                                 \
     OPTIONAL(cuFuncGetParamInfo, cuFuncGetParamInfo)                                                                   \
+    OPTIONAL(cuFuncGetName, cuFuncGetName)                                                                             \
+    OPTIONAL(cuFuncLoad, cuFuncLoad)                                                                                   \
+    OPTIONAL(cuFuncIsLoaded, cuFuncIsLoaded)                                                                           \
+    OPTIONAL(cuFuncSetSharedMemConfig, cuFuncSetSharedMemConfig)                                                       \
+    OPTIONAL(cuModuleEnumerateFunctions, cuModuleEnumerateFunctions)                                                   \
+    OPTIONAL(cuLibraryLoadData, cuLibraryLoadData)                                                                     \
+    OPTIONAL(cuLibraryUnload, cuLibraryUnload)                                                                         \
+    OPTIONAL(cuLibraryGetKernel, cuLibraryGetKernel)                                                                   \
+    OPTIONAL(cuLibraryGetKernelCount, cuLibraryGetKernelCount)                                                         \
+    OPTIONAL(cuLibraryEnumerateKernels, cuLibraryEnumerateKernels)                                                     \
+    OPTIONAL(cuLibraryGetModule, cuLibraryGetModule)                                                                   \
+    OPTIONAL(cuKernelGetFunction, cuKernelGetFunction)                                                                 \
+    OPTIONAL(cuKernelGetName, cuKernelGetName)                                                                         \
+    OPTIONAL(cuKernelGetParamInfo, cuKernelGetParamInfo)                                                               \
+    OPTIONAL(cuKernelGetAttribute, cuKernelGetAttribute)                                                               \
+    OPTIONAL(cuKernelSetAttribute, cuKernelSetAttribute)                                                               \
+    OPTIONAL(cuKernelSetCacheConfig, cuKernelSetCacheConfig)                                                           \
+    OPTIONAL(cuLinkCreate, cuLinkCreate_v2)                                                                            \
+    OPTIONAL(cuLinkAddData, cuLinkAddData_v2)                                                                          \
+    OPTIONAL(cuLinkComplete, cuLinkComplete)                                                                           \
+    OPTIONAL(cuLinkDestroy, cuLinkDestroy)                                                                             \
+    OPTIONAL(cuOccupancyAvailableDynamicSMemPerBlock, cuOccupancyAvailableDynamicSMemPerBlock)                         \
+    OPTIONAL(cuOccupancyMaxActiveClusters, cuOccupancyMaxActiveClusters)                                               \
+    OPTIONAL(cuOccupancyMaxPotentialClusterSize, cuOccupancyMaxPotentialClusterSize)                                   \
     NEEDED(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) \
     NEEDED(cuLaunchKernel, cuLaunchKernel)                                                                             \
     OPTIONAL(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel)                                                     \
+    OPTIONAL(cuLaunchKernelEx, cuLaunchKernelEx)                                                                       \
     NEEDED(cuMemAlloc, cuMemAlloc_v2)                                                                                  \
     NEEDED(cuMemAllocPitch, cuMemAllocPitch_v2)                                                                        \
     NEEDED(cuMemFree, cuMemFree_v2)                                                                                    \
     NEEDED(cuMemGetInfo, cuMemGetInfo_v2)                                                                              \
+    OPTIONAL(cuMemAllocAsync, cuMemAllocAsync)                                                                         \
+    OPTIONAL(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync)                                                         \
+    OPTIONAL(cuMemFreeAsync, cuMemFreeAsync)                                                                           \
+    OPTIONAL(cuMemPoolCreate, cuMemPoolCreate)                                                                         \
+    OPTIONAL(cuMemPoolDestroy, cuMemPoolDestroy)                                                                       \
+    OPTIONAL(cuMemPoolTrimTo, cuMemPoolTrimTo)                                                                         \
+    OPTIONAL(cuMemPoolSetAttribute, cuMemPoolSetAttribute)                                                             \
+    OPTIONAL(cuMemPoolGetAttribute, cuMemPoolGetAttribute)                                                             \
+    OPTIONAL(cuMemPoolSetAccess, cuMemPoolSetAccess)                                                                   \
+    OPTIONAL(cuMemPoolGetAccess, cuMemPoolGetAccess)                                                                   \
+    OPTIONAL(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool)                                                     \
+    OPTIONAL(cuDeviceSetMemPool, cuDeviceSetMemPool)                                                                   \
+    OPTIONAL(cuMemAddressReserve, cuMemAddressReserve)                                                                 \
+    OPTIONAL(cuMemAddressFree, cuMemAddressFree)                                                                       \
+    OPTIONAL(cuMemCreate, cuMemCreate)                                                                                 \
+    OPTIONAL(cuMemGetAllocationPropertiesFromHandle, cuMemGetAllocationPropertiesFromHandle)                           \
+    OPTIONAL(cuMemRelease, cuMemRelease)                                                                               \
+    OPTIONAL(cuMemMap, cuMemMap)                                                                                       \
+    OPTIONAL(cuMemUnmap, cuMemUnmap)                                                                                   \
+    OPTIONAL(cuMemSetAccess, cuMemSetAccess)                                                                           \
+    OPTIONAL(cuMemGetAccess, cuMemGetAccess)                                                                           \
+    OPTIONAL(cuMemGetAllocationGranularity, cuMemGetAllocationGranularity)                                             \
+    OPTIONAL(cuPointerSetAttribute, cuPointerSetAttribute)                                                             \
     NEEDED(cuMemHostRegister, cuMemHostRegister_v2)                                                                    \
     NEEDED(cuMemHostUnregister, cuMemHostUnregister)                                                                   \
     NEEDED(cuMemHostGetDevicePointer, cuMemHostGetDevicePointer_v2)                                                    \
+    NEEDED(cuMemGetAddressRange, cuMemGetAddressRange_v2)                                                              \
+    OPTIONAL(cuIpcGetMemHandle, cuIpcGetMemHandle)                                                                     \
+    OPTIONAL(cuIpcOpenMemHandle, cuIpcOpenMemHandle_v2)                                                                \
+    OPTIONAL(cuIpcCloseMemHandle, cuIpcCloseMemHandle)                                                                 \
+    OPTIONAL(cuIpcGetEventHandle, cuIpcGetEventHandle)                                                                 \
+    OPTIONAL(cuIpcOpenEventHandle, cuIpcOpenEventHandle)                                                               \
     NEEDED(cuMemsetD8Async, cuMemsetD8Async)                                                                           \
     NEEDED(cuMemsetD16Async, cuMemsetD16Async)                                                                         \
     NEEDED(cuMemsetD32Async, cuMemsetD32Async)                                                                         \
@@ -64,7 +132,35 @@
     NEEDED(cuMemcpyHtoDAsync, cuMemcpyHtoDAsync_v2)                                                                    \
     NEEDED(cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2)                                                                    \
     NEEDED(cuMemcpyDtoDAsync, cuMemcpyDtoDAsync_v2)                                                                    \
+    NEEDED(cuMemcpyPeer, cuMemcpyPeer)                                                                                 \
+    NEEDED(cuMemcpyPeerAsync, cuMemcpyPeerAsync)                                                                       \
     NEEDED(cuMemcpy2DAsync, cuMemcpy2DAsync_v2)                                                                        \
+    NEEDED(cuMemcpy3DAsync, cuMemcpy3DAsync_v2)                                                                        \
+    NEEDED(cuMemcpy3DPeerAsync, cuMemcpy3DPeerAsync)                                                                   \
+    NEEDED(cuMemcpyAtoA, cuMemcpyAtoA_v2)                                                                              \
+    NEEDED(cuMemcpyAtoD, cuMemcpyAtoD_v2)                                                                              \
+    NEEDED(cuMemcpyDtoA, cuMemcpyDtoA_v2)                                                                              \
+    NEEDED(cuMemcpyAtoHAsync, cuMemcpyAtoHAsync_v2)                                                                    \
+    NEEDED(cuMemcpyHtoAAsync, cuMemcpyHtoAAsync_v2)                                                                    \
+    NEEDED(cuArray3DCreate, cuArray3DCreate_v2)                                                                        \
+    NEEDED(cuArray3DGetDescriptor, cuArray3DGetDescriptor_v2)                                                          \
+    NEEDED(cuArrayDestroy, cuArrayDestroy)                                                                             \
+    OPTIONAL(cuArrayGetPlane, cuArrayGetPlane)                                                                         \
+    OPTIONAL(cuArrayGetMemoryRequirements, cuArrayGetMemoryRequirements)                                               \
+    OPTIONAL(cuArrayGetSparseProperties, cuArrayGetSparseProperties)                                                   \
+    NEEDED(cuMipmappedArrayCreate, cuMipmappedArrayCreate)                                                             \
+    NEEDED(cuMipmappedArrayGetLevel, cuMipmappedArrayGetLevel)                                                         \
+    NEEDED(cuMipmappedArrayDestroy, cuMipmappedArrayDestroy)                                                           \
+    OPTIONAL(cuMipmappedArrayGetMemoryRequirements, cuMipmappedArrayGetMemoryRequirements)                             \
+    OPTIONAL(cuMipmappedArrayGetSparseProperties, cuMipmappedArrayGetSparseProperties)                                 \
+    NEEDED(cuTexObjectCreate, cuTexObjectCreate)                                                                       \
+    NEEDED(cuTexObjectDestroy, cuTexObjectDestroy)                                                                     \
+    NEEDED(cuSurfObjectCreate, cuSurfObjectCreate)                                                                     \
+    NEEDED(cuSurfObjectDestroy, cuSurfObjectDestroy)                                                                   \
+    OPTIONAL(cuTensorMapEncodeTiled, cuTensorMapEncodeTiled)                                                           \
+    OPTIONAL(cuTensorMapEncodeIm2col, cuTensorMapEncodeIm2col)                                                         \
+    OPTIONAL(cuTensorMapEncodeIm2colWide, cuTensorMapEncodeIm2colWide)                                                 \
+    OPTIONAL(cuTensorMapReplaceAddress, cuTensorMapReplaceAddress)                                                     \
     NEEDED(cuStreamCreateWithPriority, cuStreamCreateWithPriority)                                                     \
     NEEDED(cuStreamDestroy, cuStreamDestroy_v2)                                                                        \
     NEEDED(cuStreamQuery, cuStreamQuery)                                                                               \
@@ -72,6 +168,67 @@
     NEEDED(cuStreamWaitEvent, cuStreamWaitEvent)                                                                       \
     OPTIONAL(cuStreamWriteValue32, cuStreamWriteValue32_v2)                                                            \
     OPTIONAL(cuStreamWriteValue64, cuStreamWriteValue64_v2)                                                            \
+    OPTIONAL(cuStreamWaitValue32, cuStreamWaitValue32_v2)                                                              \
+    OPTIONAL(cuStreamWaitValue64, cuStreamWaitValue64_v2)                                                              \
+    OPTIONAL(cuStreamBatchMemOp, cuStreamBatchMemOp_v2)                                                                \
+    OPTIONAL(cuStreamGetAttribute, cuStreamGetAttribute)                                                               \
+    OPTIONAL(cuStreamSetAttribute, cuStreamSetAttribute)                                                               \
+    OPTIONAL(cuStreamCopyAttributes, cuStreamCopyAttributes)                                                           \
+    OPTIONAL(cuStreamAddCallback, cuStreamAddCallback)                                                                 \
+    OPTIONAL(cuLaunchHostFunc, cuLaunchHostFunc)                                                                       \
+    OPTIONAL(cuStreamIsCapturing, cuStreamIsCapturing)                                                                 \
+    OPTIONAL(cuStreamBeginCapture, cuStreamBeginCapture_v2)                                                            \
+    OPTIONAL(cuStreamBeginCaptureToGraph, cuStreamBeginCaptureToGraph)                                                 \
+    OPTIONAL(cuStreamEndCapture, cuStreamEndCapture)                                                                   \
+    OPTIONAL(cuStreamGetCaptureInfo, cuStreamGetCaptureInfo_v3)                                                        \
+    OPTIONAL(cuStreamUpdateCaptureDependencies, cuStreamUpdateCaptureDependencies_v2)                                  \
+    OPTIONAL(cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode)                                     \
+    OPTIONAL(cuCtxRecordEvent, cuCtxRecordEvent)                                                                       \
+    OPTIONAL(cuCtxWaitEvent, cuCtxWaitEvent)                                                                           \
+    OPTIONAL(cuGraphCreate, cuGraphCreate)                                                                             \
+    OPTIONAL(cuGraphClone, cuGraphClone)                                                                               \
+    OPTIONAL(cuGraphDestroy, cuGraphDestroy)                                                                           \
+    OPTIONAL(cuGraphGetNodes, cuGraphGetNodes)                                                                         \
+    OPTIONAL(cuGraphGetRootNodes, cuGraphGetRootNodes)                                                                 \
+    OPTIONAL(cuGraphGetEdges, cuGraphGetEdges_v2)                                                                      \
+    OPTIONAL(cuGraphAddDependencies, cuGraphAddDependencies_v2)                                                        \
+    OPTIONAL(cuGraphRemoveDependencies, cuGraphRemoveDependencies_v2)                                                  \
+    OPTIONAL(cuGraphConditionalHandleCreate, cuGraphConditionalHandleCreate)                                           \
+    OPTIONAL(cuGraphAddNode, cuGraphAddNode_v2)                                                                        \
+    OPTIONAL(cuGraphNodeSetParams, cuGraphNodeSetParams)                                                               \
+    OPTIONAL(cuGraphExecNodeSetParams, cuGraphExecNodeSetParams)                                                       \
+    OPTIONAL(cuGraphKernelNodeGetParams, cuGraphKernelNodeGetParams_v2)                                                \
+    OPTIONAL(cuGraphMemcpyNodeGetParams, cuGraphMemcpyNodeGetParams)                                                   \
+    OPTIONAL(cuGraphMemsetNodeGetParams, cuGraphMemsetNodeGetParams)                                                   \
+    OPTIONAL(cuGraphHostNodeGetParams, cuGraphHostNodeGetParams)                                                       \
+    OPTIONAL(cuGraphEventRecordNodeGetEvent, cuGraphEventRecordNodeGetEvent)                                           \
+    OPTIONAL(cuGraphEventWaitNodeGetEvent, cuGraphEventWaitNodeGetEvent)                                               \
+    OPTIONAL(cuGraphBatchMemOpNodeGetParams, cuGraphBatchMemOpNodeGetParams)                                           \
+    OPTIONAL(cuGraphMemAllocNodeGetParams, cuGraphMemAllocNodeGetParams)                                               \
+    OPTIONAL(cuGraphMemFreeNodeGetParams, cuGraphMemFreeNodeGetParams)                                                 \
+    OPTIONAL(cuGraphChildGraphNodeGetGraph, cuGraphChildGraphNodeGetGraph)                                             \
+    OPTIONAL(cuGraphNodeGetType, cuGraphNodeGetType)                                                                   \
+    OPTIONAL(cuGraphNodeGetDependencies, cuGraphNodeGetDependencies_v2)                                                \
+    OPTIONAL(cuGraphNodeGetDependentNodes, cuGraphNodeGetDependentNodes_v2)                                            \
+    OPTIONAL(cuGraphNodeFindInClone, cuGraphNodeFindInClone)                                                           \
+    OPTIONAL(cuGraphDestroyNode, cuGraphDestroyNode)                                                                   \
+    OPTIONAL(cuGraphKernelNodeGetAttribute, cuGraphKernelNodeGetAttribute)                                             \
+    OPTIONAL(cuGraphKernelNodeSetAttribute, cuGraphKernelNodeSetAttribute)                                             \
+    OPTIONAL(cuGraphKernelNodeCopyAttributes, cuGraphKernelNodeCopyAttributes)                                         \
+    OPTIONAL(cuGraphInstantiateWithParams, cuGraphInstantiateWithParams)                                               \
+    OPTIONAL(cuGraphExecDestroy, cuGraphExecDestroy)                                                                   \
+    OPTIONAL(cuGraphExecUpdate, cuGraphExecUpdate_v2)                                                                  \
+    OPTIONAL(cuGraphNodeSetEnabled, cuGraphNodeSetEnabled)                                                             \
+    OPTIONAL(cuGraphNodeGetEnabled, cuGraphNodeGetEnabled)                                                             \
+    OPTIONAL(cuGraphLaunch, cuGraphLaunch)                                                                             \
+    OPTIONAL(cuGraphUpload, cuGraphUpload)                                                                             \
+    OPTIONAL(cuDeviceGraphMemTrim, cuDeviceGraphMemTrim)                                                               \
+    OPTIONAL(cuDeviceGetGraphMemAttribute, cuDeviceGetGraphMemAttribute)                                               \
+    OPTIONAL(cuDeviceSetGraphMemAttribute, cuDeviceSetGraphMemAttribute)                                               \
+    OPTIONAL(cuUserObjectCreate, cuUserObjectCreate)                                                                   \
+    OPTIONAL(cuUserObjectRelease, cuUserObjectRelease)                                                                 \
+    OPTIONAL(cuGraphRetainUserObject, cuGraphRetainUserObject)                                                         \
+    OPTIONAL(cuGraphReleaseUserObject, cuGraphReleaseUserObject)                                                       \
     NEEDED(cuEventCreate, cuEventCreate)                                                                               \
     NEEDED(cuEventDestroy, cuEventDestroy_v2)                                                                          \
     NEEDED(cuEventRecord, cuEventRecord)                                                                               \

@@ -69,7 +69,11 @@ cuda_host_event_synchronize(struct gpuvchan_request *request, struct cuda_event 
     struct cuda_lane *lane = cuda_lane_of(request);
     int result = cuda_enter(lane, &which->object, NULL);
 
-    return result ? result : cuda_leave(lane, cuda_native(request)->cuEventSynchronize(which->native));
+    if (result != 0)
+        return result;
+    result = cuda_native(request)->cuEventSynchronize(which->native);
+    cuda_output_settle(lane->host);
+    return cuda_leave(lane, result);
 }
 
 int

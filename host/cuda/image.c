@@ -9,8 +9,17 @@
 
 #include "cuda_api.h"
 
+#define WRAPPER_MAGIC 0x466243b1u
+#define WRAPPER_LINKED 2u
 #define FATBIN_MAGIC 0xba55ed50u
 #define TAIL 4096u /* zeros: ends a text, and stops a reader that goes on a little */
+
+/* Fatbins that are to be linked: offsets as they come, pointers as the driver wants them. */
+struct wrapper {
+    uint32_t magic, version;
+    uint64_t data, list;
+};
+_Static_assert(sizeof(void *) == sizeof(uint64_t), "an offset becomes a pointer in its place");
 
 struct fatbin_header {
     uint32_t magic;
@@ -80,18 +89,9 @@ elf_fits(const unsigned char *image, size_t bytes)
 
 /* Entries one behind the other; what is compressed in them is the driver's to judge. */
 static bool
-fatbin_fits(const unsigned char *image, size_t bytes)
+entries_fit(const unsigned char *image, uint64_t at, uint64_t end)
 {
-    struct fatbin_header header;
-    uint64_t at, end;
-
-    if (bytes < sizeof(header))
-        return false;
-    memcpy(&header, image, sizeof(header));
-    if (header.header_bytes < sizeof(header) || !inside(header.header_bytes, header.bytes, bytes))
-        return false;
-    end = header.header_bytes + header.bytes;
-    for (at = header.header_bytes; at < end;) {
+    while (at < end) {
         struct fatbin_entry entry;
 
         if (!inside(at, sizeof(entry), end))
@@ -105,8 +105,95 @@ fatbin_fits(const unsigned char *image, size_t bytes)
     return true;
 }
 
+/* One, and those that follow it at once. */
 static bool
-is_image(const unsigned char *image, size_t bytes)
+fatbins_fit(const unsigned char *image, size_t bytes)
+{
+    struct fatbin_header header;
+    uint64_t at = 0;
+
+    do {
+        if (!inside(at, sizeof(header), bytes))
+            return at != 0; /* too little for another one */
+        memcpy(&header, image + at, sizeof(header));
+        if (header.magic != FATBIN_MAGIC)
+            break;
+        if (header.header_bytes < sizeof(header) || !inside(at, header.header_bytes, bytes) ||
+            !inside(at + header.header_bytes, header.bytes, bytes) ||
+            !entries_fit(image, at + header.header_bytes, at + header.header_bytes + header.bytes))
+            return false;
+        at += header.header_bytes + header.bytes;
+    } while (at < bytes);
+    return true;
+}
+
+static uint64_t
+number_at(const unsigned char *image, uint64_t offset)
+{
+    uint64_t number;
+
+    memcpy(&number, image + offset, sizeof(number));
+    return number;
+}
+
+/* How many fatbins the list behind the wrapper names before its 0. False: it has no end. */
+static bool
+count_linked(const unsigned char *image, size_t bytes, uint64_t *count)
+{
+    for (*count = 0;; ++*count) {
+        uint64_t at = sizeof(struct wrapper) + *count * sizeof(uint64_t);
+
+        if (!inside(at, sizeof(uint64_t), bytes))
+            return false;
+        if (number_at(image, at) == 0)
+            return true;
+    }
+}
+
+/* Each lies behind the list and reaches to the next one at most, the last one to the wrapper's own, that to the end. */
+static bool
+linked_fit(const unsigned char *image, size_t bytes, uint64_t count, uint64_t own)
+{
+    uint64_t least = sizeof(struct wrapper) + (count + 1) * sizeof(uint64_t);
+
+    for (uint64_t i = 0; i <= count; i++) {
+        uint64_t list = sizeof(struct wrapper) + i * sizeof(uint64_t);
+        uint64_t at = i < count ? number_at(image, list) : own;
+        uint64_t next = i == count ? bytes : i + 1 < count ? number_at(image, list + sizeof(uint64_t)) : own;
+
+        if (at < least || at % 8 != 0 || next > bytes || at >= next || !fatbins_fit(image + at, next - at))
+            return false;
+        least = next;
+    }
+    return true;
+}
+
+/* Checks all, and only then puts pointers in the places of offsets. */
+static bool
+wrapper_resolve(unsigned char *image, size_t bytes)
+{
+    uint64_t begin = (uintptr_t)image, count;
+    struct wrapper wrapper;
+
+    if (bytes < sizeof(wrapper))
+        return false;
+    memcpy(&wrapper, image, sizeof(wrapper));
+    if (wrapper.version != WRAPPER_LINKED || wrapper.list != sizeof(wrapper) || !count_linked(image, bytes, &count) ||
+        !linked_fit(image, bytes, count, wrapper.data))
+        return false;
+    wrapper.data += begin;
+    wrapper.list += begin;
+    memcpy(image, &wrapper, sizeof(wrapper));
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t list = sizeof(wrapper) + i * sizeof(uint64_t), at = begin + number_at(image, list);
+
+        memcpy(image + list, &at, sizeof(at));
+    }
+    return true;
+}
+
+bool
+cuda_image_fits(unsigned char *image, size_t bytes)
 {
     uint32_t magic = 0;
 
@@ -116,26 +203,20 @@ is_image(const unsigned char *image, size_t bytes)
     if (memcmp(&magic, ELFMAG, SELFMAG) == 0)
         return elf_fits(image, bytes);
     if (magic == FATBIN_MAGIC)
-        return fatbin_fits(image, bytes);
+        return fatbins_fit(image, bytes);
+    if (magic == WRAPPER_MAGIC)
+        return wrapper_resolve(image, bytes);
     /* A text, that is PTX: the driver reads up to the NUL. No other binary is known to be safe. */
     return image[0] == '/' || image[0] == '.' || image[0] == '\t' || image[0] == '\r' || image[0] == '\n' ||
            image[0] == ' ';
 }
 
 void *
-cuda_image_copy(const void *image, size_t bytes, int *result)
+cuda_image_memory(size_t bytes)
 {
-    unsigned char *copy = bytes < SIZE_MAX - TAIL ? malloc(bytes + TAIL) : NULL;
+    unsigned char *memory = bytes < SIZE_MAX - TAIL ? malloc(bytes + TAIL) : NULL;
 
-    if (!copy) {
-        *result = CUDA_ERROR_OUT_OF_MEMORY;
-        return NULL;
-    }
-    memcpy(copy, image, bytes);
-    memset(copy + bytes, 0, TAIL);
-    if (is_image(copy, bytes))
-        return copy;
-    free(copy);
-    *result = CUDA_ERROR_INVALID_IMAGE;
-    return NULL;
+    if (memory)
+        memset(memory + bytes, 0, TAIL);
+    return memory;
 }

@@ -6,12 +6,15 @@
 #ifndef CUDA_IMAGE_H
 #define CUDA_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+/** Memory for an image of @p bytes with zeros behind, for free(), or NULL. */
+void *cuda_image_memory(size_t bytes);
 /**
- * A private copy of @p bytes of arena memory with zeros behind, for free(). NULL, with *@p result set: it is no
- * image (CUDA_ERROR_INVALID_IMAGE), or out of memory.
+ * Is what lies there an image that stays inside its @p bytes? In memory of cuda_image_memory(). Offsets in a wrapper
+ * become the pointers that the driver expects there.
  */
-void *cuda_image_copy(const void *image, size_t bytes, int *result);
+bool cuda_image_fits(unsigned char *image, size_t bytes);
 
 #endif

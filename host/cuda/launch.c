@@ -60,7 +60,7 @@ cuda_host_launch_kernel(struct gpuvchan_request *request, struct cuda_function *
     if (result != 0)
         return result;
     /* Fewer, and the driver would read what lies behind them in this process. */
-    if (parameters_bytes != kernel->parameter_bytes)
+    if (!atomic_load_explicit(&kernel->known, memory_order_acquire) || parameters_bytes != kernel->parameter_bytes)
         result = CUDA_ERROR_INVALID_VALUE;
     else if (cooperative)
         result = launch_cooperative(native, kernel, cuda_stream_native(on), &shape, parameters);

@@ -4,6 +4,18 @@
 
 /* ---- Ranges ---------------------------------------------------------------------------------- */
 
+/* A graph that had the address is gone, of which the driver tells later. */
+static void
+forget_stale(struct cuda_host *host, const struct cuda_range *range)
+{
+    struct cuda_range *stale;
+
+    while ((stale = cuda_ranges_take(&host->ranges, range->start, range->bytes, CUDA_RANGE_GRAPH))) {
+        cuda_object_end(host, NULL, &stale->object);
+        cuda_object_destroy(host, &stale->object);
+    }
+}
+
 static int
 publish(struct cuda_host *host, struct cuda_object *owner, struct cuda_range *range)
 {
@@ -11,6 +23,10 @@ publish(struct cuda_host *host, struct cuda_object *owner, struct cuda_range *ra
 
     cuda_object_begin(host, &range->object, owner, NULL);
     result = cuda_ranges_insert(&host->ranges, range);
+    if (result == CUDA_ERROR_ALREADY_MAPPED) {
+        forget_stale(host, range);
+        result = cuda_ranges_insert(&host->ranges, range);
+    }
     if (result != 0)
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "cuda: the driver gave %llu bytes at 0x%llx, which cannot be entered (%s)",
                      (unsigned long long)range->bytes, range->start, cuda_driver_error(host->native, (CUresult)result));
@@ -30,6 +46,7 @@ cuda_range_begin(struct cuda_host *host, struct cuda_object *owner, enum cuda_ra
     range->start = start;
     range->bytes = bytes;
     range->memory = NULL;
+    atomic_store(&range->opened, 0);
     result = publish(host, owner, range);
     if (result != 0)
         cuda_object_destroy(host, &range->object);
@@ -83,18 +100,31 @@ cuda_host_mem_alloc_pitch(struct gpuvchan_request *request, uint64_t width, uint
     return cuda_leave(lane, result);
 }
 
-/* Takes the allocation that starts at @p address out of the table, announced. NULL: there is none. */
-static struct cuda_range *
-take_allocation(struct cuda_lane *lane, CUdeviceptr address)
+struct cuda_range *
+cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr address)
 {
     struct cuda_range *range = cuda_lane_range(lane, 0, address, 1);
 
     /* Of two lanes that free the same one, one gets it. */
-    if (!range || range->start != address || range->use != CUDA_RANGE_ALLOCATION ||
+    if (!range || range->start != address || (range->use != CUDA_RANGE_ALLOCATION && range->use != CUDA_RANGE_POOLED) ||
         !cuda_ranges_remove(&lane->host->ranges, range))
         return NULL;
     cuda_object_end(lane->host, lane, &range->object);
     return range;
+}
+
+int
+cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result)
+{
+    if (result != 0) {
+        /* The driver still has it, and so has the guest: after a fault, say. It goes with its context. */
+        atomic_store(&range->object.alive, true);
+        cuda_ranges_insert(&lane->host->ranges, range);
+        return cuda_leave(lane, result);
+    }
+    cuda_leave(lane, 0);
+    cuda_object_destroy(lane->host, &range->object);
+    return 0;
 }
 
 int
@@ -106,19 +136,13 @@ cuda_host_mem_free(struct gpuvchan_request *request, CUdeviceptr address)
 
     if (result != 0 || !address)
         return result;
-    range = take_allocation(lane, address);
+    range = cuda_lane_range(lane, 0, address, 1);
+    if (range && range->use == CUDA_RANGE_GRAPH) /* the graph allocates it again */
+        return cuda_leave(lane, cuda_native(request)->cuMemFree(address));
+    range = cuda_allocation_take(lane, address);
     if (!range)
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
-    result = cuda_native(request)->cuMemFree(address);
-    if (result != CUDA_SUCCESS) {
-        /* The driver still has it, and so has the guest: after a fault, say. It goes with its context. */
-        atomic_store(&range->object.alive, true);
-        cuda_ranges_insert(&lane->host->ranges, range);
-        return cuda_leave(lane, result);
-    }
-    cuda_leave(lane, 0);
-    cuda_object_destroy(lane->host, &range->object);
-    return 0;
+    return cuda_allocation_leave(lane, range, cuda_native(request)->cuMemFree(address));
 }
 
 int
@@ -136,13 +160,32 @@ cuda_host_mem_info(struct gpuvchan_request *request, uint64_t *free_bytes, uint6
     return cuda_leave(lane, result);
 }
 
+int
+cuda_host_pointer_set_attribute(struct gpuvchan_request *request, CUdeviceptr address, int32_t attribute, bool value)
+{
+    const struct cuda_driver *native = cuda_native(request);
+    struct cuda_lane *lane = cuda_lane_of(request);
+    unsigned int wanted = value;
+    int result;
+
+    if (!native->cuPointerSetAttribute)
+        return cuda_driver_lacks(native, "cuPointerSetAttribute");
+    result = cuda_enter(lane, NULL, NULL);
+    if (result != 0)
+        return result;
+    /* Of all that can be set, the one that is no more than a number. */
+    if (attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !cuda_lane_range(lane, 0, address, 1))
+        return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    return cuda_leave(lane, native->cuPointerSetAttribute(&wanted, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, address));
+}
+
 /* ---- The arena ------------------------------------------------------------------------------- */
 
 /* With the lock. */
 static bool
 overlaps_registered(const struct cuda_host *host, const unsigned char *memory, size_t bytes)
 {
-    for (const struct cuda_range *range = host->registered; range; range = range->next_registered)
+    for (const struct cuda_range *range = host->registered; range; range = range->next)
         if (memory < range->memory + range->bytes && range->memory < memory + bytes)
             return true;
     return false;
@@ -163,7 +206,7 @@ reserve(struct cuda_host *host, unsigned char *memory, size_t bytes, struct cuda
     pthread_mutex_lock(&host->lock);
     taken = overlaps_registered(host, memory, bytes);
     if (!taken) {
-        range->next_registered = host->registered;
+        range->next = host->registered;
         host->registered = range;
     }
     pthread_mutex_unlock(&host->lock);
@@ -183,9 +226,9 @@ release(struct cuda_host *host, struct cuda_range *range)
 
     pthread_mutex_lock(&host->lock);
     while (*at && *at != range)
-        at = &(*at)->next_registered;
+        at = &(*at)->next;
     if (*at)
-        *at = range->next_registered;
+        *at = range->next;
     pthread_mutex_unlock(&host->lock);
     cuda_object_destroy(host, &range->object);
 }
@@ -243,7 +286,7 @@ take_registration(struct cuda_lane *lane, const unsigned char *memory, size_t by
     pthread_mutex_lock(&host->lock);
     range = host->registered;
     while (range && (range->memory != memory || range->bytes != bytes))
-        range = range->next_registered;
+        range = range->next;
     if (range && !cuda_lane_announce(lane, CUDA_SLOT_RANGE, &range->object))
         range = NULL; /* not registered yet, or no more */
     pthread_mutex_unlock(&host->lock);

@@ -5,105 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image.h"
-
 #define FUNCTION_ATTRIBUTES 16u /* numbers that this version of the API knows */
 #define PARAMETERS_MAX 4096u    /* no kernel has more: each has at least a byte of 32764 and drivers allow fewer */
-
-/* ---- Options of the compiler ----------------------------------------------------------------- */
-
-struct options {
-    CUjit_option names[CUDA_MODULE_LOAD_OPTIONS_MAX + 4];
-    void *values[CUDA_MODULE_LOAD_OPTIONS_MAX + 4];
-    unsigned int count;
-};
-
-static void
-add(struct options *options, CUjit_option name, uint64_t value)
-{
-    options->names[options->count] = name;
-    options->values[options->count++] = (void *)(uintptr_t)value;
-}
-
-/* Options whose value is a number. All others hold pointers, or are not known: the driver would follow them. */
-static bool
-is_number(uint32_t option)
-{
-    static const bool numbers[CU_JIT_NUM_OPTIONS] = {
-        [CU_JIT_MAX_REGISTERS] = true,
-        [CU_JIT_THREADS_PER_BLOCK] = true,
-        [CU_JIT_OPTIMIZATION_LEVEL] = true,
-        [CU_JIT_TARGET_FROM_CUCONTEXT] = true,
-        [CU_JIT_TARGET] = true,
-        [CU_JIT_FALLBACK_STRATEGY] = true,
-        [CU_JIT_GENERATE_DEBUG_INFO] = true,
-        [CU_JIT_LOG_VERBOSE] = true,
-        [CU_JIT_GENERATE_LINE_INFO] = true,
-        [CU_JIT_CACHE_MODE] = true,
-        [CU_JIT_FAST_COMPILE] = true,
-        [CU_JIT_LTO] = true,
-        [CU_JIT_FTZ] = true,
-        [CU_JIT_PREC_DIV] = true,
-        [CU_JIT_PREC_SQRT] = true,
-        [CU_JIT_FMA] = true,
-        [CU_JIT_POSITION_INDEPENDENT_CODE] = true,
-        [CU_JIT_MIN_CTA_PER_SM] = true,
-        [CU_JIT_MAX_THREADS_PER_BLOCK] = true,
-        [CU_JIT_OVERRIDE_DIRECTIVE_VALUES] = true,
-        [CU_JIT_SPLIT_COMPILE] = true,
-        [CU_JIT_OPTIMIZE_UNUSED_DEVICE_VARIABLES] = true,
-    };
-
-    return option < CU_JIT_NUM_OPTIONS && numbers[option];
-}
-
-static int
-take_options(struct options *options, const uint32_t *names, size_t names_count, const uint64_t *values,
-             size_t values_count)
-{
-    if (names_count != values_count)
-        return CUDA_ERROR_INVALID_VALUE;
-    for (size_t i = 0; i < names_count; i++) {
-        if (is_number(names[i]))
-            add(options, (CUjit_option)names[i], values[i]);
-        else if (names[i] < CU_JIT_WALL_TIME || names[i] > CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES)
-            return CUDA_ERROR_INVALID_VALUE;
-        /* Times and logs are outputs: log_bytes and module_log() stand for the latter. */
-    }
-    return 0;
-}
-
-void
-cuda_lane_forget_logs(struct cuda_lane *lane)
-{
-    free(lane->info_log);
-    free(lane->error_log);
-    lane->info_log = lane->error_log = NULL;
-}
-
-static bool
-take_logs(struct cuda_lane *lane, struct options *options, uint32_t bytes)
-{
-    cuda_lane_forget_logs(lane);
-    if (bytes == 0)
-        return true;
-    if (bytes > CUDA_LOG_MAX)
-        bytes = CUDA_LOG_MAX;
-    lane->info_log = calloc(1, CUDA_LOG_MAX);
-    lane->error_log = calloc(1, CUDA_LOG_MAX);
-    if (!lane->info_log || !lane->error_log)
-        return false;
-    add(options, CU_JIT_INFO_LOG_BUFFER, (uintptr_t)lane->info_log);
-    add(options, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, bytes);
-    add(options, CU_JIT_ERROR_LOG_BUFFER, (uintptr_t)lane->error_log);
-    add(options, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, bytes);
-    return true;
-}
 
 /* ---- Modules --------------------------------------------------------------------------------- */
 
 static int
-load(struct gpuvchan_request *request, const void *image, struct options *options, struct cuda_module **made)
+load(struct gpuvchan_request *request, const void *image, struct cuda_load_options *options, struct cuda_module **made)
 {
     struct cuda_host *host = cuda_host_of(request);
     struct cuda_lane *lane = cuda_lane_of(request);
@@ -130,15 +38,16 @@ cuda_host_module_load(struct gpuvchan_request *request, struct cuda_module **mad
                       uint32_t log_bytes)
 {
     struct cuda_lane *lane = cuda_lane_of(request);
-    struct options options = {.count = 0};
-    int result = take_options(&options, names, names_count, values, values_count);
+    struct cuda_load_options options = {.count = 0};
+    int result = cuda_options_take(&options, names, names_count, values, values_count);
     void *copy;
 
     if (result != 0)
         return result;
-    if (!take_logs(lane, &options, log_bytes))
+    cuda_lane_forget_logs(lane);
+    if (!cuda_options_logs(&options, log_bytes, &lane->info_log, &lane->error_log))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    copy = cuda_image_copy(image, image_bytes, &result);
+    copy = cuda_lane_image(lane, image, image_bytes, &result);
     if (!copy)
         return result;
     result = load(request, copy, &options, made);
@@ -185,6 +94,73 @@ cuda_host_module_function_count(struct gpuvchan_request *request, struct cuda_mo
     return result ? result : cuda_leave(lane, native->cuModuleGetFunctionCount(count, from->native));
 }
 
+bool
+cuda_names_add(char *names, size_t room, size_t *used, const char *name)
+{
+    size_t bytes = strlen(name) + 1;
+
+    if (bytes > room - *used)
+        return false;
+    memcpy(names + *used, name, bytes);
+    *used += bytes;
+    return true;
+}
+
+static CUresult
+names_fill(const struct cuda_driver *native, const CUfunction *functions, uint32_t count, uint32_t first, char *names,
+           size_t *bytes)
+{
+    CUresult result = CUDA_SUCCESS;
+    size_t room = *bytes;
+
+    *bytes = 0;
+    for (uint32_t i = first; i < count && result == CUDA_SUCCESS; i++) {
+        const char *name;
+
+        result = native->cuFuncGetName(&name, functions[i]);
+        if (result == CUDA_SUCCESS && !cuda_names_add(names, room, bytes, name))
+            break;
+    }
+    return result;
+}
+
+static CUresult
+functions_names(const struct cuda_driver *native, CUmodule module, uint32_t first, uint32_t *count, char *names,
+                size_t *bytes)
+{
+    CUresult result = native->cuModuleGetFunctionCount(count, module);
+    CUfunction *functions;
+
+    if (result != CUDA_SUCCESS || *count == 0) {
+        *bytes = 0;
+        return result;
+    }
+    functions = calloc(*count, sizeof(*functions));
+    if (!functions)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    result = native->cuModuleEnumerateFunctions(functions, *count, module);
+    if (result == CUDA_SUCCESS)
+        result = names_fill(native, functions, *count, first, names, bytes);
+    free(functions);
+    return result;
+}
+
+int
+cuda_host_module_function_names(struct gpuvchan_request *request, struct cuda_module *from, uint32_t first,
+                                uint32_t *count, void *names, size_t *names_bytes)
+{
+    const struct cuda_driver *native = cuda_native(request);
+    struct cuda_lane *lane = cuda_lane_of(request);
+    int result;
+
+    if (!native->cuModuleGetFunctionCount || !native->cuModuleEnumerateFunctions || !native->cuFuncGetName)
+        return cuda_driver_lacks(native, "cuModuleEnumerateFunctions");
+    result = cuda_enter(lane, &from->object, NULL);
+    if (result != 0)
+        return result;
+    return cuda_leave(lane, functions_names(native, from->native, first, count, names, names_bytes));
+}
+
 /* The same global again is the range that is there. */
 static int
 global_begin(struct cuda_host *host, struct cuda_module *from, CUdeviceptr address, size_t bytes)
@@ -228,17 +204,18 @@ cuda_function_finish(struct cuda_function *function)
     free(function->parameter_offsets);
     function->parameter_offsets = NULL;
     function->parameter_count = function->parameter_bytes = 0;
+    function->kernel = false;
+    atomic_store(&function->known, false);
 }
 
-/* Where the parameters lie, for the guest and for our own checks; ends with the driver's INVALID_VALUE. */
-static int
-read_layout(const struct cuda_driver *native, struct cuda_function *function, uint32_t *offsets, size_t *offsets_count,
-            uint32_t *sizes, size_t *sizes_count)
+int
+cuda_function_layout(const struct cuda_driver *native, struct cuda_function *function, cuda_parameter_ask *ask,
+                     uint32_t *offsets, size_t *offsets_count, uint32_t *sizes, size_t *sizes_count)
 {
     size_t at, bytes, count = 0, room = 0;
     CUresult result;
 
-    while ((result = native->cuFuncGetParamInfo(function->native, count, &at, &bytes)) == CUDA_SUCCESS) {
+    while ((result = ask(native, function, count, &at, &bytes)) == CUDA_SUCCESS) {
         if (count == PARAMETERS_MAX || at > UINT32_MAX / 2 || bytes > UINT32_MAX / 2)
             return CUDA_ERROR_NOT_SUPPORTED;
         if (count == room) {
@@ -261,6 +238,13 @@ read_layout(const struct cuda_driver *native, struct cuda_function *function, ui
     *offsets_count = count < *offsets_count ? count : *offsets_count;
     *sizes_count = count < *sizes_count ? count : *sizes_count;
     return result == CUDA_ERROR_INVALID_VALUE ? 0 : result;
+}
+
+static CUresult
+parameter_ask(const struct cuda_driver *native, const struct cuda_function *function, size_t index, size_t *offset,
+              size_t *bytes)
+{
+    return native->cuFuncGetParamInfo(function->native, index, offset, bytes);
 }
 
 static size_t
@@ -297,9 +281,11 @@ cuda_host_module_function(struct gpuvchan_request *request, struct cuda_function
     if (result == 0) {
         result = native->cuModuleGetFunction(&function->native, from->native, name);
         if (result == CUDA_SUCCESS)
-            result = read_layout(native, function, offsets, offsets_count, sizes, sizes_count);
+            result = cuda_function_layout(native, function, parameter_ask, offsets, offsets_count, sizes, sizes_count);
         if (result == CUDA_SUCCESS) {
             *attributes_count = read_attributes(native, function->native, attributes, *attributes_count);
+            function->kernel = false;
+            atomic_store(&function->known, true);
             cuda_object_begin(host, &function->object, &from->object, request);
             *made = function;
         }
@@ -325,6 +311,8 @@ cuda_host_function_set_attribute(struct gpuvchan_request *request, struct cuda_f
 
     if (result != 0)
         return result;
+    if (on->kernel)
+        return cuda_leave(lane, CUDA_ERROR_INVALID_HANDLE);
     result = cuda_native(request)->cuFuncSetAttribute(on->native, (CUfunction_attribute)attribute, value);
     return cuda_leave(lane, result);
 }
@@ -337,7 +325,72 @@ cuda_host_function_set_cache_config(struct gpuvchan_request *request, struct cud
 
     if (result != 0)
         return result;
+    if (on->kernel)
+        return cuda_leave(lane, CUDA_ERROR_INVALID_HANDLE);
     return cuda_leave(lane, cuda_native(request)->cuFuncSetCacheConfig(on->native, (CUfunc_cache)config));
+}
+
+int
+cuda_host_function_set_shared_config(struct gpuvchan_request *request, struct cuda_function *on, int32_t config)
+{
+    const struct cuda_driver *native = cuda_native(request);
+    struct cuda_lane *lane = cuda_lane_of(request);
+    int result;
+
+    if (!native->cuFuncSetSharedMemConfig)
+        return cuda_driver_lacks(native, "cuFuncSetSharedMemConfig");
+    result = cuda_enter(lane, &on->object, NULL);
+    if (result != 0)
+        return result;
+    if (on->kernel) /* what it has no form of for kernels; it has no effect on devices of today */
+        return cuda_leave(lane, 0);
+    return cuda_leave(lane, native->cuFuncSetSharedMemConfig(on->native, (CUsharedconfig)config));
+}
+
+/* The function that a kernel is in the current context; any other is itself. */
+static CUresult
+function_here(const struct cuda_driver *native, const struct cuda_function *on, CUfunction *function)
+{
+    *function = on->native;
+    return on->kernel ? native->cuKernelGetFunction(function, (CUkernel)on->native) : CUDA_SUCCESS;
+}
+
+int
+cuda_host_function_load(struct gpuvchan_request *request, struct cuda_function *on)
+{
+    const struct cuda_driver *native = cuda_native(request);
+    struct cuda_lane *lane = cuda_lane_of(request);
+    CUfunction function;
+    int result;
+
+    if (!native->cuFuncLoad)
+        return cuda_driver_lacks(native, "cuFuncLoad");
+    result = cuda_enter(lane, &on->object, NULL);
+    if (result != 0)
+        return result;
+    result = function_here(native, on, &function);
+    return cuda_leave(lane, result == CUDA_SUCCESS ? native->cuFuncLoad(function) : (CUresult)result);
+}
+
+int
+cuda_host_function_is_loaded(struct gpuvchan_request *request, struct cuda_function *on, int32_t *state)
+{
+    const struct cuda_driver *native = cuda_native(request);
+    struct cuda_lane *lane = cuda_lane_of(request);
+    CUfunctionLoadingState loaded = CU_FUNCTION_LOADING_STATE_UNLOADED;
+    CUfunction function;
+    int result;
+
+    if (!native->cuFuncIsLoaded)
+        return cuda_driver_lacks(native, "cuFuncIsLoaded");
+    result = cuda_enter(lane, &on->object, NULL);
+    if (result != 0)
+        return result;
+    result = function_here(native, on, &function);
+    if (result == CUDA_SUCCESS)
+        result = native->cuFuncIsLoaded(&loaded, function);
+    *state = (int32_t)loaded;
+    return cuda_leave(lane, result);
 }
 
 int

@@ -7,9 +7,23 @@
 #include <time.h>
 
 static const size_t object_bytes[CUDA_OBJECT_KINDS] = {
-    [CUDA_OBJECT_CONTEXT] = sizeof(struct cuda_context),   [CUDA_OBJECT_MODULE] = sizeof(struct cuda_module),
-    [CUDA_OBJECT_FUNCTION] = sizeof(struct cuda_function), [CUDA_OBJECT_STREAM] = sizeof(struct cuda_stream),
-    [CUDA_OBJECT_EVENT] = sizeof(struct cuda_event),       [CUDA_OBJECT_RANGE] = sizeof(struct cuda_range),
+    [CUDA_OBJECT_CONTEXT] = sizeof(struct cuda_context),
+    [CUDA_OBJECT_MODULE] = sizeof(struct cuda_module),
+    [CUDA_OBJECT_FUNCTION] = sizeof(struct cuda_function),
+    [CUDA_OBJECT_STREAM] = sizeof(struct cuda_stream),
+    [CUDA_OBJECT_EVENT] = sizeof(struct cuda_event),
+    [CUDA_OBJECT_RANGE] = sizeof(struct cuda_range),
+    [CUDA_OBJECT_LIBRARY] = sizeof(struct cuda_library),
+    [CUDA_OBJECT_LINK] = sizeof(struct cuda_link),
+    [CUDA_OBJECT_POOL] = sizeof(struct cuda_pool),
+    [CUDA_OBJECT_PHYSICAL] = sizeof(struct cuda_physical),
+    [CUDA_OBJECT_ARRAY] = sizeof(struct cuda_array),
+    [CUDA_OBJECT_MIPMAP] = sizeof(struct cuda_mipmap),
+    [CUDA_OBJECT_TEXTURE] = sizeof(struct cuda_texture),
+    [CUDA_OBJECT_SURFACE] = sizeof(struct cuda_surface),
+    [CUDA_OBJECT_GRAPH] = sizeof(struct cuda_graph),
+    [CUDA_OBJECT_NODE] = sizeof(struct cuda_node),
+    [CUDA_OBJECT_GRAPH_EXEC] = sizeof(struct cuda_graph_exec),
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -52,6 +66,22 @@ unlink_object(struct cuda_object *object)
     atomic_store_explicit(&object->owner, NULL, memory_order_release);
 }
 
+/* What an object has besides its own memory; with the lock, or when nobody else is left. */
+static void
+finish(struct cuda_object *object)
+{
+    if (object->kind == CUDA_OBJECT_FUNCTION)
+        cuda_function_finish((struct cuda_function *)object);
+    else if (object->kind == CUDA_OBJECT_MODULE)
+        cuda_module_finish((struct cuda_module *)object);
+    else if (object->kind == CUDA_OBJECT_LIBRARY)
+        cuda_library_finish((struct cuda_library *)object);
+    else if (object->kind == CUDA_OBJECT_LINK)
+        cuda_link_finish((struct cuda_link *)object);
+    else if (object->kind == CUDA_OBJECT_GRAPH)
+        cuda_graph_finish((struct cuda_graph *)object);
+}
+
 /* With the lock. */
 static void
 recycle(struct cuda_host *host, struct cuda_object *object)
@@ -61,8 +91,7 @@ recycle(struct cuda_host *host, struct cuda_object *object)
     object->made = false;
     atomic_store(&object->alive, false);
     unlink_object(object);
-    if (object->kind == CUDA_OBJECT_FUNCTION)
-        cuda_function_finish((struct cuda_function *)object);
+    finish(object);
     object->next_free = host->unused[object->kind];
     host->unused[object->kind] = object;
 }
@@ -96,14 +125,23 @@ cuda_object_destroy(struct cuda_host *host, struct cuda_object *object)
 }
 
 void
+cuda_objects_visit(struct cuda_host *host, enum cuda_object_kind kind,
+                   void (*visit)(struct cuda_host *host, struct cuda_object *object))
+{
+    for (struct cuda_object *object = host->made; object; object = object->next_made)
+        if (object->kind == kind && atomic_load(&object->alive))
+            visit(host, object);
+}
+
+void
 cuda_objects_finish(struct cuda_host *host)
 {
     while (host->made) {
         struct cuda_object *object = host->made;
 
         host->made = object->next_made;
-        if (object->kind == CUDA_OBJECT_FUNCTION)
-            cuda_function_finish((struct cuda_function *)object);
+        if (object->made)
+            finish(object);
         free(object);
     }
 }
@@ -178,14 +216,20 @@ newest_leaf(struct cuda_object *owner)
 }
 
 static void
-unbind(struct cuda_host *host, const struct cuda_object *object)
+unbind(struct cuda_host *host, struct cuda_object *object)
 {
     static const uint16_t kinds[CUDA_OBJECT_KINDS] = {
         [CUDA_OBJECT_CONTEXT] = CUDA_HANDLE_CONTEXT,   [CUDA_OBJECT_MODULE] = CUDA_HANDLE_MODULE,
         [CUDA_OBJECT_FUNCTION] = CUDA_HANDLE_FUNCTION, [CUDA_OBJECT_STREAM] = CUDA_HANDLE_STREAM,
-        [CUDA_OBJECT_EVENT] = CUDA_HANDLE_EVENT,
+        [CUDA_OBJECT_EVENT] = CUDA_HANDLE_EVENT,       [CUDA_OBJECT_LIBRARY] = CUDA_HANDLE_LIBRARY,
+        [CUDA_OBJECT_LINK] = CUDA_HANDLE_LINK,         [CUDA_OBJECT_POOL] = CUDA_HANDLE_POOL,
+        [CUDA_OBJECT_PHYSICAL] = CUDA_HANDLE_PHYSICAL, [CUDA_OBJECT_ARRAY] = CUDA_HANDLE_CUARRAY,
+        [CUDA_OBJECT_MIPMAP] = CUDA_HANDLE_MIPMAP,     [CUDA_OBJECT_TEXTURE] = CUDA_HANDLE_TEXTURE,
+        [CUDA_OBJECT_SURFACE] = CUDA_HANDLE_SURFACE,   [CUDA_OBJECT_GRAPH_EXEC] = CUDA_HANDLE_GRAPH_EXEC,
     };
 
+    if (object->kind == CUDA_OBJECT_GRAPH || object->kind == CUDA_OBJECT_NODE)
+        cuda_numbered_forget(host, (struct cuda_numbered *)object);
     if (object->handle && gpuvchan_handles_lookup(host->handles, object->handle, kinds[object->kind]) == object)
         gpuvchan_handles_remove(host->handles, object->handle, kinds[object->kind]);
 }
@@ -211,11 +255,36 @@ destroy_native(const struct cuda_driver *native, struct cuda_object *object)
 {
     switch (object->kind) {
     case CUDA_OBJECT_MODULE:
+        if (((struct cuda_module *)object)->library)
+            return 0; /* goes with the library */
         return native->cuModuleUnload(((struct cuda_module *)object)->native);
+    case CUDA_OBJECT_LIBRARY:
+        return native->cuLibraryUnload(((struct cuda_library *)object)->native);
+    case CUDA_OBJECT_LINK:
+        return native->cuLinkDestroy(((struct cuda_link *)object)->native);
     case CUDA_OBJECT_STREAM:
         return native->cuStreamDestroy(((struct cuda_stream *)object)->native);
     case CUDA_OBJECT_EVENT:
         return native->cuEventDestroy(((struct cuda_event *)object)->native);
+    case CUDA_OBJECT_POOL:
+        return native->cuMemPoolDestroy(((struct cuda_pool *)object)->native);
+    case CUDA_OBJECT_PHYSICAL:
+        return native->cuMemRelease(((struct cuda_physical *)object)->native);
+    case CUDA_OBJECT_ARRAY:
+        return ((struct cuda_array *)object)->part ? 0
+                                                   : (int)native->cuArrayDestroy(((struct cuda_array *)object)->native);
+    case CUDA_OBJECT_MIPMAP:
+        return native->cuMipmappedArrayDestroy(((struct cuda_mipmap *)object)->native);
+    case CUDA_OBJECT_TEXTURE:
+        return native->cuTexObjectDestroy(((struct cuda_texture *)object)->native);
+    case CUDA_OBJECT_SURFACE:
+        return native->cuSurfObjectDestroy(((struct cuda_surface *)object)->native);
+    case CUDA_OBJECT_GRAPH:
+        return native->cuGraphDestroy(((struct cuda_graph *)object)->is.native);
+    case CUDA_OBJECT_NODE:
+        return native->cuGraphDestroyNode(((struct cuda_node *)object)->is.native);
+    case CUDA_OBJECT_GRAPH_EXEC:
+        return native->cuGraphExecDestroy(((struct cuda_graph_exec *)object)->native);
     default:
         return 0; /* a function goes with its module; contexts and ranges have their own ways */
     }
@@ -239,6 +308,15 @@ cuda_object_close(struct cuda_lane *lane, struct cuda_object *object)
     cuda_leave(lane, 0);
     cuda_object_destroy(lane->host, object);
     return result;
+}
+
+int
+cuda_object_revoke(struct cuda_lane *lane, struct cuda_object *object)
+{
+    pthread_mutex_lock(&lane->host->lock);
+    unbind(lane->host, object);
+    pthread_mutex_unlock(&lane->host->lock);
+    return cuda_object_close(lane, object);
 }
 
 /* ---- A lane's record ------------------------------------------------------------------------- */
@@ -279,7 +357,7 @@ cuda_lane_range(struct cuda_lane *lane, unsigned which, CUdeviceptr address, uin
     pthread_rwlock_rdlock(&ranges->lock);
     range = cuda_ranges_find(ranges, address, bytes);
     if (range)
-        atomic_store_explicit(&lane->uses[CUDA_SLOT_RANGE + which], &range->object, memory_order_relaxed);
+        atomic_store_explicit(&lane->uses[CUDA_SLOT_RANGE + which], cuda_range_used(range), memory_order_relaxed);
     pthread_rwlock_unlock(&ranges->lock);
     return range;
 }

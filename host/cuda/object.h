@@ -6,8 +6,8 @@
  *
  * Each object lies in a struct of ours that knows the driver's handle, because the driver trusts the
  * handles it is given, and a guest is not to be trusted with that. Objects form a tree: a context owns
- * modules, streams, events and allocations, a module owns functions and globals. An object is usable
- * while it and all its owners are alive, so ending a context ends all in it at once.
+ * modules, streams, events, allocations and graphs, a module owns functions and globals, a graph its nodes, and a node
+ * what graphs are inside it. A library is of no context and owns its kernels. An object is usable while it and all its owners are alive, so ending a context ends all in it at once.
  *
  * Lanes run in parallel, and one may end what another is using. A lane therefore announces the objects of
  * its record before it looks whether they are alive (cuda_enter, cuda_lane_range); who ends an object first
@@ -36,13 +36,24 @@ enum cuda_object_kind {
     CUDA_OBJECT_STREAM,
     CUDA_OBJECT_EVENT,
     CUDA_OBJECT_RANGE,
+    CUDA_OBJECT_LIBRARY,
+    CUDA_OBJECT_LINK,
+    CUDA_OBJECT_POOL,
+    CUDA_OBJECT_PHYSICAL,
+    CUDA_OBJECT_ARRAY,
+    CUDA_OBJECT_MIPMAP,
+    CUDA_OBJECT_TEXTURE,
+    CUDA_OBJECT_SURFACE,
+    CUDA_OBJECT_GRAPH,
+    CUDA_OBJECT_NODE,
+    CUDA_OBJECT_GRAPH_EXEC,
     CUDA_OBJECT_KINDS,
 };
 
 struct cuda_object {
     enum cuda_object_kind kind; /* never changes */
     _Atomic bool alive;
-    _Atomic(struct cuda_object *) owner; /* NULL: it is a context */
+    _Atomic(struct cuda_object *) owner; /* NULL: it is a context, or of the process */
     uint32_t handle;                     /* the guest's; 0: it has none */
     /* With the host's lock: */
     bool made;                         /* not in the list of unused ones */
@@ -78,6 +89,13 @@ void cuda_object_empty(struct cuda_host *host, struct cuda_object *object);
  * CUDA_ERROR_INVALID_HANDLE if it had ended before with its owner.
  */
 int cuda_object_close(struct cuda_lane *lane, struct cuda_object *object);
+
+/** Like cuda_object_close() for an object that the guest still has a handle of. */
+int cuda_object_revoke(struct cuda_lane *lane, struct cuda_object *object);
+
+/** For the end, when no lane is left: @p visit sees each object of @p kind that is alive. */
+void cuda_objects_visit(struct cuda_host *host, enum cuda_object_kind kind,
+                        void (*visit)(struct cuda_host *host, struct cuda_object *object));
 
 /** Frees the memory of all objects. */
 void cuda_objects_finish(struct cuda_host *host);

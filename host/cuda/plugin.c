@@ -7,6 +7,7 @@
 #include "cuda_plugin.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +22,24 @@ cuda_handles(struct gpuvchan_request *request)
 /* ---- Configuration --------------------------------------------------------------------------- */
 
 static int
+config_ipc(const char *value)
+{
+    bool yes = strcmp(value, "yes") == 0;
+
+    if (!yes && strcmp(value, "no") != 0) {
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "ipc '%s': must be yes or no", value);
+        return -EINVAL;
+    }
+    cuda_ipc_allow(yes);
+    return 0;
+}
+
+static int
 cuda_config(const char *key, const char *value)
 {
-    return strcmp(key, "driver") == 0 ? cuda_driver_choose(value) : -ENOENT;
+    if (strcmp(key, "driver") == 0)
+        return cuda_driver_choose(value);
+    return strcmp(key, "ipc") == 0 ? config_ipc(value) : -ENOENT;
 }
 
 static int
@@ -59,16 +75,37 @@ cuda_dump(void)
 /* ---- A guest process ------------------------------------------------------------------------- */
 
 static void
+keep(void *item)
+{
+    (void)item; /* an object, which is freed with all others */
+}
+
+static void
+cuda_interrupt(void *state)
+{
+    cuda_callbacks_interrupt(state);
+}
+
+static void
 cuda_close(void *state)
 {
     struct cuda_host *host = state;
 
+    cuda_pools_end(host);
     /* Newest first. All lanes are closed, so nobody is in here but this thread. */
+    cuda_libraries_end(host);
     while (host->newest)
         cuda_context_end(host, NULL, host->newest, false);
+    cuda_output_end(host);
+    cuda_virtual_end(host);
+    cuda_window_end(host);
     cuda_objects_finish(host);
+    cuda_callbacks_finish(host);
+    tdestroy(host->numbered, keep);
     cuda_ranges_finish(&host->ranges);
     gpuvchan_handles_destroy(host->handles);
+    gpuvchan_handles_destroy(host->numbers);
+    pthread_mutex_destroy(&host->graphs_lock);
     pthread_mutex_destroy(&host->completions_lock);
     pthread_mutex_destroy(&host->lock);
     free(host->primaries);
@@ -103,8 +140,13 @@ cuda_open(struct gpuvchan_session *session, void **state)
     cuda_ranges_init(&host->ranges);
     pthread_mutex_init(&host->lock, NULL);
     pthread_mutex_init(&host->completions_lock, NULL);
+    pthread_mutex_init(&host->graphs_lock, NULL);
     host->primaries = calloc((size_t)native->devices, sizeof(struct cuda_context *));
     error = host->primaries ? gpuvchan_handles_create(&host->handles) : -ENOMEM;
+    if (error == 0)
+        error = gpuvchan_handles_create(&host->numbers);
+    if (error == 0)
+        error = cuda_callbacks_init(host);
     if (error == 0)
         error = cuda_streams_init(host);
     if (error != 0) {
@@ -139,16 +181,20 @@ cuda_lane_close(void *state, void *lane_state)
     struct cuda_lane *lane = lane_state;
 
     host->native->cuCtxSetCurrent(NULL);
+    cuda_lane_default_mode(lane);
     lane->current = NULL;
     cuda_lane_forget_logs(lane);
+    cuda_lane_forget_image(lane);
 }
 
 static struct gpuvchan_plugin cuda_plugin = {
     .name = "cuda",
     .version = GPUVCHAN_VERSION,
     .description = "executes guests' CUDA on NVIDIA's driver, or on a device simulated on the CPU",
-    .config_help = "driver=auto|simulated|/PATH/libcuda.so.1  "
-                   "auto: NVIDIA's if it has a device, else the simulated one",
+    .config_help =
+        "driver=auto|simulated|/PATH/libcuda.so.1  "
+        "auto: NVIDIA's if it has a device, else the simulated one\n"
+        "ipc=no|yes  yes: processes share memory and events by CUDA's IPC handles, also those of other guests",
     .dispatch = &cuda_dispatch,
     .config = cuda_config,
     .config_complete = cuda_config_complete,
@@ -157,6 +203,7 @@ static struct gpuvchan_plugin cuda_plugin = {
     .lane_close = cuda_lane_close,
     .close = cuda_close,
     .dump = cuda_dump,
+    .interrupt = cuda_interrupt,
 };
 
 GPUVCHAN_PLUGIN_REGISTER(cuda_plugin)

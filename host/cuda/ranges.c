@@ -82,6 +82,14 @@ cuda_ranges_insert(struct cuda_ranges *ranges, struct cuda_range *range)
     return result;
 }
 
+/* With the lock. */
+static void
+remove_at(struct cuda_ranges *ranges, size_t at)
+{
+    memmove(&ranges->items[at], &ranges->items[at + 1], (ranges->count - at - 1) * sizeof(struct cuda_range *));
+    ranges->count--;
+}
+
 bool
 cuda_ranges_remove(struct cuda_ranges *ranges, const struct cuda_range *range)
 {
@@ -91,12 +99,47 @@ cuda_ranges_remove(struct cuda_ranges *ranges, const struct cuda_range *range)
     pthread_rwlock_wrlock(&ranges->lock);
     at = count_before(ranges, range->start);
     found = at > 0 && ranges->items[at - 1] == range;
-    if (found) {
-        memmove(&ranges->items[at - 1], &ranges->items[at], (ranges->count - at) * sizeof(struct cuda_range *));
-        ranges->count--;
-    }
+    if (found)
+        remove_at(ranges, at - 1);
     pthread_rwlock_unlock(&ranges->lock);
     return found;
+}
+
+struct cuda_range *
+cuda_ranges_take(struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes, enum cuda_range_use use)
+{
+    struct cuda_range *range = NULL;
+    size_t at;
+
+    pthread_rwlock_wrlock(&ranges->lock);
+    at = count_before(ranges, address);
+    if (at > 0 && address - ranges->items[at - 1]->start < ranges->items[at - 1]->bytes)
+        at--;
+    if (at < ranges->count && ranges->items[at]->use == use &&
+        (ranges->items[at]->start <= address || ranges->items[at]->start - address < bytes)) {
+        range = ranges->items[at];
+        remove_at(ranges, at);
+    }
+    pthread_rwlock_unlock(&ranges->lock);
+    return range;
+}
+
+/* Do the mappings behind that before @p at go on, side by side in the same reservation, to the end? */
+static bool
+go_on(const struct cuda_ranges *ranges, size_t at, CUdeviceptr address, uint64_t bytes)
+{
+    const struct cuda_range *last = ranges->items[at - 1];
+    const struct cuda_object *owner = atomic_load_explicit(&last->object.owner, memory_order_relaxed);
+
+    while (last->use == CUDA_RANGE_MAPPED && bytes > last->start - address + last->bytes) {
+        const struct cuda_range *next = at < ranges->count ? ranges->items[at++] : NULL;
+
+        if (!next || next->start != last->start + last->bytes ||
+            atomic_load_explicit(&next->object.owner, memory_order_relaxed) != owner)
+            return false;
+        last = next;
+    }
+    return last->use == CUDA_RANGE_MAPPED;
 }
 
 struct cuda_range *
@@ -105,9 +148,9 @@ cuda_ranges_find(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t
     size_t at = count_before(ranges, address);
     struct cuda_range *range = at > 0 ? ranges->items[at - 1] : NULL;
 
-    if (!range || address - range->start >= range->bytes || bytes > range->bytes - (address - range->start))
+    if (!range || address - range->start >= range->bytes || !cuda_object_alive(&range->object))
         return NULL;
-    return cuda_object_alive(&range->object) ? range : NULL;
+    return bytes <= range->bytes - (address - range->start) || go_on(ranges, at, address, bytes) ? range : NULL;
 }
 
 bool

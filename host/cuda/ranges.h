@@ -21,8 +21,14 @@
 
 enum cuda_range_use {
     CUDA_RANGE_ALLOCATION,
+    CUDA_RANGE_CHUNK,       /* of which the guest allocates by itself */
+    CUDA_RANGE_POOLED,      /* of no context */
     CUDA_RANGE_GLOBAL,      /* owned by a module */
+    CUDA_RANGE_GRAPH,       /* allocated by a node, as long as its graph has the address */
     CUDA_RANGE_REGISTERED,  /* part of the arena */
+    CUDA_RANGE_MAPPED,      /* owned by its reservation */
+    CUDA_RANGE_RESERVED,    /* address space: in no table */
+    CUDA_RANGE_IPC,         /* another process's, opened here */
     CUDA_RANGE_COMPLETIONS, /* the completion page: no guest's address */
 };
 
@@ -31,8 +37,9 @@ struct cuda_range {
     enum cuda_range_use use;
     CUdeviceptr start;
     uint64_t bytes;
-    unsigned char *memory; /* registered: where it lies in this process */
-    struct cuda_range *next_registered;
+    _Atomic uint32_t opened; /* so often more than once: another process's, or a graph's by several nodes */
+    unsigned char *memory;   /* registered: where it lies in this process */
+    struct cuda_range *next; /* registered, reserved, or chunks */
 };
 
 struct cuda_ranges {
@@ -49,7 +56,24 @@ int cuda_ranges_insert(struct cuda_ranges *ranges, struct cuda_range *range);
 /** False if it is not in there. */
 bool cuda_ranges_remove(struct cuda_ranges *ranges, const struct cuda_range *range);
 
-/** The live range that holds [@p address, +@p bytes) wholly, or NULL. With the lock. */
+/** Takes out the first range that has a byte of [@p address, +@p bytes), if it is of that use; or NULL. */
+struct cuda_range *
+cuda_ranges_take(struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes, enum cuda_range_use use);
+
+/** What a record that names the range uses. With the table's lock. */
+static inline struct cuda_object *
+cuda_range_used(struct cuda_range *range)
+{
+    /* Of mappings side by side one record may name several. */
+    if (range->use == CUDA_RANGE_MAPPED)
+        return atomic_load_explicit(&range->object.owner, memory_order_relaxed);
+    return &range->object;
+}
+
+/**
+ * The live range that holds [@p address, +@p bytes) wholly, or the first of the mappings that do so together, or NULL.
+ * With the lock.
+ */
 struct cuda_range *cuda_ranges_find(const struct cuda_ranges *ranges, CUdeviceptr address, uint64_t bytes);
 
 /**

@@ -74,7 +74,11 @@ cuda_host_stream_synchronize(struct gpuvchan_request *request, struct cuda_strea
     struct cuda_lane *lane = cuda_lane_of(request);
     int result = cuda_enter(lane, on ? &on->object : NULL, NULL);
 
-    return result ? result : cuda_leave(lane, cuda_native(request)->cuStreamSynchronize(cuda_stream_native(on)));
+    if (result != 0)
+        return result;
+    result = cuda_native(request)->cuStreamSynchronize(cuda_stream_native(on));
+    cuda_output_settle(lane->host);
+    return cuda_leave(lane, result);
 }
 
 int

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "check.h"
@@ -568,6 +569,39 @@ buffers(void **state)
     finish(stage.channel);
 }
 
+/* The same memory at a second place, where the transport's can be. */
+static void
+mapped_again(void **state)
+{
+    unsigned char *place = mmap(NULL, 12288, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct gpuvchan_buffer *buffer;
+    struct stage stage;
+    unsigned char *data;
+    int error;
+
+    (void)state;
+    assert_true(place != MAP_FAILED);
+    memset(place, 7, 12288);
+    begin(&stage, &plain);
+    assert_int_equal(gpuvchan_buffer_create(stage.channel, 8192, &buffer), 0);
+    data = gpuvchan_buffer_data(buffer);
+    memset(data, 1, 8192);
+    assert_int_equal(gpuvchan_buffer_map_over(buffer, 0, 8192, place + 1), -EINVAL);
+    assert_int_equal(gpuvchan_buffer_map_over(buffer, 4096, 8192, place), -EINVAL);
+    assert_int_equal(gpuvchan_buffer_map_over(buffer, 0, 0, place), -EINVAL);
+    error = gpuvchan_buffer_map_over(buffer, 4096, 4096, place + 4096);
+    assert_true(error == 0 || error == -EOPNOTSUPP);
+    assert_int_equal(place[4096], error == 0 ? 1 : 7);
+    data[8191] = 2;
+    assert_int_equal(place[8191], error == 0 ? 2 : 7);
+    place[4097] = 3;
+    assert_int_equal(data[4097], error == 0 ? 3 : 1);
+    assert_true(place[4095] == 7 && place[8192] == 7);
+    gpuvchan_buffer_destroy(buffer);
+    finish(stage.channel);
+    munmap(place, 12288);
+}
+
 static void
 reference_outside(void **state)
 {
@@ -959,6 +993,7 @@ main(int argc, char **argv)
         TEST(doorbells),
         TEST(idle_costs_nothing),
         TEST(buffers),
+        TEST(mapped_again),
         TEST(reference_outside),
         TEST(completion_words),
         TEST(two_guests),

@@ -9,6 +9,7 @@ foreign(const char *what, void *handle)
     unsigned long long id;
     void *parameters[] = {&value};
     CUfunction function;
+    CUkernel kernel;
     CUdeviceptr address;
     size_t bytes;
     int attribute;
@@ -29,10 +30,28 @@ foreign(const char *what, void *handle)
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventSynchronize(handle));
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventDestroy_v2(handle));
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamWaitEvent(NULL, handle, 0));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuLibraryGetKernel(&kernel, handle, "add"));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuLibraryUnload(handle));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuKernelGetAttribute(&attribute, 0, handle, 0));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuKernelGetFunction(&function, handle));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuLinkDestroy(handle));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxSetCurrent(handle));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxPushCurrent_v2(handle));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxDestroy_v2(handle));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxGetId(handle, &id));
+}
+
+/* No memory where the function needs some; NVIDIA's driver writes there. */
+static void
+nowhere(void)
+{
+    CUstream stream;
+
+    NEED(cuStreamCreate(&stream, 0));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuThreadExchangeStreamCaptureMode(NULL));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuStreamGetAttribute(stream, CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY, NULL));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuStreamBatchMemOp_v2(stream, 1, NULL, 0));
+    NEED(cuStreamDestroy_v2(stream));
 }
 
 int
@@ -41,6 +60,8 @@ main(void)
     CUcontext context = test_begin(), destroyed;
     CUmodule module;
     CUfunction function;
+    CUlibrary library;
+    CUkernel kernel;
     CUstream stream;
     CUevent event;
     char mine[64];
@@ -50,6 +71,7 @@ main(void)
     NEED(cuModuleGetFunction(&function, module, "tick"));
     NEED(cuStreamCreate(&stream, 0));
     NEED(cuEventCreate(&event, 0));
+    nowhere();
     foreign("the application's own memory", mine);
     foreign("a small number", (void *)0x1234);
     foreign("nothing like an address", (void *)~(uintptr_t)0);
@@ -60,6 +82,14 @@ main(void)
     NEED(cuModuleUnload(module));
     foreign("a module that was unloaded", module);
     foreign("a kernel of it", function);
+    NEED(cuLibraryLoadData(&library, kernels, NULL, NULL, 0, NULL, NULL, 0));
+    NEED(cuLibraryGetKernel(&kernel, library, "tick"));
+    NEED(cuKernelGetFunction(&function, kernel));
+    NEED(cuLaunchKernel((CUfunction)kernel, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+    NEED(cuLibraryUnload(library));
+    foreign("a library that was unloaded", library);
+    foreign("a kernel of that", kernel);
+    foreign("the function that it was", function);
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamSynchronize((CUstream)context));
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuModuleUnload((CUmodule)context));
     NEED(cuCtxCreate_v2(&destroyed, 0, 0));

@@ -1,85 +1,328 @@
 /* SPDX-License-Identifier: MIT */
-/* Look-ups that programs of CUDA 13.0 make, of functions that this library has; a driver of that version finds them. */
+/* Look-ups that programs of CUDA 13.0 make: the runtime, cuBLAS and PyTorch. A driver of that version finds them all. */
 #ifndef LOOKUPS_H
 #define LOOKUPS_H
 
-#define LOOKUPS(X)                                                   \
+#define LOOKUPS(X) \
+    X(cuArray3DCreate, 3020, 0)                                      \
+    X(cuArray3DGetDescriptor, 3020, 0)                               \
+    X(cuArrayCreate, 3020, 0)                                        \
+    X(cuArrayDestroy, 2000, 0)                                       \
+    X(cuArrayGetDescriptor, 3020, 0)                                 \
+    X(cuArrayGetMemoryRequirements, 11060, 0)                        \
+    X(cuArrayGetPlane, 11020, 0)                                     \
+    X(cuArrayGetSparseProperties, 11010, 0)                          \
     X(cuCtxCreate, 3020, 0)                                          \
+    X(cuCtxDetach, 2000, 0)                                          \
+    X(cuCtxDisablePeerAccess, 4000, 0)                               \
+    X(cuCtxEnablePeerAccess, 4000, 0)                                \
     X(cuCtxGetApiVersion, 3020, 0)                                   \
     X(cuCtxGetCacheConfig, 3020, 0)                                  \
     X(cuCtxGetCurrent, 4000, 0)                                      \
-    X(cuCtxGetDevice, 13000, 0)                                      \
     X(cuCtxGetDevice, 2000, 0)                                       \
+    X(cuCtxGetDevice, 13000, 0)                                      \
     X(cuCtxGetFlags, 7000, 0)                                        \
     X(cuCtxGetLimit, 3010, 0)                                        \
+    X(cuCtxGetSharedMemConfig, 4020, 0)                              \
     X(cuCtxGetStreamPriorityRange, 5050, 0)                          \
     X(cuCtxPopCurrent, 4000, 0)                                      \
     X(cuCtxPushCurrent, 4000, 0)                                     \
+    X(cuCtxResetPersistingL2Cache, 11000, 0)                         \
     X(cuCtxSetCacheConfig, 3020, 0)                                  \
     X(cuCtxSetCurrent, 4000, 0)                                      \
     X(cuCtxSetLimit, 3010, 0)                                        \
-    X(cuCtxSynchronize, 13000, 0)                                    \
+    X(cuCtxSetSharedMemConfig, 4020, 0)                              \
     X(cuCtxSynchronize, 2000, 0)                                     \
-    X(cuDeviceGet, 13000, 0)                                         \
+    X(cuCtxSynchronize, 13000, 0)                                    \
+    X(cuDestroyExternalMemory, 10000, 0)                             \
+    X(cuDestroyExternalSemaphore, 10000, 0)                          \
+    X(cuDeviceCanAccessPeer, 4000, 0)                                \
     X(cuDeviceGet, 2000, 0)                                          \
-    X(cuDeviceGetAttribute, 13000, 0)                                \
+    X(cuDeviceGet, 13000, 0)                                         \
     X(cuDeviceGetAttribute, 2000, 0)                                 \
+    X(cuDeviceGetAttribute, 13000, 0)                                \
     X(cuDeviceGetByPCIBusId, 4010, 0)                                \
     X(cuDeviceGetCount, 2000, 0)                                     \
-    X(cuDeviceGetName, 13000, 0)                                     \
+    X(cuDeviceGetDefaultMemPool, 11020, 0)                           \
+    X(cuDeviceGetGraphMemAttribute, 11040, 0)                        \
+    X(cuDeviceGetHostAtomicCapabilities, 13000, 0)                   \
+    X(cuDeviceGetMemPool, 11020, 0)                                  \
     X(cuDeviceGetName, 2000, 0)                                      \
+    X(cuDeviceGetName, 13000, 0)                                     \
+    X(cuDeviceGetNvSciSyncAttributes, 10020, 0)                      \
+    X(cuDeviceGetP2PAtomicCapabilities, 13000, 0)                    \
+    X(cuDeviceGetP2PAttribute, 8000, 0)                              \
     X(cuDeviceGetPCIBusId, 4010, 0)                                  \
+    X(cuDeviceGetTexture1DLinearMaxWidth, 11010, 0)                  \
     X(cuDeviceGetUuid, 9020, 0)                                      \
+    X(cuDeviceGraphMemTrim, 11040, 0)                                \
     X(cuDevicePrimaryCtxGetState, 7000, 0)                           \
     X(cuDevicePrimaryCtxRelease, 7000, 0)                            \
     X(cuDevicePrimaryCtxReset, 7000, 0)                              \
     X(cuDevicePrimaryCtxRetain, 7000, 0)                             \
     X(cuDevicePrimaryCtxSetFlags, 11000, 0)                          \
+    X(cuDeviceRegisterAsyncNotification, 12040, 0)                   \
+    X(cuDeviceSetGraphMemAttribute, 11040, 0)                        \
+    X(cuDeviceSetMemPool, 11020, 0)                                  \
     X(cuDeviceTotalMem, 3020, 0)                                     \
+    X(cuDeviceUnregisterAsyncNotification, 12040, 0)                 \
     X(cuDriverGetVersion, 2020, 0)                                   \
+    X(cuEGLStreamConsumerAcquireFrame, 7000, 0)                      \
+    X(cuEGLStreamConsumerConnect, 7000, 0)                           \
+    X(cuEGLStreamConsumerConnectWithFlags, 8000, 0)                  \
+    X(cuEGLStreamConsumerDisconnect, 7000, 0)                        \
+    X(cuEGLStreamConsumerReleaseFrame, 7000, 0)                      \
+    X(cuEGLStreamProducerConnect, 7000, 0)                           \
+    X(cuEGLStreamProducerDisconnect, 7000, 0)                        \
+    X(cuEGLStreamProducerPresentFrame, 7000, 0)                      \
+    X(cuEGLStreamProducerReturnFrame, 7000, 0)                       \
     X(cuEventCreate, 2000, 0)                                        \
     X(cuEventDestroy, 4000, 0)                                       \
-    X(cuEventElapsedTime, 12080, 0)                                  \
     X(cuEventElapsedTime, 2000, 0)                                   \
+    X(cuEventElapsedTime, 12080, 0)                                  \
     X(cuEventQuery, 2000, 0)                                         \
     X(cuEventRecord, 2000, 0)                                        \
     X(cuEventRecord, 7000, 2)                                        \
     X(cuEventRecordWithFlags, 11010, 0)                              \
     X(cuEventRecordWithFlags, 11010, 2)                              \
     X(cuEventSynchronize, 2000, 0)                                   \
+    X(cuExternalMemoryGetMappedBuffer, 10000, 0)                     \
+    X(cuExternalMemoryGetMappedMipmappedArray, 10000, 0)             \
+    X(cuFlushGPUDirectRDMAWrites, 11030, 0)                          \
     X(cuFuncGetAttribute, 2020, 0)                                   \
     X(cuFuncGetName, 12030, 0)                                       \
     X(cuFuncGetParamInfo, 12040, 0)                                  \
     X(cuFuncSetAttribute, 9000, 0)                                   \
     X(cuFuncSetCacheConfig, 3000, 0)                                 \
+    X(cuFuncSetSharedMemConfig, 4020, 0)                             \
+    X(cuGLCtxCreate, 3020, 0)                                        \
+    X(cuGLGetDevices, 4010, 0)                                       \
+    X(cuGLInit, 2000, 0)                                             \
+    X(cuGLMapBufferObject, 3020, 0)                                  \
+    X(cuGLMapBufferObject, 7000, 2)                                  \
+    X(cuGLMapBufferObjectAsync, 3020, 0)                             \
+    X(cuGLMapBufferObjectAsync, 7000, 2)                             \
+    X(cuGLRegisterBufferObject, 2000, 0)                             \
+    X(cuGLSetBufferObjectMapFlags, 2030, 0)                          \
+    X(cuGLUnmapBufferObject, 2000, 0)                                \
+    X(cuGLUnmapBufferObjectAsync, 2030, 0)                           \
+    X(cuGLUnregisterBufferObject, 2000, 0)                           \
     X(cuGetErrorName, 6000, 0)                                       \
     X(cuGetErrorString, 6000, 0)                                     \
+    X(cuGetExportTable, 3000, 0)                                     \
     X(cuGetProcAddress, 11030, 0)                                    \
     X(cuGetProcAddress, 12000, 0)                                    \
+    X(cuGraphAddChildGraphNode, 10000, 0)                            \
+    X(cuGraphAddDependencies, 10000, 0)                              \
+    X(cuGraphAddDependencies, 12030, 0)                              \
+    X(cuGraphAddEmptyNode, 10000, 0)                                 \
+    X(cuGraphAddEventRecordNode, 11010, 0)                           \
+    X(cuGraphAddEventWaitNode, 11010, 0)                             \
+    X(cuGraphAddExternalSemaphoresSignalNode, 11020, 0)              \
+    X(cuGraphAddExternalSemaphoresWaitNode, 11020, 0)                \
+    X(cuGraphAddHostNode, 10000, 0)                                  \
+    X(cuGraphAddKernelNode, 12000, 0)                                \
+    X(cuGraphAddMemAllocNode, 11040, 0)                              \
+    X(cuGraphAddMemFreeNode, 11040, 0)                               \
+    X(cuGraphAddMemcpyNode, 10000, 0)                                \
+    X(cuGraphAddMemsetNode, 10000, 0)                                \
+    X(cuGraphAddNode, 12020, 0)                                      \
+    X(cuGraphAddNode, 12030, 0)                                      \
+    X(cuGraphChildGraphNodeGetGraph, 10000, 0)                       \
+    X(cuGraphClone, 10000, 0)                                        \
+    X(cuGraphConditionalHandleCreate, 12030, 0)                      \
+    X(cuGraphCreate, 10000, 0)                                       \
+    X(cuGraphDebugDotPrint, 11030, 0)                                \
+    X(cuGraphDestroy, 10000, 0)                                      \
+    X(cuGraphDestroyNode, 10000, 0)                                  \
+    X(cuGraphEventRecordNodeGetEvent, 11010, 0)                      \
+    X(cuGraphEventRecordNodeSetEvent, 11010, 0)                      \
+    X(cuGraphEventWaitNodeGetEvent, 11010, 0)                        \
+    X(cuGraphEventWaitNodeSetEvent, 11010, 0)                        \
+    X(cuGraphExecChildGraphNodeSetParams, 11010, 0)                  \
+    X(cuGraphExecDestroy, 10000, 0)                                  \
+    X(cuGraphExecEventRecordNodeSetEvent, 11010, 0)                  \
+    X(cuGraphExecEventWaitNodeSetEvent, 11010, 0)                    \
+    X(cuGraphExecExternalSemaphoresSignalNodeSetParams, 11020, 0)    \
+    X(cuGraphExecExternalSemaphoresWaitNodeSetParams, 11020, 0)      \
+    X(cuGraphExecGetFlags, 12000, 0)                                 \
+    X(cuGraphExecHostNodeSetParams, 10020, 0)                        \
+    X(cuGraphExecKernelNodeSetParams, 12000, 0)                      \
+    X(cuGraphExecMemcpyNodeSetParams, 10020, 0)                      \
+    X(cuGraphExecMemsetNodeSetParams, 10020, 0)                      \
+    X(cuGraphExecNodeSetParams, 12020, 0)                            \
+    X(cuGraphExecUpdate, 12000, 0)                                   \
+    X(cuGraphExternalSemaphoresSignalNodeGetParams, 11020, 0)        \
+    X(cuGraphExternalSemaphoresSignalNodeSetParams, 11020, 0)        \
+    X(cuGraphExternalSemaphoresWaitNodeGetParams, 11020, 0)          \
+    X(cuGraphExternalSemaphoresWaitNodeSetParams, 11020, 0)          \
+    X(cuGraphGetEdges, 10000, 0)                                     \
+    X(cuGraphGetEdges, 12030, 0)                                     \
+    X(cuGraphGetNodes, 10000, 0)                                     \
+    X(cuGraphGetRootNodes, 10000, 0)                                 \
+    X(cuGraphHostNodeGetParams, 10000, 0)                            \
+    X(cuGraphHostNodeSetParams, 10000, 0)                            \
+    X(cuGraphInstantiate, 10000, 0)                                  \
+    X(cuGraphInstantiate, 11000, 0)                                  \
+    X(cuGraphInstantiateWithFlags, 11040, 0)                         \
+    X(cuGraphInstantiateWithParams, 12000, 0)                        \
+    X(cuGraphInstantiateWithParams, 12000, 2)                        \
+    X(cuGraphKernelNodeCopyAttributes, 11000, 0)                     \
+    X(cuGraphKernelNodeGetAttribute, 11000, 0)                       \
+    X(cuGraphKernelNodeGetParams, 12000, 0)                          \
+    X(cuGraphKernelNodeSetAttribute, 11000, 0)                       \
+    X(cuGraphKernelNodeSetParams, 12000, 0)                          \
+    X(cuGraphLaunch, 10000, 0)                                       \
+    X(cuGraphLaunch, 10000, 2)                                       \
+    X(cuGraphMemAllocNodeGetParams, 11040, 0)                        \
+    X(cuGraphMemFreeNodeGetParams, 11040, 0)                         \
+    X(cuGraphMemcpyNodeGetParams, 10000, 0)                          \
+    X(cuGraphMemcpyNodeSetParams, 10000, 0)                          \
+    X(cuGraphMemsetNodeGetParams, 10000, 0)                          \
+    X(cuGraphMemsetNodeSetParams, 10000, 0)                          \
+    X(cuGraphNodeFindInClone, 10000, 0)                              \
+    X(cuGraphNodeGetDependencies, 10000, 0)                          \
+    X(cuGraphNodeGetDependencies, 12030, 0)                          \
+    X(cuGraphNodeGetDependentNodes, 10000, 0)                        \
+    X(cuGraphNodeGetDependentNodes, 12030, 0)                        \
+    X(cuGraphNodeGetEnabled, 11060, 0)                               \
+    X(cuGraphNodeGetType, 10000, 0)                                  \
+    X(cuGraphNodeSetEnabled, 11060, 0)                               \
+    X(cuGraphNodeSetParams, 12020, 0)                                \
+    X(cuGraphReleaseUserObject, 11030, 0)                            \
+    X(cuGraphRemoveDependencies, 10000, 0)                           \
+    X(cuGraphRemoveDependencies, 12030, 0)                           \
+    X(cuGraphRetainUserObject, 11030, 0)                             \
+    X(cuGraphUpload, 11010, 0)                                       \
+    X(cuGraphUpload, 11010, 2)                                       \
+    X(cuGraphicsEGLRegisterImage, 7000, 0)                           \
+    X(cuGraphicsGLRegisterBuffer, 3000, 0)                           \
+    X(cuGraphicsGLRegisterImage, 3000, 0)                            \
+    X(cuGraphicsMapResources, 3000, 0)                               \
+    X(cuGraphicsMapResources, 7000, 2)                               \
+    X(cuGraphicsResourceGetMappedEglFrame, 7000, 0)                  \
+    X(cuGraphicsResourceGetMappedMipmappedArray, 5000, 0)            \
+    X(cuGraphicsResourceGetMappedPointer, 3020, 0)                   \
+    X(cuGraphicsResourceSetMapFlags, 6050, 0)                        \
+    X(cuGraphicsSubResourceGetMappedArray, 3000, 0)                  \
+    X(cuGraphicsUnmapResources, 3000, 0)                             \
+    X(cuGraphicsUnmapResources, 7000, 2)                             \
+    X(cuGraphicsUnregisterResource, 3000, 0)                         \
+    X(cuGraphicsVDPAURegisterOutputSurface, 3010, 0)                 \
+    X(cuGraphicsVDPAURegisterVideoSurface, 3010, 0)                  \
+    X(cuImportExternalMemory, 10000, 0)                              \
+    X(cuImportExternalSemaphore, 10000, 0)                           \
     X(cuInit, 2000, 0)                                               \
+    X(cuIpcCloseMemHandle, 4010, 0)                                  \
+    X(cuIpcGetEventHandle, 4010, 0)                                  \
+    X(cuIpcGetMemHandle, 4010, 0)                                    \
+    X(cuIpcOpenEventHandle, 4010, 0)                                 \
+    X(cuIpcOpenMemHandle, 4010, 0)                                   \
+    X(cuIpcOpenMemHandle, 11000, 0)                                  \
+    X(cuKernelGetAttribute, 12000, 0)                                \
+    X(cuKernelGetFunction, 12000, 0)                                 \
+    X(cuKernelGetName, 12030, 0)                                     \
+    X(cuKernelGetParamInfo, 12040, 0)                                \
+    X(cuKernelSetAttribute, 12000, 0)                                \
+    X(cuKernelSetCacheConfig, 12000, 0)                              \
     X(cuLaunchCooperativeKernel, 9000, 0)                            \
     X(cuLaunchCooperativeKernel, 9000, 2)                            \
+    X(cuLaunchHostFunc, 10000, 0)                                    \
+    X(cuLaunchHostFunc, 10000, 2)                                    \
     X(cuLaunchKernel, 4000, 0)                                       \
     X(cuLaunchKernel, 7000, 2)                                       \
+    X(cuLaunchKernelEx, 11060, 0)                                    \
+    X(cuLaunchKernelEx, 11060, 2)                                    \
+    X(cuLibraryEnumerateKernels, 12040, 0)                           \
+    X(cuLibraryGetGlobal, 12000, 0)                                  \
+    X(cuLibraryGetKernel, 12000, 0)                                  \
+    X(cuLibraryGetKernelCount, 12040, 0)                             \
+    X(cuLibraryGetManaged, 12000, 0)                                 \
+    X(cuLibraryGetModule, 12000, 0)                                  \
+    X(cuLibraryGetUnifiedFunction, 12000, 0)                         \
+    X(cuLibraryLoadData, 12000, 0)                                   \
+    X(cuLibraryLoadFromFile, 12000, 0)                               \
+    X(cuLibraryUnload, 12000, 0)                                     \
+    X(cuLinkAddData, 5050, 0)                                        \
+    X(cuLinkAddFile, 5050, 0)                                        \
+    X(cuLinkComplete, 5050, 0)                                       \
+    X(cuLinkCreate, 5050, 0)                                         \
+    X(cuLinkDestroy, 5050, 0)                                        \
+    X(cuLogsCurrent, 12090, 0)                                       \
+    X(cuLogsDumpToFile, 12090, 0)                                    \
+    X(cuLogsDumpToMemory, 12090, 0)                                  \
+    X(cuLogsRegisterCallback, 12090, 0)                              \
+    X(cuLogsUnregisterCallback, 12090, 0)                            \
+    X(cuMemAdvise, 8000, 0)                                          \
+    X(cuMemAdvise, 12020, 0)                                         \
     X(cuMemAlloc, 3020, 0)                                           \
+    X(cuMemAllocAsync, 11020, 0)                                     \
+    X(cuMemAllocAsync, 11020, 2)                                     \
+    X(cuMemAllocFromPoolAsync, 11020, 0)                             \
+    X(cuMemAllocFromPoolAsync, 11020, 2)                             \
+    X(cuMemAllocManaged, 6000, 0)                                    \
     X(cuMemAllocPitch, 3020, 0)                                      \
+    X(cuMemDiscardAndPrefetchBatchAsync, 13000, 0)                   \
+    X(cuMemDiscardAndPrefetchBatchAsync, 13000, 2)                   \
+    X(cuMemDiscardBatchAsync, 13000, 0)                              \
+    X(cuMemDiscardBatchAsync, 13000, 2)                              \
     X(cuMemFree, 3020, 0)                                            \
+    X(cuMemFreeAsync, 11020, 0)                                      \
+    X(cuMemFreeAsync, 11020, 2)                                      \
     X(cuMemFreeHost, 2000, 0)                                        \
     X(cuMemGetAddressRange, 3020, 0)                                 \
+    X(cuMemGetDefaultMemPool, 13000, 0)                              \
     X(cuMemGetInfo, 3020, 0)                                         \
+    X(cuMemGetMemPool, 13000, 0)                                     \
     X(cuMemHostAlloc, 2020, 0)                                       \
     X(cuMemHostGetDevicePointer, 3020, 0)                            \
     X(cuMemHostGetFlags, 2030, 0)                                    \
     X(cuMemHostRegister, 6050, 0)                                    \
     X(cuMemHostUnregister, 4000, 0)                                  \
+    X(cuMemPoolCreate, 11020, 0)                                     \
+    X(cuMemPoolDestroy, 11020, 0)                                    \
+    X(cuMemPoolExportPointer, 11020, 0)                              \
+    X(cuMemPoolExportToShareableHandle, 11020, 0)                    \
+    X(cuMemPoolGetAccess, 11020, 0)                                  \
+    X(cuMemPoolGetAttribute, 11020, 0)                               \
+    X(cuMemPoolImportFromShareableHandle, 11020, 0)                  \
+    X(cuMemPoolImportPointer, 11020, 0)                              \
+    X(cuMemPoolSetAccess, 11020, 0)                                  \
+    X(cuMemPoolSetAttribute, 11020, 0)                               \
+    X(cuMemPoolTrimTo, 11020, 0)                                     \
+    X(cuMemPrefetchAsync, 8000, 0)                                   \
+    X(cuMemPrefetchAsync, 8000, 2)                                   \
+    X(cuMemPrefetchAsync, 12020, 0)                                  \
+    X(cuMemPrefetchAsync, 12020, 2)                                  \
+    X(cuMemPrefetchBatchAsync, 13000, 0)                             \
+    X(cuMemPrefetchBatchAsync, 13000, 2)                             \
+    X(cuMemRangeGetAttribute, 8000, 0)                               \
+    X(cuMemRangeGetAttributes, 8000, 0)                              \
+    X(cuMemSetMemPool, 13000, 0)                                     \
     X(cuMemcpy, 4000, 0)                                             \
     X(cuMemcpy, 7000, 2)                                             \
     X(cuMemcpy2DAsync, 3020, 0)                                      \
     X(cuMemcpy2DAsync, 7000, 2)                                      \
     X(cuMemcpy2DUnaligned, 3020, 0)                                  \
     X(cuMemcpy2DUnaligned, 7000, 2)                                  \
+    X(cuMemcpy3D, 3020, 0)                                           \
+    X(cuMemcpy3D, 7000, 2)                                           \
+    X(cuMemcpy3DAsync, 3020, 0)                                      \
+    X(cuMemcpy3DAsync, 7000, 2)                                      \
+    X(cuMemcpy3DBatchAsync, 12080, 0)                                \
+    X(cuMemcpy3DBatchAsync, 12080, 2)                                \
+    X(cuMemcpy3DBatchAsync, 13000, 0)                                \
+    X(cuMemcpy3DBatchAsync, 13000, 2)                                \
+    X(cuMemcpy3DPeer, 4000, 0)                                       \
+    X(cuMemcpy3DPeer, 7000, 2)                                       \
+    X(cuMemcpy3DPeerAsync, 4000, 0)                                  \
+    X(cuMemcpy3DPeerAsync, 7000, 2)                                  \
     X(cuMemcpyAsync, 4000, 0)                                        \
     X(cuMemcpyAsync, 7000, 2)                                        \
+    X(cuMemcpyBatchAsync, 12080, 0)                                  \
+    X(cuMemcpyBatchAsync, 12080, 2)                                  \
+    X(cuMemcpyBatchAsync, 13000, 0)                                  \
+    X(cuMemcpyBatchAsync, 13000, 2)                                  \
     X(cuMemcpyDtoD, 3020, 0)                                         \
     X(cuMemcpyDtoD, 7000, 2)                                         \
     X(cuMemcpyDtoDAsync, 3020, 0)                                    \
@@ -92,6 +335,10 @@
     X(cuMemcpyHtoD, 7000, 2)                                         \
     X(cuMemcpyHtoDAsync, 3020, 0)                                    \
     X(cuMemcpyHtoDAsync, 7000, 2)                                    \
+    X(cuMemcpyPeer, 4000, 0)                                         \
+    X(cuMemcpyPeer, 7000, 2)                                         \
+    X(cuMemcpyPeerAsync, 4000, 0)                                    \
+    X(cuMemcpyPeerAsync, 7000, 2)                                    \
     X(cuMemsetD2D8, 3020, 0)                                         \
     X(cuMemsetD2D8, 7000, 2)                                         \
     X(cuMemsetD2D8Async, 3020, 0)                                    \
@@ -100,35 +347,104 @@
     X(cuMemsetD8, 7000, 2)                                           \
     X(cuMemsetD8Async, 3020, 0)                                      \
     X(cuMemsetD8Async, 7000, 2)                                      \
+    X(cuMipmappedArrayCreate, 5000, 0)                               \
+    X(cuMipmappedArrayDestroy, 5000, 0)                              \
+    X(cuMipmappedArrayGetLevel, 5000, 0)                             \
+    X(cuMipmappedArrayGetMemoryRequirements, 11060, 0)               \
+    X(cuMipmappedArrayGetSparseProperties, 11010, 0)                 \
     X(cuModuleGetFunction, 2000, 0)                                  \
     X(cuModuleGetGlobal, 3020, 0)                                    \
     X(cuModuleGetLoadingMode, 11070, 0)                              \
+    X(cuModuleGetSurfRef, 3000, 0)                                   \
+    X(cuModuleGetTexRef, 2000, 0)                                    \
     X(cuModuleLoad, 2000, 0)                                         \
     X(cuModuleLoadData, 2000, 0)                                     \
     X(cuModuleLoadFatBinary, 2000, 0)                                \
     X(cuModuleUnload, 2000, 0)                                       \
+    X(cuOccupancyAvailableDynamicSMemPerBlock, 10020, 0)             \
     X(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, 7000, 0) \
+    X(cuOccupancyMaxActiveClusters, 11070, 0)                        \
+    X(cuOccupancyMaxPotentialClusterSize, 11070, 0)                  \
     X(cuPointerGetAttribute, 4000, 0)                                \
     X(cuPointerGetAttributes, 7000, 0)                               \
+    X(cuProfilerInitialize, 4000, 0)                                 \
+    X(cuProfilerStart, 4000, 0)                                      \
+    X(cuProfilerStop, 4000, 0)                                       \
+    X(cuSignalExternalSemaphoresAsync, 10000, 0)                     \
+    X(cuSignalExternalSemaphoresAsync, 10000, 2)                     \
+    X(cuStreamAddCallback, 5000, 0)                                  \
+    X(cuStreamAddCallback, 7000, 2)                                  \
+    X(cuStreamAttachMemAsync, 6000, 0)                               \
+    X(cuStreamAttachMemAsync, 7000, 2)                               \
+    X(cuStreamBatchMemOp, 8000, 0)                                   \
+    X(cuStreamBatchMemOp, 8000, 2)                                   \
+    X(cuStreamBeginCapture, 10000, 0)                                \
+    X(cuStreamBeginCapture, 10000, 2)                                \
+    X(cuStreamBeginCapture, 10010, 0)                                \
+    X(cuStreamBeginCapture, 10010, 2)                                \
+    X(cuStreamBeginCaptureToGraph, 12030, 0)                         \
+    X(cuStreamBeginCaptureToGraph, 12030, 2)                         \
+    X(cuStreamCopyAttributes, 11000, 0)                              \
+    X(cuStreamCopyAttributes, 11000, 2)                              \
     X(cuStreamCreate, 2000, 0)                                       \
     X(cuStreamCreateWithPriority, 5050, 0)                           \
     X(cuStreamDestroy, 4000, 0)                                      \
+    X(cuStreamEndCapture, 10000, 0)                                  \
+    X(cuStreamEndCapture, 10000, 2)                                  \
+    X(cuStreamGetAttribute, 11000, 0)                                \
+    X(cuStreamGetAttribute, 11000, 2)                                \
+    X(cuStreamGetCaptureInfo, 10010, 0)                              \
+    X(cuStreamGetCaptureInfo, 10010, 2)                              \
+    X(cuStreamGetCaptureInfo, 11030, 0)                              \
+    X(cuStreamGetCaptureInfo, 11030, 2)                              \
+    X(cuStreamGetCaptureInfo, 12030, 0)                              \
+    X(cuStreamGetCaptureInfo, 12030, 2)                              \
     X(cuStreamGetCtx, 9020, 0)                                       \
+    X(cuStreamGetDevice, 12080, 0)                                   \
+    X(cuStreamGetDevice, 12080, 2)                                   \
     X(cuStreamGetFlags, 5050, 0)                                     \
     X(cuStreamGetFlags, 7000, 2)                                     \
     X(cuStreamGetId, 12000, 0)                                       \
     X(cuStreamGetId, 12000, 2)                                       \
     X(cuStreamGetPriority, 5050, 0)                                  \
     X(cuStreamGetPriority, 7000, 2)                                  \
+    X(cuStreamIsCapturing, 10000, 0)                                 \
+    X(cuStreamIsCapturing, 10000, 2)                                 \
     X(cuStreamQuery, 2000, 0)                                        \
     X(cuStreamQuery, 7000, 2)                                        \
+    X(cuStreamSetAttribute, 11000, 0)                                \
+    X(cuStreamSetAttribute, 11000, 2)                                \
     X(cuStreamSynchronize, 2000, 0)                                  \
     X(cuStreamSynchronize, 7000, 2)                                  \
+    X(cuStreamUpdateCaptureDependencies, 11030, 0)                   \
+    X(cuStreamUpdateCaptureDependencies, 11030, 2)                   \
+    X(cuStreamUpdateCaptureDependencies, 12030, 0)                   \
+    X(cuStreamUpdateCaptureDependencies, 12030, 2)                   \
     X(cuStreamWaitEvent, 3020, 0)                                    \
     X(cuStreamWaitEvent, 7000, 2)                                    \
+    X(cuStreamWaitValue32, 8000, 0)                                  \
+    X(cuStreamWaitValue32, 8000, 2)                                  \
+    X(cuStreamWaitValue64, 9000, 0)                                  \
+    X(cuStreamWaitValue64, 9000, 2)                                  \
     X(cuStreamWriteValue32, 8000, 0)                                 \
     X(cuStreamWriteValue32, 8000, 2)                                 \
     X(cuStreamWriteValue64, 9000, 0)                                 \
-    X(cuStreamWriteValue64, 9000, 2)
+    X(cuStreamWriteValue64, 9000, 2)                                 \
+    X(cuSurfObjectCreate, 5000, 0)                                   \
+    X(cuSurfObjectDestroy, 5000, 0)                                  \
+    X(cuSurfObjectGetResourceDesc, 5000, 0)                          \
+    X(cuTexObjectCreate, 5000, 0)                                    \
+    X(cuTexObjectDestroy, 5000, 0)                                   \
+    X(cuTexObjectGetResourceDesc, 5000, 0)                           \
+    X(cuTexObjectGetResourceViewDesc, 5000, 0)                       \
+    X(cuTexObjectGetTextureDesc, 5000, 0)                            \
+    X(cuThreadExchangeStreamCaptureMode, 10010, 0)                   \
+    X(cuUserObjectCreate, 11030, 0)                                  \
+    X(cuUserObjectRelease, 11030, 0)                                 \
+    X(cuUserObjectRetain, 11030, 0)                                  \
+    X(cuVDPAUCtxCreate, 3020, 0)                                     \
+    X(cuVDPAUGetDevice, 3010, 0)                                     \
+    X(cuWaitExternalSemaphoresAsync, 10000, 0)                       \
+    X(cuWaitExternalSemaphoresAsync, 10000, 2)
 
 #endif

@@ -84,6 +84,7 @@ waiting(void)
     GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
     GIVES(CUDA_SUCCESS, cuStreamQuery(stream));
     GIVES(CUDA_SUCCESS, cuEventQuery(event));
+    GIVES(CUDA_SUCCESS, cuEventQuery(event));
     NEED(cuMemcpyDtoH_v2(&got, data, 4));
     ok(got == rounds, "waiting ends when the kernel does");
     GIVES(CUDA_SUCCESS, test_launch(test_kernel("busy"), 1, 1, stream, parameters));

@@ -4,7 +4,7 @@
 FAKE_LIBCUDA := $(BUILD)/tests/fake/libcuda.so.1
 FAKE_CPPFLAGS := -Itests/fake -Ilibgpuvchan -Ihost/cuda -Ilibgpuvchan/protocol/cuda
 
-$(FAKE_LIBCUDA): tests/fake/libcuda.c tests/fake/libcuda.h
+$(FAKE_LIBCUDA): tests/fake/libcuda.c tests/fake/libcuda.h tests/fake/virtual.h
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OWN_CPPFLAGS) $(FAKE_CPPFLAGS) $(filter-out -MMD -MP,$(OWN_CFLAGS)) $(CFLAGS) -shared -o $@ $< \
@@ -17,3 +17,14 @@ $(BUILD)/tests/unit/test_cuda_plugin: $(BUILD)/obj/tests/unit/test_cuda_plugin.o
 	$(call link,$@,$(filter %.o,$^),-lcmocka -ldl -lpthread)
 
 tests-build: $(BUILD)/tests/unit/test_cuda_plugin
+
+# A libnvidia-ml.so.1 that answers from its arguments, for tests/test-nvml.sh.
+FAKE_NVML := $(BUILD)/tests/fake/libnvidia-ml.so.1
+$(FAKE_NVML): tests/fake/libnvidia_ml.c tests/fake/fake_nvml.h tests/nvml/forwarded.h guest/nvml/refused.h \
+		$(wildcard libgpuvchan/protocol/nvml/*.h)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(OWN_CPPFLAGS) -Itests/fake -Ilibgpuvchan/protocol/nvml -Iguest/nvml $(filter-out -MMD -MP,$(OWN_CFLAGS)) \
+		$(CFLAGS) -shared -o $@ $< $(OWN_LDFLAGS)
+
+tests-build: $(FAKE_NVML)

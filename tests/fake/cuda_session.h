@@ -134,6 +134,8 @@ fake_allow(struct fake_session *fake)
     fake->driver->host[1].bytes = page_bytes;
     fake->driver->host[2].start = fake->record;
     fake->driver->host[2].bytes = sizeof(fake->record);
+    fake->driver->host[3].start = fake->reply;
+    fake->driver->host[3].bytes = sizeof(fake->reply);
 }
 
 /* A guest process with two lanes. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* See libcuda.h. Kernels are called k0 to k9, with as many parameters of 4 and 8 bytes in turn; globals g... */
+/*
+ * See libcuda.h. Kernels are called k0 to k9, with as many parameters of 4 and 8 bytes in turn; globals g... A library
+ * has the same. What a linker makes is 5000 bytes.
+ */
 #include "libcuda.h"
 
 #include <pthread.h>
@@ -19,12 +22,20 @@
 #define OBJECTS 65536u
 #define GLOBAL_BYTES 256u
 
+/* Those that are counted have their number in fake_cuda.live. */
 enum kind {
-    CONTEXT,
-    MODULE,
-    STREAM,
-    EVENT,
-    FUNCTION
+    CONTEXT = FAKE_CONTEXTS,
+    MODULE = FAKE_MODULES,
+    STREAM = FAKE_STREAMS,
+    EVENT = FAKE_EVENTS,
+    LIBRARY = FAKE_LIBRARIES,
+    LINK = FAKE_LINKS,
+    FUNCTION = FAKE_LIVE,
+    KERNEL,
+    ARRAY,
+    MIPMAP,
+    TEXTURE,
+    SURFACE
 };
 
 /* A handle is the address of one of these. They are never used again: a stale handle stays recognisable. */
@@ -32,16 +43,21 @@ struct object {
     enum kind kind;
     bool alive;
     struct object *context;
-    struct object *module; /* of a function */
+    struct object *module;  /* of a function; the mipmapped array of a level */
+    struct object *library; /* of a kernel, and of a module that goes with it */
+    const char *image;      /* of a library, which stays with it */
+    unsigned char *linked;
     CUdevice device;
     bool primary;
     unsigned parameters;
     CUdeviceptr globals; /* of a module: a slot */
+    CUDA_ARRAY3D_DESCRIPTOR array;
 };
 
 struct slot {
     bool used;
-    bool globals; /* of a module */
+    bool globals; /* of a module, or of nobody's context */
+    bool taken;   /* by fake_cuda_take() */
     size_t bytes;
     struct object *context;
 };
@@ -138,7 +154,7 @@ make(enum kind kind)
         return NULL;
     object = &objects[object_count++];
     *object = (struct object){.kind = kind, .alive = true, .context = current};
-    if (kind != FUNCTION)
+    if (kind < FUNCTION)
         fake_cuda.live[kind]++;
     return object;
 }
@@ -158,6 +174,16 @@ check(void *handle, enum kind kind, const char *function)
     return object;
 }
 
+/* What is launched: a function, or a library's kernel. */
+static struct object *
+check_launched(CUfunction handle, const char *function)
+{
+    const struct object *object = (const void *)handle;
+    bool kernel = objects && object >= objects && object < objects + object_count && object->kind == KERNEL;
+
+    return check(handle, kernel ? KERNEL : FUNCTION, function);
+}
+
 static void
 check_stream(CUstream stream, const char *function)
 {
@@ -169,11 +195,16 @@ static void
 drop(struct object *object)
 {
     object->alive = false;
-    if (object->kind != FUNCTION)
+    if (object->kind < FUNCTION)
         fake_cuda.live[object->kind]--;
-    for (unsigned i = 0; object->kind == MODULE && i < object_count; i++)
-        if (objects[i].kind == FUNCTION && objects[i].module == object)
+    for (unsigned i = 0; (object->kind == MODULE || object->kind == MIPMAP) && i < object_count; i++)
+        if (objects[i].kind >= FUNCTION && objects[i].module == object)
             objects[i].alive = false;
+    for (unsigned i = 0; object->kind == LIBRARY && i < object_count; i++)
+        if (objects[i].alive && objects[i].library == object)
+            drop(&objects[i]);
+    if (object->kind == LINK)
+        free(object->linked);
     if (object->kind == MODULE)
         slots[(object->globals - (uintptr_t)device_memory) / SLOT_BYTES].used = false;
 }
@@ -182,7 +213,8 @@ static void
 drop_context(struct object *context)
 {
     for (unsigned i = 0; i < object_count; i++)
-        if (objects[i].alive && objects[i].context == context && objects[i].kind != FUNCTION)
+        if (objects[i].alive && objects[i].context == context && objects[i].kind < FUNCTION &&
+            objects[i].kind != LIBRARY)
             drop(&objects[i]);
     for (unsigned i = 0; i < SLOTS; i++) {
         if (slots[i].used && slots[i].context == context) {
@@ -219,25 +251,32 @@ take_slot(size_t bytes, bool globals)
     return 0;
 }
 
-static void
-check_device(CUdeviceptr address, size_t bytes, const char *function)
+#include "virtual.h"
+
+static bool
+has_device(CUdeviceptr address, size_t bytes)
 {
     uintptr_t offset = address - (uintptr_t)device_memory;
 
-    if (bytes == 0)
-        return;
     if (device_memory && offset < (size_t)SLOTS * SLOT_BYTES) {
         struct slot *slot = &slots[offset / SLOT_BYTES];
 
         if (slot->used && offset % SLOT_BYTES < slot->bytes && bytes <= slot->bytes - offset % SLOT_BYTES)
-            return;
+            return true;
     }
     for (unsigned i = 0; i < SLOTS; i++)
         if (registrations[i].start && address >= (uintptr_t)registrations[i].start &&
             address - (uintptr_t)registrations[i].start < registrations[i].bytes &&
             bytes <= registrations[i].bytes - (address - (uintptr_t)registrations[i].start))
-            return;
-    violation("%s: %zu bytes at device address 0x%llx are nobody's", function, bytes, address);
+            return true;
+    return virtual_holds(address, bytes);
+}
+
+static void
+check_device(CUdeviceptr address, size_t bytes, const char *function)
+{
+    if (bytes != 0 && !has_device(address, bytes))
+        violation("%s: %zu bytes at device address 0x%llx are nobody's", function, bytes, address);
 }
 
 static void
@@ -253,14 +292,58 @@ check_host(const void *pointer, size_t bytes, const char *function)
     violation("%s: %zu bytes at host address %p are not the guest's", function, bytes, pointer);
 }
 
+/* ---- For others ------------------------------------------------------------------------------ */
+
+bool
+fake_cuda_owns(const void *handle)
+{
+    const struct object *object = handle;
+
+    return virtual_owns(handle) ||
+           (objects && object >= objects && object < objects + object_count &&
+            ((const char *)handle - (const char *)objects) % (ptrdiff_t)sizeof(*objects) == 0 && object->alive);
+}
+
+bool
+fake_cuda_has(uint64_t address)
+{
+    return has_device(address, 1);
+}
+
+uint64_t
+fake_cuda_take(void)
+{
+    CUdeviceptr address = take_slot(FAKE_TAKEN_BYTES, true);
+
+    if (address)
+        slots[(address - (uintptr_t)device_memory) / SLOT_BYTES].taken = true;
+    return address;
+}
+
+void
+fake_cuda_give_back(uint64_t address)
+{
+    uint64_t offset = address - (uintptr_t)device_memory;
+
+    if (device_memory && offset < (size_t)SLOTS * SLOT_BYTES && slots[offset / SLOT_BYTES].taken)
+        slots[offset / SLOT_BYTES] = (struct slot){0};
+}
+
+/* ---- Between guest processes ----------------------------------------------------------------- */
+
 EXPORT void
 fake_cuda_reset(void)
 {
     pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (slots[i].taken)
+            slots[i] = (struct slot){0};
     for (unsigned i = 0; i < FAKE_LIVE; i++)
-        if (fake_cuda.live[i] != 0)
+        if (fake_cuda.live[i] != 0 && i != FAKE_POOLED) /* which the process's end frees where no context is left */
             violation("%u objects of kind %u have been left", fake_cuda.live[i], i);
     object_count = 0;
+    fake_cuda.live[FAKE_POOLED] = 0;
+    virtual_reset();
     fake_cuda.fault = 0;
     fake_cuda.fail = NULL;
     memset(currents, 0, sizeof(currents));
@@ -352,6 +435,7 @@ cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device)
         primaries[device] = make(CONTEXT);
         if (!primaries[device])
             FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+        primaries[device]->context = NULL;
         primaries[device]->device = device;
         primaries[device]->primary = true;
     }
@@ -533,6 +617,8 @@ cuModuleUnload(CUmodule module)
 
     BEGIN("cuModuleUnload")
     gone = check(module, MODULE, __func__);
+    if (gone->library)
+        violation("cuModuleUnload: of a library");
     if (current != gone->context)
         FAIL(CUDA_ERROR_INVALID_CONTEXT);
     drop(gone);
@@ -628,9 +714,27 @@ cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction fun
                                                      unsigned int flags)
 {
     BEGIN("cuOccupancy %d %zu %u", block_size, dynamic, flags)
-    check(function, FUNCTION, __func__);
+    check_launched(function, __func__);
     *blocks = 8;
     END
+}
+
+static void
+take_packed(const struct object *kernel, void **parameters, void **extra)
+{
+    fake_cuda.parameter_bytes = layout_bytes(kernel->parameters);
+    if (parameters)
+        violation("a launch: pointers to parameters where a buffer is expected");
+    if (!extra) {
+        if (kernel->parameters)
+            violation("a launch: no parameters for %u", kernel->parameters);
+        return;
+    }
+    if (extra[0] != CU_LAUNCH_PARAM_BUFFER_POINTER || extra[2] != CU_LAUNCH_PARAM_BUFFER_SIZE ||
+        extra[4] != CU_LAUNCH_PARAM_END || *(size_t *)extra[3] != fake_cuda.parameter_bytes)
+        violation("a launch: not the layout's %zu bytes", fake_cuda.parameter_bytes);
+    check_host(extra[1], fake_cuda.parameter_bytes, __func__);
+    memcpy(fake_cuda.parameters, extra[1], fake_cuda.parameter_bytes);
 }
 
 EXPORT CUresult
@@ -641,21 +745,35 @@ cuLaunchKernel(CUfunction function, unsigned int gx, unsigned int gy, unsigned i
 
     BEGIN("cuLaunchKernel %u %u %u %u %u %u %u", gx, gy, gz, bx, by, bz, shared)
     NEED_CONTEXT;
-    kernel = check(function, FUNCTION, __func__);
+    kernel = check_launched(function, __func__);
     check_stream(stream, __func__);
-    fake_cuda.parameter_bytes = layout_bytes(kernel->parameters);
-    if (parameters)
-        violation("cuLaunchKernel: pointers to parameters where a buffer is expected");
-    if (!extra) {
-        if (kernel->parameters)
-            violation("cuLaunchKernel: no parameters for %u", kernel->parameters);
-        goto out;
+    take_packed(kernel, parameters, extra);
+    END
+}
+
+EXPORT CUresult
+cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, void **parameters, void **extra)
+{
+    struct object *kernel;
+
+    BEGIN("cuLaunchKernelEx %u %u, %u attributes", config->gridDimX, config->blockDimX, config->numAttrs)
+    NEED_CONTEXT;
+    kernel = check_launched(function, __func__);
+    check_stream(config->hStream, __func__);
+    for (unsigned i = 0; i < config->numAttrs; i++) {
+        const CUlaunchAttribute *attribute = &config->attrs[i];
+
+        if (attribute->id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT)
+            check(attribute->value.programmaticEvent.event, EVENT, __func__);
+        else if (attribute->id == CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
+            check(attribute->value.launchCompletionEvent.event, EVENT, __func__);
+        else if (attribute->id == CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW)
+            check_device((uintptr_t)attribute->value.accessPolicyWindow.base_ptr,
+                         attribute->value.accessPolicyWindow.num_bytes, __func__);
+        else if (attribute->id == CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE)
+            violation("cuLaunchKernelEx: a pointer of the guest");
     }
-    if (extra[0] != CU_LAUNCH_PARAM_BUFFER_POINTER || extra[2] != CU_LAUNCH_PARAM_BUFFER_SIZE ||
-        extra[4] != CU_LAUNCH_PARAM_END || *(size_t *)extra[3] != fake_cuda.parameter_bytes)
-        violation("cuLaunchKernel: not the layout's %zu bytes", fake_cuda.parameter_bytes);
-    check_host(extra[1], fake_cuda.parameter_bytes, __func__);
-    memcpy(fake_cuda.parameters, extra[1], fake_cuda.parameter_bytes);
+    take_packed(kernel, parameters, extra);
     END
 }
 
@@ -667,13 +785,165 @@ cuLaunchCooperativeKernel(CUfunction function, unsigned int gx, unsigned int gy,
 
     BEGIN("cuLaunchCooperativeKernel %u %u %u %u %u %u %u", gx, gy, gz, bx, by, bz, shared)
     NEED_CONTEXT;
-    kernel = check(function, FUNCTION, __func__);
+    kernel = check_launched(function, __func__);
     check_stream(stream, __func__);
     fake_cuda.parameter_bytes = layout_bytes(kernel->parameters);
     for (unsigned i = 0; i < kernel->parameters; i++) {
         check_host(parameters[i], i % 2 ? 8 : 4, __func__);
         memcpy(fake_cuda.parameters + i * 8, parameters[i], i % 2 ? 8 : 4);
     }
+    END
+}
+
+/* ---- Libraries ------------------------------------------------------------------------------- */
+
+EXPORT CUresult
+cuLibraryLoadData(CUlibrary *library, const void *image, CUjit_option *names, void **values, unsigned int count,
+                  CUlibraryOption *options, void **option_values, unsigned int option_count)
+{
+    struct object *made;
+
+    BEGIN("cuLibraryLoadData %u options, %zu bytes of text", count, strlen(image))
+    if (option_count != 1 || options[0] != CU_LIBRARY_BINARY_IS_PRESERVED || !option_values[0])
+        violation("cuLibraryLoadData: the image is not promised to stay");
+    write_logs(count, names, values);
+    if (strstr(image, "broken"))
+        FAIL(CUDA_ERROR_INVALID_PTX);
+    made = make(LIBRARY);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    made->image = image;
+    *library = (CUlibrary)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuLibraryUnload(CUlibrary library)
+{
+    BEGIN("cuLibraryUnload")
+    drop(check(library, LIBRARY, __func__));
+    END
+}
+
+EXPORT CUresult
+cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const char *name)
+{
+    struct object *from, *made;
+
+    BEGIN("cuLibraryGetKernel %.40s", name)
+    from = check(library, LIBRARY, __func__);
+    if (from->image[0] != '.') /* reads from it: it must be there still */
+        violation("cuLibraryGetKernel: the image has changed");
+    if (name[0] != 'k' || name[1] < '0' || name[1] > '9' || name[2] != '\0')
+        FAIL(CUDA_ERROR_NOT_FOUND);
+    made = make(KERNEL);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    made->library = from;
+    made->parameters = (unsigned)(name[1] - '0');
+    *kernel = (CUkernel)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuLibraryGetModule(CUmodule *module, CUlibrary library)
+{
+    struct object *from, *made = NULL;
+
+    BEGIN("cuLibraryGetModule")
+    NEED_CONTEXT;
+    from = check(library, LIBRARY, __func__);
+    for (unsigned i = 0; i < object_count && !made; i++)
+        if (objects[i].alive && objects[i].kind == MODULE && objects[i].library == from &&
+            objects[i].context == current)
+            made = &objects[i];
+    if (!made && (made = make(MODULE))) {
+        made->library = from;
+        made->globals = take_slot(GLOBAL_BYTES, true);
+    }
+    if (!made || !made->globals)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    *module = (CUmodule)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *offset, size_t *bytes)
+{
+    struct object *of = check(kernel, KERNEL, __func__);
+
+    if (index >= of->parameters)
+        return CUDA_ERROR_INVALID_VALUE;
+    *offset = index * 8;
+    *bytes = index % 2 ? 8 : 4;
+    return CUDA_SUCCESS;
+}
+
+EXPORT CUresult
+cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel kernel, CUdevice device)
+{
+    check(kernel, KERNEL, __func__);
+    *value = (int)attribute + 100 * (device + 1);
+    return CUDA_SUCCESS;
+}
+
+EXPORT CUresult
+cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel, CUdevice device)
+{
+    BEGIN("cuKernelSetAttribute %d %d of device %d", (int)attribute, value, device)
+    check(kernel, KERNEL, __func__);
+    END
+}
+
+/* ---- Linking --------------------------------------------------------------------------------- */
+
+EXPORT CUresult
+cuLinkCreate_v2(unsigned int count, CUjit_option *names, void **values, CUlinkState *state)
+{
+    struct object *made;
+
+    BEGIN("cuLinkCreate %u options", count)
+    NEED_CONTEXT;
+    write_logs(count, names, values);
+    made = make(LINK);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    *state = (CUlinkState)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, size_t bytes, const char *name, unsigned int count,
+                 CUjit_option *names, void **values)
+{
+    BEGIN("cuLinkAddData %d, %zu bytes, %.40s", (int)type, bytes, name ? name : "nameless")
+    check(state, LINK, __func__);
+    write_logs(count, names, values);
+    (void)data;
+    END
+}
+
+EXPORT CUresult
+cuLinkComplete(CUlinkState state, void **made, size_t *bytes)
+{
+    struct object *link;
+
+    BEGIN("cuLinkComplete")
+    link = check(state, LINK, __func__);
+    *bytes = 5000;
+    if (!link->linked && !(link->linked = malloc(*bytes)))
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    for (size_t i = 0; i < *bytes; i++)
+        link->linked[i] = (unsigned char)(i % 251);
+    *made = link->linked;
+    END
+}
+
+EXPORT CUresult
+cuLinkDestroy(CUlinkState state)
+{
+    BEGIN("cuLinkDestroy")
+    drop(check(state, LINK, __func__));
     END
 }
 
@@ -713,6 +983,8 @@ cuMemFree_v2(CUdeviceptr address)
 
     BEGIN("cuMemFree")
     NEED_CONTEXT;
+    if (pooled_free(address))
+        goto out;
     if (!device_memory || offset >= (size_t)SLOTS * SLOT_BYTES || offset % SLOT_BYTES != 0 ||
         !slots[offset / SLOT_BYTES].used || slots[offset / SLOT_BYTES].globals)
         violation("cuMemFree: 0x%llx is no allocation", address);
@@ -790,7 +1062,7 @@ set(const char *function, CUdeviceptr to, uint32_t value, size_t count, unsigned
     NEED_CONTEXT;
     check_device(to, count * element, function);
     check_stream(stream, function);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && !virtual_holds(to, 1); i++)
         memcpy((unsigned char *)(uintptr_t)to + i * element, &value, element);
     END
 }
@@ -895,6 +1167,36 @@ cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream st
     return copy(__func__, (void *)(uintptr_t)to, true, (void *)(uintptr_t)from, true, bytes, stream);
 }
 
+static void
+check_end(const char *function, CUmemorytype type, CUarray array, CUdeviceptr device, const void *host, size_t bytes)
+{
+    if (type == CU_MEMORYTYPE_ARRAY)
+        check(array, ARRAY, function);
+    else if (type == CU_MEMORYTYPE_DEVICE)
+        check_device(device, bytes, function);
+    else
+        check_host(host, bytes, function);
+}
+
+static size_t
+box_bytes(size_t pitch, size_t height, size_t width, size_t rows, size_t planes)
+{
+    return ((planes - 1) * height + rows - 1) * pitch + width;
+}
+
+static CUresult
+copy_rows_of_arrays(const CUDA_MEMCPY2D *rows, CUstream stream)
+{
+    BEGIN("cuMemcpy2DAsync %zu %zu", rows->WidthInBytes, rows->Height)
+    NEED_CONTEXT;
+    check_stream(stream, __func__);
+    check_end(__func__, rows->srcMemoryType, rows->srcArray, rows->srcDevice, rows->srcHost,
+              box_bytes(rows->srcPitch, 1, rows->WidthInBytes, rows->Height, 1));
+    check_end(__func__, rows->dstMemoryType, rows->dstArray, rows->dstDevice, rows->dstHost,
+              box_bytes(rows->dstPitch, 1, rows->WidthInBytes, rows->Height, 1));
+    END
+}
+
 EXPORT CUresult
 cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *rows, CUstream stream)
 {
@@ -904,10 +1206,357 @@ cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *rows, CUstream stream)
     const char *from = from_device ? (const char *)(uintptr_t)rows->srcDevice : rows->srcHost;
     CUresult result = CUDA_SUCCESS;
 
+    if (rows->srcMemoryType == CU_MEMORYTYPE_ARRAY || rows->dstMemoryType == CU_MEMORYTYPE_ARRAY)
+        return copy_rows_of_arrays(rows, stream);
     for (size_t row = 0; row < rows->Height && result == CUDA_SUCCESS; row++)
         result = copy(__func__, to + row * rows->dstPitch, to_device, from + row * rows->srcPitch, from_device,
                       rows->WidthInBytes, stream);
     return result;
+}
+
+/* ---- Arrays ---------------------------------------------------------------------------------- */
+
+#define CHECK_BOX(c)                                                                                     \
+    do {                                                                                                 \
+        check_end(__func__, (c)->srcMemoryType, (c)->srcArray, (c)->srcDevice, (c)->srcHost,             \
+                  box_bytes((c)->srcPitch, (c)->srcHeight, (c)->WidthInBytes, (c)->Height, (c)->Depth)); \
+        check_end(__func__, (c)->dstMemoryType, (c)->dstArray, (c)->dstDevice, (c)->dstHost,             \
+                  box_bytes((c)->dstPitch, (c)->dstHeight, (c)->WidthInBytes, (c)->Height, (c)->Depth)); \
+    } while (0)
+
+EXPORT CUresult
+cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *box, CUstream stream)
+{
+    BEGIN("cuMemcpy3DAsync %zu %zu %zu", box->WidthInBytes, box->Height, box->Depth)
+    NEED_CONTEXT;
+    check_stream(stream, __func__);
+    CHECK_BOX(box);
+    END
+}
+
+EXPORT CUresult
+cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *box, CUstream stream)
+{
+    BEGIN("cuMemcpy3DPeerAsync %zu %zu %zu", box->WidthInBytes, box->Height, box->Depth)
+    NEED_CONTEXT;
+    check_stream(stream, __func__);
+    check(box->srcContext, CONTEXT, __func__);
+    check(box->dstContext, CONTEXT, __func__);
+    CHECK_BOX(box);
+    END
+}
+
+EXPORT CUresult
+cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes,
+                  CUstream stream)
+{
+    pthread_mutex_lock(&lock);
+    check(to_context, CONTEXT, __func__);
+    check(from_context, CONTEXT, __func__);
+    pthread_mutex_unlock(&lock);
+    return copy(__func__, (void *)(uintptr_t)to, true, (void *)(uintptr_t)from, true, bytes, stream);
+}
+
+EXPORT CUresult
+cuMemcpyPeer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes)
+{
+    return cuMemcpyPeerAsync(to, to_context, from, from_context, bytes, NULL);
+}
+
+static CUresult
+copy_array(const char *function, CUarray to, CUarray from, CUdeviceptr device, const void *host, size_t bytes)
+{
+    BEGIN("%s %zu", function, bytes)
+    NEED_CONTEXT;
+    if (to)
+        check(to, ARRAY, function);
+    if (from)
+        check(from, ARRAY, function);
+    if (device)
+        check_device(device, bytes, function);
+    if (host)
+        check_host(host, bytes, function);
+    END
+}
+
+EXPORT CUresult
+cuMemcpyAtoA_v2(CUarray to, size_t to_offset, CUarray from, size_t from_offset, size_t bytes)
+{
+    (void)to_offset, (void)from_offset;
+    return copy_array(__func__, to, from, 0, NULL, bytes);
+}
+
+EXPORT CUresult
+cuMemcpyAtoD_v2(CUdeviceptr to, CUarray from, size_t offset, size_t bytes)
+{
+    (void)offset;
+    return copy_array(__func__, NULL, from, to, NULL, bytes);
+}
+
+EXPORT CUresult
+cuMemcpyDtoA_v2(CUarray to, size_t offset, CUdeviceptr from, size_t bytes)
+{
+    (void)offset;
+    return copy_array(__func__, to, NULL, from, NULL, bytes);
+}
+
+EXPORT CUresult
+cuMemcpyAtoHAsync_v2(void *to, CUarray from, size_t offset, size_t bytes, CUstream stream)
+{
+    (void)offset, (void)stream;
+    return copy_array(__func__, NULL, from, 0, to, bytes);
+}
+
+EXPORT CUresult
+cuMemcpyHtoAAsync_v2(CUarray to, size_t offset, const void *from, size_t bytes, CUstream stream)
+{
+    (void)offset, (void)stream;
+    return copy_array(__func__, to, NULL, 0, from, bytes);
+}
+
+EXPORT CUresult
+cuArray3DCreate_v2(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *description)
+{
+    struct object *made;
+
+    BEGIN("cuArray3DCreate %zu", description->Width)
+    NEED_CONTEXT;
+    made = make(ARRAY);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    made->array = *description;
+    *array = (CUarray)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *description, CUarray array)
+{
+    BEGIN("cuArray3DGetDescriptor")
+    *description = check(array, ARRAY, __func__)->array;
+    END
+}
+
+EXPORT CUresult
+cuArrayDestroy(CUarray array)
+{
+    BEGIN("cuArrayDestroy")
+    if (check(array, ARRAY, __func__)->module)
+        violation("%s: of a level", __func__);
+    drop(check(array, ARRAY, __func__));
+    END
+}
+
+EXPORT CUresult
+cuMipmappedArrayCreate(CUmipmappedArray *mipmap, const CUDA_ARRAY3D_DESCRIPTOR *description, unsigned int levels)
+{
+    struct object *made;
+
+    BEGIN("cuMipmappedArrayCreate %u", levels)
+    NEED_CONTEXT;
+    made = make(MIPMAP);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    made->array = *description;
+    *mipmap = (CUmipmappedArray)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuMipmappedArrayGetLevel(CUarray *array, CUmipmappedArray mipmap, unsigned int level)
+{
+    struct object *made, *whole;
+
+    BEGIN("cuMipmappedArrayGetLevel %u", level)
+    whole = check(mipmap, MIPMAP, __func__);
+    made = make(ARRAY);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    made->array = whole->array;
+    made->module = whole;
+    *array = (CUarray)(void *)made;
+    END
+}
+
+EXPORT CUresult
+cuMipmappedArrayDestroy(CUmipmappedArray mipmap)
+{
+    BEGIN("cuMipmappedArrayDestroy")
+    drop(check(mipmap, MIPMAP, __func__));
+    END
+}
+
+static CUresult
+make_view(const char *function, enum kind kind, const CUDA_RESOURCE_DESC *resource, unsigned long long *value)
+{
+    struct object *made;
+
+    BEGIN("%s %d", function, (int)resource->resType)
+    NEED_CONTEXT;
+    if (resource->resType == CU_RESOURCE_TYPE_ARRAY)
+        check(resource->res.array.hArray, ARRAY, function);
+    else if (resource->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY)
+        check(resource->res.mipmap.hMipmappedArray, MIPMAP, function);
+    else if (resource->resType == CU_RESOURCE_TYPE_LINEAR)
+        check_device(resource->res.linear.devPtr, 1, function);
+    else
+        check_device(resource->res.pitch2D.devPtr,
+                     resource->res.pitch2D.pitchInBytes * (resource->res.pitch2D.height - 1) +
+                         resource->res.pitch2D.width,
+                     function);
+    made = make(kind);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    *value = (uintptr_t)made;
+    END
+}
+
+EXPORT CUresult
+cuTexObjectCreate(CUtexObject *texture, const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *description,
+                  const CUDA_RESOURCE_VIEW_DESC *view)
+{
+    (void)description, (void)view;
+    return make_view(__func__, TEXTURE, resource, texture);
+}
+
+EXPORT CUresult
+cuTexObjectDestroy(CUtexObject texture)
+{
+    BEGIN("cuTexObjectDestroy")
+    drop(check((void *)(uintptr_t)texture, TEXTURE, __func__));
+    END
+}
+
+EXPORT CUresult
+cuSurfObjectCreate(CUsurfObject *surface, const CUDA_RESOURCE_DESC *resource)
+{
+    return make_view(__func__, SURFACE, resource, surface);
+}
+
+EXPORT CUresult
+cuSurfObjectDestroy(CUsurfObject surface)
+{
+    BEGIN("cuSurfObjectDestroy")
+    drop(check((void *)(uintptr_t)surface, SURFACE, __func__));
+    END
+}
+
+/* ---- Shared between processes ---------------------------------------------------------------- */
+
+static struct slot *
+slot_of(CUdeviceptr address)
+{
+    uintptr_t offset = address - (uintptr_t)device_memory;
+
+    return device_memory && offset < (size_t)SLOTS * SLOT_BYTES ? &slots[offset / SLOT_BYTES] : NULL;
+}
+
+EXPORT CUresult
+cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr address)
+{
+    struct slot *slot = slot_of(address);
+
+    if (!slot || !slot->used)
+        return CUDA_ERROR_INVALID_VALUE;
+    *base = address - (address - (uintptr_t)device_memory) % SLOT_BYTES;
+    *bytes = slot->bytes;
+    return CUDA_SUCCESS;
+}
+
+EXPORT CUresult
+cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address)
+{
+    BEGIN("cuIpcGetMemHandle")
+    NEED_CONTEXT;
+    check_device(address, 1, __func__);
+    memset(handle, 0x5a, sizeof(*handle));
+    END
+}
+
+/* Opens 4096 bytes of nobody; a second time, the same. */
+static CUdeviceptr shared;
+static unsigned shared_users;
+
+EXPORT CUresult
+cuIpcOpenMemHandle_v2(CUdeviceptr *address, CUipcMemHandle handle, unsigned int flags)
+{
+    BEGIN("cuIpcOpenMemHandle %u", flags)
+    NEED_CONTEXT;
+    if (handle.reserved[0] != 0x5a)
+        FAIL(CUDA_ERROR_INVALID_VALUE);
+    if (shared_users++ == 0)
+        shared = take_slot(4096, true);
+    *address = shared;
+    END
+}
+
+EXPORT CUresult
+cuIpcCloseMemHandle(CUdeviceptr address)
+{
+    BEGIN("cuIpcCloseMemHandle")
+    NEED_CONTEXT;
+    if (shared_users == 0 || address != shared)
+        violation("%s: 0x%llx was not opened", __func__, address);
+    if (--shared_users == 0)
+        slot_of(shared)->used = false;
+    END
+}
+
+EXPORT CUresult
+cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent event)
+{
+    BEGIN("cuIpcGetEventHandle")
+    check(event, EVENT, __func__);
+    memset(handle, 0xa5, sizeof(*handle));
+    END
+}
+
+EXPORT CUresult
+cuIpcOpenEventHandle(CUevent *event, CUipcEventHandle handle)
+{
+    struct object *made;
+
+    BEGIN("cuIpcOpenEventHandle %d", handle.reserved[0])
+    NEED_CONTEXT;
+    made = make(EVENT);
+    if (!made)
+        FAIL(CUDA_ERROR_OUT_OF_MEMORY);
+    *event = (CUevent)(void *)made;
+    END
+}
+
+/* ---- Two devices ----------------------------------------------------------------------------- */
+
+EXPORT CUresult
+cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)
+{
+    *can = device != peer;
+    return CUDA_SUCCESS;
+}
+
+EXPORT CUresult
+cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attribute, CUdevice device, CUdevice peer)
+{
+    *value = (int)attribute;
+    return device == peer ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+}
+
+EXPORT CUresult
+cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
+{
+    BEGIN("cuCtxEnablePeerAccess %u", flags)
+    NEED_CONTEXT;
+    check(peer, CONTEXT, __func__);
+    END
+}
+
+EXPORT CUresult
+cuCtxDisablePeerAccess(CUcontext peer)
+{
+    BEGIN("cuCtxDisablePeerAccess")
+    NEED_CONTEXT;
+    check(peer, CONTEXT, __func__);
+    END
 }
 
 /* ---- Streams and events ---------------------------------------------------------------------- */

@@ -23,6 +23,13 @@ enum fake_live {
     FAKE_EVENTS,
     FAKE_ALLOCATIONS,
     FAKE_REGISTRATIONS,
+    FAKE_LIBRARIES,
+    FAKE_LINKS,
+    FAKE_POOLS,
+    FAKE_POOLED,
+    FAKE_RESERVATIONS,
+    FAKE_PHYSICAL,
+    FAKE_MAPPINGS,
     FAKE_LIVE
 };
 
@@ -47,6 +54,16 @@ struct fake_cuda {
 
 /** Also exported: forgets all that was, so that a long run does not fill its tables. Nothing may be alive. */
 void fake_cuda_reset(void);
+
+/* For other files. Not thread-safe. */
+/** Is it a handle of a context, module, stream, event or function that is alive? */
+bool fake_cuda_owns(const void *handle);
+/** Is it an address of the device's that somebody has? */
+bool fake_cuda_has(uint64_t address);
+/** FAKE_TAKEN_BYTES of memory that no context has, or 0; until it is given back, or the next reset. */
+uint64_t fake_cuda_take(void);
+void fake_cuda_give_back(uint64_t address);
+#define FAKE_TAKEN_BYTES (1u << 20)
 
 /** Also exported: the calling thread has the current context of another one from now on; it is 0 at first. */
 void fake_cuda_act_as(unsigned thread);

@@ -3,13 +3,17 @@
  * Records of every kind and content through the CUDA plugin, over the fake driver, which ends the process when
  * it is handed a handle or an address that the guest does not own, or when something is left at the end.
  *
- * An input is a list of records: opcode (1 byte), lane (1), payload bytes (2, little endian), payload. So that
- * inputs get far, a guest process begins with an object of each kind, and eight aligned bytes of payload whose upper
- * half is 0xa110c000 + i stand for the address of its memory number i plus the lower half. Opcode 255 breaks
- * the contexts, as a fault of a kernel does; 254 makes the next call of a function fail.
+ * An input is a list of records: entry (2 bytes, little endian), lane (1), payload bytes (2), payload. The entry is
+ * named by a hash of its name, so that seeds mean the same when opcodes change; a number that no name has is one modulo
+ * the opcodes. So that inputs get far, a guest process begins with objects of the first kinds, and eight aligned bytes of
+ * payload whose upper half is 0xa110c000 + i stand for the address of its memory number i plus the lower half. Entry
+ * 0xffff breaks the contexts, as a fault of a kernel does; 0xfffe makes the next call of a function fail.
  *
- * seeds: tests/fuzz/corpus/cuda
- * prepare: mkdir -p OUT/fake && cc -D_GNU_SOURCE -shared -fPIC -g -Ilibgpuvchan/protocol/cuda tests/fake/libcuda.c -o OUT/fake/libcuda.so.1
+ * seeds: tests/fuzz/corpus/cuda OUT/seeds/cuda
+ * prepare: tests/fuzz/seeds.py libgpuvchan/protocol/cuda/cuda.gpv OUT/seeds/cuda &&
+ * prepare: mkdir -p OUT/fake &&
+ * prepare: cc -D_GNU_SOURCE -shared -fPIC -g -Ilibgpuvchan/protocol/cuda -Itests/fake tests/fake/libcuda.c
+ * prepare: -o OUT/fake/libcuda.so.1
  * build: ALL:host/cuda GEN/cuda-host.c ALL:libgpuvchan -Ihost/cuda -Ilibgpuvchan/protocol/cuda -Itests/fake
  * build: -lpthread
  */
@@ -17,13 +21,15 @@
 
 #define RECORDS_MAX 64
 #define ADDRESS_TOKEN 0xa110c000u
-#define OPCODE_FAULT 255
-#define OPCODE_FAIL 254
+#define ENTRY_FAULT 0xffffu
+#define ENTRY_FAIL 0xfffeu
+#define NAMES 65536u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static struct fake_session fake;
 static uint64_t addresses[4];
+static uint16_t opcodes[NAMES]; /* by the hash of an entry's name */
 
 static void
 silent(enum gpuvchan_log_level level, const char *text)
@@ -50,12 +56,16 @@ execute_named(uint16_t opcode, const void *fixed, size_t bytes, const char *name
     return fake_execute(&fake, 0, opcode, (uint32_t)(bytes + strlen(name) + 1));
 }
 
-/* Handles 16 to 21: context, module, function of three parameters, stream, event, and another context. */
+/*
+ * Handles 16 to 21: context, module, function of three parameters, stream, event, and another context; 22 to 25: a
+ * library, a kernel of it with as many, the module that it has, and a link; 26 to 28: an array, a mipmapped one, a level.
+ */
 static int
 furnish(void)
 {
     struct cuda_module_function_request function = {.made = 18, .from = 17, .name_length = 2, .offsets_room = 8};
     struct cuda_module_global_request global = {.from = 17, .name_length = 1};
+    struct cuda_library_kernel_request kernel = {.made = 23, .from = 22, .name_length = 2};
     uint64_t arena_bytes;
     char *arena = gpuvchan_session_arena(fake.session, &arena_bytes);
     int failed = 0;
@@ -68,7 +78,15 @@ furnish(void)
     failed |= execute_named(CUDA_OPCODE_MODULE_FUNCTION, &function, sizeof(function), "k3");
     failed |= execute_named(CUDA_OPCODE_MODULE_GLOBAL, &global, sizeof(global), "g");
     addresses[3] = ((struct cuda_module_global_reply *)(void *)fake.reply)->address;
+    failed |= EXECUTE(LIBRARY_LOAD, library_load, .made = 22, .image = {0, strlen(arena)});
+    failed |= execute_named(CUDA_OPCODE_LIBRARY_KERNEL, &kernel, sizeof(kernel), "k3");
+    failed |= EXECUTE(KERNEL_INFO, kernel_info, .kernel = 23);
+    failed |= EXECUTE(LIBRARY_MODULE, library_module, .made = 24, .from = 22);
+    failed |= EXECUTE(LINK_CREATE, link_create, .made = 25, .log_bytes = 100);
     failed |= EXECUTE(STREAM_CREATE, stream_create, .made = 19);
+    failed |= EXECUTE(ARRAY_CREATE, array_create, .made = 26, .description = {.Width = 64, .NumChannels = 1});
+    failed |= EXECUTE(MIPMAP_CREATE, mipmap_create, .made = 27, .description = {.Width = 64, .NumChannels = 1});
+    failed |= EXECUTE(MIPMAP_LEVEL, mipmap_level, .made = 28, .from = 27);
     failed |= EXECUTE(EVENT_CREATE, event_create, .made = 20);
     for (unsigned i = 0; i < 2; i++) {
         failed |= EXECUTE(MEM_ALLOC, mem_alloc, .bytes = 4096 << (4 * i));
@@ -93,11 +111,44 @@ put_addresses(unsigned char *payload, size_t bytes)
     }
 }
 
+/* What waits for the driver to call it is never called here, nor freed: the fake driver runs nothing. */
+const char *__asan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
+/* As seeds.py has it: the lower half of FNV-1a. */
+static uint16_t
+hash(const char *name)
+{
+    uint32_t value = 0x811c9dc5;
+
+    for (; *name; name++)
+        value = (value ^ (unsigned char)*name) * 0x01000193;
+    return (uint16_t)value;
+}
+
+static void
+number_entries(void)
+{
+    for (uint32_t i = 0; i < NAMES; i++)
+        opcodes[i] = (uint16_t)(i % cuda_dispatch.protocol.entries);
+    for (uint32_t i = 0; i < cuda_dispatch.protocol.entries; i++)
+        if (cuda_dispatch.entries[i].name)
+            opcodes[hash(cuda_dispatch.entries[i].name)] = (uint16_t)i;
+    for (uint32_t i = 0; i < NAMES; i++)
+        if (opcodes[i] == CUDA_OPCODE_OUTPUT_BEGIN) /* it would take what sanitizers say */
+            opcodes[i] = CUDA_OPCODE_OUTPUT_FETCH;
+}
+
 static void
 begin_once(void)
 {
     if (fake.session)
         return;
+    number_entries();
     gpuvchan_log_set(silent, GPUVCHAN_LOG_ERROR);
     fake_session_begin(&fake);
 }
@@ -120,23 +171,23 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     begin_once();
     if (fake_open(&fake) != 0 || furnish() != 0)
         abort();
-    for (int i = 0; i < RECORDS_MAX && bytes >= 4 && atomic_load(&fake.session->fault) == 0; i++) {
-        uint8_t opcode = data[0];
-        uint32_t lane = data[1] % FAKE_LANES;
-        size_t payload = data[2] | (size_t)data[3] << 8;
+    for (int i = 0; i < RECORDS_MAX && bytes >= 5 && atomic_load(&fake.session->fault) == 0; i++) {
+        unsigned entry = data[0] | (unsigned)data[1] << 8;
+        uint32_t lane = data[2] % FAKE_LANES;
+        size_t payload = data[3] | (size_t)data[4] << 8;
 
-        data += 4;
-        bytes -= 4;
+        data += 5;
+        bytes -= 5;
         payload = payload < bytes ? payload : bytes;
         memset(fake.record, 0, (payload + 15) & ~(size_t)15);
         memcpy(fake.record, data, payload);
         put_addresses(fake.record, payload);
-        if (opcode == OPCODE_FAULT)
+        if (entry == ENTRY_FAULT)
             fake.driver->fault = CUDA_ERROR_LAUNCH_FAILED;
-        else if (opcode == OPCODE_FAIL)
+        else if (entry == ENTRY_FAIL)
             fail_next(payload ? data[0] : 0);
-        else
-            fake_execute(&fake, lane, opcode, (uint32_t)payload);
+        else if (opcodes[entry] != CUDA_OPCODE_HOST_FUNCTION_NEXT) /* which waits for the driver to call something */
+            fake_execute(&fake, lane, opcodes[entry], (uint32_t)payload);
         data += payload;
         bytes -= payload;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Primary contexts, contexts, and which of them a thread works in. */
-#include "driver.h"
+#include "graph.h"
 
 #define CTX_FLAGS CU_CTX_FLAGS_MASK
 
@@ -184,6 +184,56 @@ cuCtxDestroy_v2(CUcontext handle)
 SIM_SYNONYM(cuCtxDestroy, cuCtxDestroy_v2);
 
 SIM_EXPORT CUresult
+cuCtxAttach(CUcontext *handle, unsigned int flags)
+{
+    struct sim_context *context;
+    CUresult result = sim_enter(&context);
+
+    if (result)
+        return result;
+    if (!handle || flags)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    if (context->primary)
+        return sim_end(CUDA_ERROR_INVALID_CONTEXT);
+    context->references++;
+    *handle = (CUcontext)context;
+    return sim_end(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult
+cuCtxDetach(CUcontext handle)
+{
+    struct sim_context *context;
+    CUresult result = sim_enter(&context);
+
+    if (result)
+        return result;
+    if (!handle || handle != (CUcontext)context || context->primary)
+        return sim_end(CUDA_ERROR_INVALID_CONTEXT);
+    if (context->references > 0) {
+        context->references--;
+        return sim_end(CUDA_SUCCESS);
+    }
+    sim_end(CUDA_SUCCESS);
+    return cuCtxDestroy_v2(handle);
+}
+
+/* Affinity comes from a context's making, where it is refused: each has all multiprocessors. */
+SIM_EXPORT CUresult
+cuCtxGetExecAffinity(CUexecAffinityParam *affinity, CUexecAffinityType type)
+{
+    struct sim_context *context;
+    CUresult result = sim_enter(&context);
+
+    if (result)
+        return result;
+    if (!affinity || type != CU_EXEC_AFFINITY_TYPE_SM_COUNT)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *affinity = (CUexecAffinityParam){.type = type, .param.smCount.val = SIM_MULTIPROCESSORS};
+    return sim_end(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult
 cuCtxPushCurrent_v2(CUcontext handle)
 {
     CUresult result = sim_begin();
@@ -344,7 +394,7 @@ cuCtxSynchronize(void)
     struct sim_context *context;
     CUresult result = sim_enter(&context);
 
-    return result ? result : sim_end(CUDA_SUCCESS);
+    return result ? result : sim_end(sim_capture_any() ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
@@ -468,30 +518,63 @@ cuCtxResetPersistingL2Cache(void)
     return cuCtxSynchronize();
 }
 
+/* The place that holds the id, or NULL. */
+static unsigned long long *
+find_peer(struct sim_context *context, unsigned long long id)
+{
+    size_t i;
+
+    for (i = 0; i < SIM_MAX_PEERS; i++)
+        if (context->peers[i] == id)
+            return &context->peers[i];
+    return NULL;
+}
+
+static CUresult
+enable_peer(struct sim_context *context, const struct sim_context *other)
+{
+    unsigned long long *place;
+
+    if (!other)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    if (other->device == context->device)
+        return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+    if (find_peer(context, other->id))
+        return CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
+    place = find_peer(context, 0);
+    if (!place)
+        return CUDA_ERROR_TOO_MANY_PEERS;
+    *place = other->id;
+    return CUDA_SUCCESS;
+}
+
 SIM_EXPORT CUresult
 cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
 {
     struct sim_context *context;
     CUresult result = sim_enter(&context);
-    struct sim_context *other;
 
     if (result)
         return result;
-    other = sim_object_find(peer, OBJECT_CONTEXT);
-    if (!other)
-        return sim_end(CUDA_ERROR_INVALID_CONTEXT);
-    if (flags)
-        return sim_end(CUDA_ERROR_INVALID_VALUE);
-    return sim_end(other->device == context->device ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS);
+    return sim_end(flags ? CUDA_ERROR_INVALID_VALUE : enable_peer(context, sim_object_find(peer, OBJECT_CONTEXT)));
 }
 
 SIM_EXPORT CUresult
 cuCtxDisablePeerAccess(CUcontext peer)
 {
     struct sim_context *context;
+    const struct sim_context *other;
+    unsigned long long *place;
     CUresult result = sim_enter(&context);
 
     if (result)
         return result;
-    return sim_end(sim_object_find(peer, OBJECT_CONTEXT) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT);
+    other = sim_object_find(peer, OBJECT_CONTEXT);
+    if (!other)
+        return sim_end(CUDA_ERROR_INVALID_CONTEXT);
+    place = find_peer(context, other->id);
+    if (!place)
+        return sim_end(CUDA_ERROR_PEER_ACCESS_NOT_ENABLED);
+    *place = 0;
+    return sim_end(CUDA_SUCCESS);
 }

@@ -2,6 +2,8 @@
 /* Start, errors, devices and what they say of themselves. */
 #include "driver.h"
 
+#include "../../../libgpuvchan/protocol/cuda/cuda_copy.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -199,6 +201,8 @@ static const struct {
     {CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS, 1},
     {CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR, 1},
     {CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS_V1, 1},
+    {CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 1},
+    {CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, 1},
     {CU_DEVICE_ATTRIBUTE_NUMA_ID, -1},
     {CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID, -1},
 };
@@ -319,6 +323,19 @@ cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attribute, CUdevice de
         return CUDA_ERROR_INVALID_VALUE;
     *value = attribute == CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED ||
              attribute == CU_DEVICE_P2P_ATTRIBUTE_NATIVE_ATOMIC_SUPPORTED;
+    return CUDA_SUCCESS;
+}
+
+SIM_EXPORT CUresult
+cuDeviceGetTexture1DLinearMaxWidth(size_t *elements, CUarray_format format, unsigned channels, CUdevice device)
+{
+    CUresult result = check(elements, device);
+
+    if (result)
+        return result;
+    if (cuda_element_bytes(format, channels) == 0 || channels > 4 || channels == 3)
+        return CUDA_ERROR_INVALID_VALUE;
+    *elements = (size_t)1 << 27;
     return CUDA_SUCCESS;
 }
 

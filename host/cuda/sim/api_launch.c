@@ -3,7 +3,7 @@
  * Functions, their attributes, occupancy, launches. A launch checks what CUDA
  * checks at once, runs the kernel, and keeps a fault for the calls that follow.
  */
-#include "driver.h"
+#include "graph.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,8 @@ enter_function(CUfunction handle, struct sim_context **context, struct sim_funct
     if (result)
         return result;
     *function = sim_object_find(handle, OBJECT_FUNCTION);
-    return *function ? CUDA_SUCCESS : sim_end(CUDA_ERROR_INVALID_HANDLE);
+    result = *function ? sim_function_in(*context, function) : CUDA_ERROR_INVALID_HANDLE;
+    return result ? sim_end(result) : CUDA_SUCCESS;
 }
 
 static uint32_t
@@ -95,34 +96,37 @@ cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle
     return sim_end(value ? get_attribute(function, attribute, value) : CUDA_ERROR_INVALID_VALUE);
 }
 
+static CUresult
+set_attribute(struct sim_function_handle *function, CUfunction_attribute attribute, int value)
+{
+    int most = (int)SIM_MAX_SHARED - (int)sim_function_of(function)->shared_bytes;
+    switch (attribute) {
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
+        if (value < 0 || value > most)
+            return CUDA_ERROR_INVALID_VALUE;
+        function->max_dynamic_shared = value;
+        return CUDA_SUCCESS;
+    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+        if (value < -1 || value > 100)
+            return CUDA_ERROR_INVALID_VALUE;
+        function->carveout = value;
+        return CUDA_SUCCESS;
+    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+        return CUDA_SUCCESS;
+    default:
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+}
+
 SIM_EXPORT CUresult
 cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
 {
     struct sim_context *context;
     struct sim_function_handle *function;
     CUresult result = enter_function(handle, &context, &function);
-    int most;
 
-    if (result)
-        return result;
-    most = (int)SIM_MAX_SHARED - (int)sim_function_of(function)->shared_bytes;
-    switch (attribute) {
-    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-        if (value < 0 || value > most)
-            return sim_end(CUDA_ERROR_INVALID_VALUE);
-        function->max_dynamic_shared = value;
-        return sim_end(CUDA_SUCCESS);
-    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-        if (value < -1 || value > 100)
-            return sim_end(CUDA_ERROR_INVALID_VALUE);
-        function->carveout = value;
-        return sim_end(CUDA_SUCCESS);
-    case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
-    case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-        return sim_end(CUDA_SUCCESS);
-    default:
-        return sim_end(CUDA_ERROR_INVALID_VALUE);
-    }
+    return result ? result : sim_end(set_attribute(function, attribute, value));
 }
 
 SIM_EXPORT CUresult
@@ -182,23 +186,27 @@ cuFuncGetModule(CUmodule *module, CUfunction handle)
     return sim_end(CUDA_SUCCESS);
 }
 
+static CUresult
+param_info(const struct sim_function_handle *function, size_t index, size_t *offset, size_t *size)
+{
+    const struct sim_function *kernel = sim_function_of(function);
+
+    if (!offset || index >= kernel->param_count)
+        return CUDA_ERROR_INVALID_VALUE;
+    *offset = kernel->params[index].offset;
+    if (size)
+        *size = kernel->params[index].size;
+    return CUDA_SUCCESS;
+}
+
 SIM_EXPORT CUresult
 cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *size)
 {
     struct sim_context *context;
     struct sim_function_handle *function;
-    const struct sim_function *kernel;
     CUresult result = enter_function(handle, &context, &function);
 
-    if (result)
-        return result;
-    kernel = sim_function_of(function);
-    if (!offset || index >= kernel->param_count)
-        return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *offset = kernel->params[index].offset;
-    if (size)
-        *size = kernel->params[index].size;
-    return sim_end(CUDA_SUCCESS);
+    return result ? result : sim_end(param_info(function, index, offset, size));
 }
 
 SIM_EXPORT CUresult
@@ -226,22 +234,31 @@ cuFuncLoad(CUfunction handle)
     return result ? result : sim_end(CUDA_SUCCESS);
 }
 
-/* Kernels of libraries are the same objects. */
+/* Kernels of libraries, which need no context. */
 
-SIM_EXPORT CUresult
-cuKernelGetFunction(CUfunction *function, CUkernel kernel)
+static CUresult
+begin_kernel(CUkernel handle, struct sim_function_handle **function)
 {
-    CUresult result = cuFuncLoad((CUfunction)kernel);
+    CUresult result = sim_begin();
 
-    if (!result && !function)
-        result = CUDA_ERROR_INVALID_VALUE;
-    if (!result)
-        *function = (CUfunction)kernel;
+    if (result)
+        return result;
+    *function = sim_object_find(handle, OBJECT_FUNCTION);
+    return *function && (*function)->module->library ? CUDA_SUCCESS : sim_end(CUDA_ERROR_INVALID_HANDLE);
+}
+
+static CUresult
+begin_kernel_on(CUkernel handle, CUdevice device, struct sim_function_handle **function)
+{
+    CUresult result = begin_kernel(handle, function);
+
+    if (!result && (device < 0 || device >= sim_driver.device_count))
+        return sim_end(CUDA_ERROR_INVALID_DEVICE);
     return result;
 }
 
 SIM_EXPORT CUresult
-cuKernelGetLibrary(CUlibrary *library, CUkernel kernel)
+cuKernelGetFunction(CUfunction *handle, CUkernel kernel)
 {
     struct sim_context *context;
     struct sim_function_handle *function;
@@ -249,8 +266,22 @@ cuKernelGetLibrary(CUlibrary *library, CUkernel kernel)
 
     if (result)
         return result;
-    if (!library || !function->module->library)
-        return sim_end(library ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE);
+    if (!handle)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *handle = (CUfunction)function;
+    return sim_end(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult
+cuKernelGetLibrary(CUlibrary *library, CUkernel kernel)
+{
+    struct sim_function_handle *function;
+    CUresult result = begin_kernel(kernel, &function);
+
+    if (result)
+        return result;
+    if (!library)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
     *library = (CUlibrary)function->module->library;
     return sim_end(CUDA_SUCCESS);
 }
@@ -258,37 +289,60 @@ cuKernelGetLibrary(CUlibrary *library, CUkernel kernel)
 SIM_EXPORT CUresult
 cuKernelGetName(const char **name, CUkernel kernel)
 {
-    return cuFuncGetName(name, (CUfunction)kernel);
+    struct sim_function_handle *function;
+    CUresult result = begin_kernel(kernel, &function);
+
+    if (result)
+        return result;
+    if (!name)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *name = sim_function_of(function)->name;
+    return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
 cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *offset, size_t *size)
 {
-    return cuFuncGetParamInfo((CUfunction)kernel, index, offset, size);
+    struct sim_function_handle *function;
+    CUresult result = begin_kernel(kernel, &function);
+
+    if (result)
+        return result;
+    return sim_end(sim_current() ? param_info(function, index, offset, size) : CUDA_ERROR_INVALID_CONTEXT);
 }
 
 SIM_EXPORT CUresult
 cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel kernel, CUdevice device)
 {
-    if (device < 0 || device >= sim_driver.device_count)
-        return CUDA_ERROR_INVALID_DEVICE;
-    return cuFuncGetAttribute(value, attribute, (CUfunction)kernel);
+    struct sim_function_handle *function;
+    CUresult result = begin_kernel_on(kernel, device, &function);
+
+    if (result)
+        return result;
+    return sim_end(value ? get_attribute(function, attribute, value) : CUDA_ERROR_INVALID_VALUE);
 }
 
 SIM_EXPORT CUresult
 cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel, CUdevice device)
 {
-    if (device < 0 || device >= sim_driver.device_count)
-        return CUDA_ERROR_INVALID_DEVICE;
-    return cuFuncSetAttribute((CUfunction)kernel, attribute, value);
+    struct sim_function_handle *function;
+    CUresult result = begin_kernel_on(kernel, device, &function);
+
+    return result ? result : sim_end(set_attribute(function, attribute, value));
 }
 
 SIM_EXPORT CUresult
 cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice device)
 {
-    if (device < 0 || device >= sim_driver.device_count)
-        return CUDA_ERROR_INVALID_DEVICE;
-    return cuFuncSetCacheConfig((CUfunction)kernel, config);
+    struct sim_function_handle *function;
+    CUresult result = begin_kernel_on(kernel, device, &function);
+
+    if (result)
+        return result;
+    if (config > CU_FUNC_CACHE_PREFER_EQUAL)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    function->cache_config = config;
+    return sim_end(CUDA_SUCCESS);
 }
 
 /* Occupancy: threads, blocks and shared memory bound it. */
@@ -381,6 +435,51 @@ cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction handle, int 
     room = (SIM_MAX_SHARED + 1024) / (size_t)blocks;
     fixed = sim_function_of(function)->shared_bytes + 1024;
     *dynamic = room > fixed ? room - fixed : 0;
+    if (*dynamic > (size_t)function->max_dynamic_shared)
+        *dynamic = (size_t)function->max_dynamic_shared;
+    return sim_end(CUDA_SUCCESS);
+}
+
+/* A cluster has one block here. */
+
+static bool
+is_one_block(const CUlaunchAttributeValue *value)
+{
+    return value->clusterDim.x == 1 && value->clusterDim.y == 1 && value->clusterDim.z == 1;
+}
+
+SIM_EXPORT CUresult
+cuOccupancyMaxActiveClusters(int *clusters, CUfunction handle, const CUlaunchConfig *c)
+{
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
+    unsigned int i;
+
+    if (result)
+        return result;
+    if (!clusters || !c || (c->numAttrs && !c->attrs))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    for (i = 0; i < c->numAttrs; i++)
+        if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION && !is_one_block(&c->attrs[i].value))
+            return sim_end(CUDA_ERROR_INVALID_CLUSTER_SIZE);
+    *clusters = active_blocks(function, (int)(c->blockDimX * c->blockDimY * c->blockDimZ), c->sharedMemBytes) *
+                SIM_MULTIPROCESSORS;
+    return sim_end(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult
+cuOccupancyMaxPotentialClusterSize(int *size, CUfunction handle, const CUlaunchConfig *c)
+{
+    struct sim_context *context;
+    struct sim_function_handle *function;
+    CUresult result = enter_function(handle, &context, &function);
+
+    if (result)
+        return result;
+    if (!size || !c)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *size = 1;
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -507,6 +606,33 @@ run(struct sim_context *context, const struct sim_function_handle *handle, const
 }
 
 static CUresult
+capture(struct sim_track *track, struct sim_function_handle *handle, const CUlaunchConfig *c, bool cooperative,
+        unsigned char *values)
+{
+    const struct sim_function *kernel = sim_function_of(handle);
+    CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_KERNEL};
+    void **pointers = calloc(kernel->param_count + 1ul, sizeof(void *));
+    CUresult result;
+
+    if (!pointers)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < kernel->param_count; i++)
+        pointers[i] = values + kernel->params[i].offset;
+    params.kernel = (CUDA_KERNEL_NODE_PARAMS_v3){.func = (CUfunction)handle,
+                                                 .gridDimX = c->gridDimX,
+                                                 .gridDimY = c->gridDimY,
+                                                 .gridDimZ = c->gridDimZ,
+                                                 .blockDimX = c->blockDimX,
+                                                 .blockDimY = c->blockDimY,
+                                                 .blockDimZ = c->blockDimZ,
+                                                 .sharedMemBytes = c->sharedMemBytes,
+                                                 .kernelParams = pointers};
+    result = cooperative ? CUDA_ERROR_NOT_SUPPORTED : sim_capture(track, &params);
+    free(pointers);
+    return result;
+}
+
+static CUresult
 launch(CUfunction f, const CUlaunchConfig *c, bool cooperative, void **params, void **extra)
 {
     struct sim_context *context;
@@ -529,7 +655,9 @@ launch(CUfunction f, const CUlaunchConfig *c, bool cooperative, void **params, v
     if (!buffer)
         return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
     result = gather_params(sim_function_of(function), params, extra, buffer);
-    if (!result)
+    if (!result && sim_captured(c->hStream))
+        result = capture(sim_captured(c->hStream), function, c, cooperative, buffer);
+    else if (!result)
         result = run(context, function, c, cooperative, buffer);
     free(buffer);
     return sim_end(result);
@@ -556,12 +684,6 @@ cuLaunchCooperativeKernel(CUfunction f, unsigned int grid_x, unsigned int grid_y
     return launch(f, &c, true, params, NULL);
 }
 SIM_SYNONYM(cuLaunchCooperativeKernel_ptsz, cuLaunchCooperativeKernel);
-
-static bool
-is_one_block(const CUlaunchAttributeValue *value)
-{
-    return value->clusterDim.x == 1 && value->clusterDim.y == 1 && value->clusterDim.z == 1;
-}
 
 SIM_EXPORT CUresult
 cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)

@@ -8,10 +8,20 @@
 #define SIM_API_LIST_H
 
 #define SIM_API_LIST(X)                                                                               \
+    X(cuArray3DCreate, 3020, cuArray3DCreate_v2)                                                      \
+    X(cuArray3DGetDescriptor, 3020, cuArray3DGetDescriptor_v2)                                        \
+    X(cuArrayCreate, 3020, cuArrayCreate_v2)                                                          \
+    X(cuArrayDestroy, 2000, cuArrayDestroy)                                                           \
+    X(cuArrayGetDescriptor, 3020, cuArrayGetDescriptor_v2)                                            \
+    X(cuArrayGetMemoryRequirements, 11060, cuArrayGetMemoryRequirements)                              \
+    X(cuArrayGetPlane, 11020, cuArrayGetPlane)                                                        \
+    X(cuArrayGetSparseProperties, 11010, cuArrayGetSparseProperties)                                  \
+    X(cuCtxAttach, 2000, cuCtxAttach)                                                                 \
     X(cuCtxCreate, 3020, cuCtxCreate_v2)                                                              \
     X(cuCtxCreate, 11040, cuCtxCreate_v3)                                                             \
     X(cuCtxCreate, 12050, cuCtxCreate_v4)                                                             \
     X(cuCtxDestroy, 3020, cuCtxDestroy_v2)                                                            \
+    X(cuCtxDetach, 2000, cuCtxDetach)                                                                 \
     X(cuCtxDisablePeerAccess, 2000, cuCtxDisablePeerAccess)                                           \
     X(cuCtxEnablePeerAccess, 2000, cuCtxEnablePeerAccess)                                             \
     X(cuCtxGetApiVersion, 2000, cuCtxGetApiVersion)                                                   \
@@ -19,6 +29,7 @@
     X(cuCtxGetCurrent, 2000, cuCtxGetCurrent)                                                         \
     X(cuCtxGetDevice, 2000, cuCtxGetDevice)                                                           \
     X(cuCtxGetDevice, 13000, cuCtxGetDevice_v2)                                                       \
+    X(cuCtxGetExecAffinity, 2000, cuCtxGetExecAffinity)                                               \
     X(cuCtxGetFlags, 2000, cuCtxGetFlags)                                                             \
     X(cuCtxGetId, 2000, cuCtxGetId)                                                                   \
     X(cuCtxGetLimit, 2000, cuCtxGetLimit)                                                             \
@@ -40,18 +51,22 @@
     X(cuDeviceGetAttribute, 2000, cuDeviceGetAttribute)                                               \
     X(cuDeviceGetByPCIBusId, 2000, cuDeviceGetByPCIBusId)                                             \
     X(cuDeviceGetCount, 2000, cuDeviceGetCount)                                                       \
+    X(cuDeviceGetDefaultMemPool, 11020, cuDeviceGetDefaultMemPool)                                    \
     X(cuDeviceGetExecAffinitySupport, 2000, cuDeviceGetExecAffinitySupport)                           \
     X(cuDeviceGetLuid, 2000, cuDeviceGetLuid)                                                         \
+    X(cuDeviceGetMemPool, 11020, cuDeviceGetMemPool)                                                  \
     X(cuDeviceGetName, 2000, cuDeviceGetName)                                                         \
     X(cuDeviceGetP2PAttribute, 2000, cuDeviceGetP2PAttribute)                                         \
     X(cuDeviceGetPCIBusId, 2000, cuDeviceGetPCIBusId)                                                 \
     X(cuDeviceGetProperties, 2000, cuDeviceGetProperties)                                             \
+    X(cuDeviceGetTexture1DLinearMaxWidth, 11010, cuDeviceGetTexture1DLinearMaxWidth)                  \
     X(cuDeviceGetUuid, 9020, cuDeviceGetUuid_v2)                                                      \
     X(cuDevicePrimaryCtxGetState, 2000, cuDevicePrimaryCtxGetState)                                   \
     X(cuDevicePrimaryCtxRelease, 3020, cuDevicePrimaryCtxRelease_v2)                                  \
     X(cuDevicePrimaryCtxReset, 3020, cuDevicePrimaryCtxReset_v2)                                      \
     X(cuDevicePrimaryCtxRetain, 2000, cuDevicePrimaryCtxRetain)                                       \
     X(cuDevicePrimaryCtxSetFlags, 3020, cuDevicePrimaryCtxSetFlags_v2)                                \
+    X(cuDeviceSetMemPool, 11020, cuDeviceSetMemPool)                                                  \
     X(cuDeviceTotalMem, 3020, cuDeviceTotalMem_v2)                                                    \
     X(cuDriverGetVersion, 2000, cuDriverGetVersion)                                                   \
     X(cuEventCreate, 2000, cuEventCreate)                                                             \
@@ -100,32 +115,71 @@
     X(cuLinkComplete, 2000, cuLinkComplete)                                                           \
     X(cuLinkCreate, 3020, cuLinkCreate_v2)                                                            \
     X(cuLinkDestroy, 2000, cuLinkDestroy)                                                             \
+    X(cuMemAddressFree, 10020, cuMemAddressFree)                                                      \
+    X(cuMemAddressReserve, 10020, cuMemAddressReserve)                                                \
+    X(cuMemAdvise, 8000, cuMemAdvise)                                                                 \
+    X(cuMemAdvise, 12020, cuMemAdvise_v2)                                                             \
     X(cuMemAlloc, 3020, cuMemAlloc_v2)                                                                \
     X(cuMemAllocAsync, 2000, cuMemAllocAsync)                                                         \
+    X(cuMemAllocFromPoolAsync, 11020, cuMemAllocFromPoolAsync)                                        \
     X(cuMemAllocHost, 3020, cuMemAllocHost_v2)                                                        \
     X(cuMemAllocManaged, 2000, cuMemAllocManaged)                                                     \
     X(cuMemAllocPitch, 3020, cuMemAllocPitch_v2)                                                      \
+    X(cuMemCreate, 10020, cuMemCreate)                                                                \
     X(cuMemFree, 3020, cuMemFree_v2)                                                                  \
     X(cuMemFreeAsync, 2000, cuMemFreeAsync)                                                           \
     X(cuMemFreeHost, 2000, cuMemFreeHost)                                                             \
+    X(cuMemGetAccess, 10020, cuMemGetAccess)                                                          \
     X(cuMemGetAddressRange, 3020, cuMemGetAddressRange_v2)                                            \
+    X(cuMemGetAllocationGranularity, 10020, cuMemGetAllocationGranularity)                            \
+    X(cuMemGetAllocationPropertiesFromHandle, 10020, cuMemGetAllocationPropertiesFromHandle)          \
+    X(cuMemGetDefaultMemPool, 13000, cuMemGetDefaultMemPool)                                          \
     X(cuMemGetInfo, 3020, cuMemGetInfo_v2)                                                            \
+    X(cuMemGetMemPool, 13000, cuMemGetMemPool)                                                        \
     X(cuMemHostAlloc, 2000, cuMemHostAlloc)                                                           \
     X(cuMemHostGetDevicePointer, 3020, cuMemHostGetDevicePointer_v2)                                  \
     X(cuMemHostGetFlags, 2000, cuMemHostGetFlags)                                                     \
     X(cuMemHostRegister, 3020, cuMemHostRegister_v2)                                                  \
     X(cuMemHostUnregister, 2000, cuMemHostUnregister)                                                 \
+    X(cuMemMap, 10020, cuMemMap)                                                                      \
+    X(cuMemPoolCreate, 11020, cuMemPoolCreate)                                                        \
+    X(cuMemPoolDestroy, 11020, cuMemPoolDestroy)                                                      \
+    X(cuMemPoolGetAccess, 11020, cuMemPoolGetAccess)                                                  \
+    X(cuMemPoolGetAttribute, 11020, cuMemPoolGetAttribute)                                            \
+    X(cuMemPoolSetAccess, 11020, cuMemPoolSetAccess)                                                  \
+    X(cuMemPoolSetAttribute, 11020, cuMemPoolSetAttribute)                                            \
+    X(cuMemPoolTrimTo, 11020, cuMemPoolTrimTo)                                                        \
+    X(cuMemPrefetchAsync, 8000, cuMemPrefetchAsync)                                                   \
+    X(cuMemPrefetchAsync, 12020, cuMemPrefetchAsync_v2)                                               \
+    X(cuMemRangeGetAttribute, 8000, cuMemRangeGetAttribute)                                           \
+    X(cuMemRangeGetAttributes, 8000, cuMemRangeGetAttributes)                                         \
+    X(cuMemRelease, 10020, cuMemRelease)                                                              \
+    X(cuMemRetainAllocationHandle, 11000, cuMemRetainAllocationHandle)                                \
+    X(cuMemSetAccess, 10020, cuMemSetAccess)                                                          \
+    X(cuMemSetMemPool, 13000, cuMemSetMemPool)                                                        \
+    X(cuMemUnmap, 10020, cuMemUnmap)                                                                  \
     X(cuMemcpy, 2000, cuMemcpy)                                                                       \
     X(cuMemcpy2D, 3020, cuMemcpy2D_v2)                                                                \
     X(cuMemcpy2DAsync, 3020, cuMemcpy2DAsync_v2)                                                      \
     X(cuMemcpy2DUnaligned, 3020, cuMemcpy2DUnaligned_v2)                                              \
     X(cuMemcpy3D, 3020, cuMemcpy3D_v2)                                                                \
     X(cuMemcpy3DAsync, 3020, cuMemcpy3DAsync_v2)                                                      \
+    X(cuMemcpy3DBatchAsync, 13000, cuMemcpy3DBatchAsync_v2)                                           \
+    X(cuMemcpy3DPeer, 4000, cuMemcpy3DPeer)                                                           \
+    X(cuMemcpy3DPeerAsync, 4000, cuMemcpy3DPeerAsync)                                                 \
     X(cuMemcpyAsync, 2000, cuMemcpyAsync)                                                             \
+    X(cuMemcpyAtoA, 3020, cuMemcpyAtoA_v2)                                                            \
+    X(cuMemcpyAtoD, 3020, cuMemcpyAtoD_v2)                                                            \
+    X(cuMemcpyAtoH, 3020, cuMemcpyAtoH_v2)                                                            \
+    X(cuMemcpyAtoHAsync, 3020, cuMemcpyAtoHAsync_v2)                                                  \
+    X(cuMemcpyBatchAsync, 13000, cuMemcpyBatchAsync_v2)                                               \
+    X(cuMemcpyDtoA, 3020, cuMemcpyDtoA_v2)                                                            \
     X(cuMemcpyDtoD, 3020, cuMemcpyDtoD_v2)                                                            \
     X(cuMemcpyDtoDAsync, 3020, cuMemcpyDtoDAsync_v2)                                                  \
     X(cuMemcpyDtoH, 3020, cuMemcpyDtoH_v2)                                                            \
     X(cuMemcpyDtoHAsync, 3020, cuMemcpyDtoHAsync_v2)                                                  \
+    X(cuMemcpyHtoA, 3020, cuMemcpyHtoA_v2)                                                            \
+    X(cuMemcpyHtoAAsync, 3020, cuMemcpyHtoAAsync_v2)                                                  \
     X(cuMemcpyHtoD, 3020, cuMemcpyHtoD_v2)                                                            \
     X(cuMemcpyHtoDAsync, 3020, cuMemcpyHtoDAsync_v2)                                                  \
     X(cuMemcpyPeer, 2000, cuMemcpyPeer)                                                               \
@@ -142,6 +196,11 @@
     X(cuMemsetD32Async, 2000, cuMemsetD32Async)                                                       \
     X(cuMemsetD8, 3020, cuMemsetD8_v2)                                                                \
     X(cuMemsetD8Async, 2000, cuMemsetD8Async)                                                         \
+    X(cuMipmappedArrayCreate, 5000, cuMipmappedArrayCreate)                                           \
+    X(cuMipmappedArrayDestroy, 5000, cuMipmappedArrayDestroy)                                         \
+    X(cuMipmappedArrayGetLevel, 5000, cuMipmappedArrayGetLevel)                                       \
+    X(cuMipmappedArrayGetMemoryRequirements, 11060, cuMipmappedArrayGetMemoryRequirements)            \
+    X(cuMipmappedArrayGetSparseProperties, 11010, cuMipmappedArrayGetSparseProperties)                \
     X(cuModuleEnumerateFunctions, 2000, cuModuleEnumerateFunctions)                                   \
     X(cuModuleGetFunction, 2000, cuModuleGetFunction)                                                 \
     X(cuModuleGetFunctionCount, 2000, cuModuleGetFunctionCount)                                       \
@@ -156,6 +215,8 @@
     X(cuOccupancyMaxActiveBlocksPerMultiprocessor, 2000, cuOccupancyMaxActiveBlocksPerMultiprocessor) \
     X(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, 2000,                                     \
       cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags)                                           \
+    X(cuOccupancyMaxActiveClusters, 11070, cuOccupancyMaxActiveClusters)                              \
+    X(cuOccupancyMaxPotentialClusterSize, 11070, cuOccupancyMaxPotentialClusterSize)                  \
     X(cuOccupancyMaxPotentialBlockSize, 2000, cuOccupancyMaxPotentialBlockSize)                       \
     X(cuOccupancyMaxPotentialBlockSizeWithFlags, 2000, cuOccupancyMaxPotentialBlockSizeWithFlags)     \
     X(cuPointerGetAttribute, 2000, cuPointerGetAttribute)                                             \
@@ -180,6 +241,18 @@
     X(cuStreamWaitValue64, 3020, cuStreamWaitValue64_v2)                                              \
     X(cuStreamWriteValue32, 3020, cuStreamWriteValue32_v2)                                            \
     X(cuStreamWriteValue64, 3020, cuStreamWriteValue64_v2)                                            \
+    X(cuSurfObjectCreate, 5000, cuSurfObjectCreate)                                                   \
+    X(cuSurfObjectDestroy, 5000, cuSurfObjectDestroy)                                                 \
+    X(cuSurfObjectGetResourceDesc, 5000, cuSurfObjectGetResourceDesc)                                 \
+    X(cuTensorMapEncodeIm2col, 12000, cuTensorMapEncodeIm2col)                                        \
+    X(cuTensorMapEncodeIm2colWide, 12080, cuTensorMapEncodeIm2colWide)                                \
+    X(cuTensorMapEncodeTiled, 12000, cuTensorMapEncodeTiled)                                          \
+    X(cuTensorMapReplaceAddress, 12000, cuTensorMapReplaceAddress)                                    \
+    X(cuTexObjectCreate, 5000, cuTexObjectCreate)                                                     \
+    X(cuTexObjectDestroy, 5000, cuTexObjectDestroy)                                                   \
+    X(cuTexObjectGetResourceDesc, 5000, cuTexObjectGetResourceDesc)                                   \
+    X(cuTexObjectGetResourceViewDesc, 5000, cuTexObjectGetResourceViewDesc)                           \
+    X(cuTexObjectGetTextureDesc, 5000, cuTexObjectGetTextureDesc)                                     \
     X(cuThreadExchangeStreamCaptureMode, 2000, cuThreadExchangeStreamCaptureMode)
 
 #endif

@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* Device memory, host memory for the device, and what a pointer is. */
-#include "driver.h"
+#include "graph.h"
 
 #include <string.h>
+
+/* For what captures forbid. */
+static CUresult
+enter_unsafe(struct sim_context **context)
+{
+    CUresult result = sim_enter(context);
+
+    if (result)
+        return result;
+    result = sim_capture_unsafe();
+    return result ? sim_end(result) : CUDA_SUCCESS;
+}
 
 static CUresult
 alloc(enum range_kind kind, size_t size, unsigned int flags, uintptr_t *start)
 {
     struct sim_context *context;
-    CUresult result = sim_enter(&context);
+    CUresult result = enter_unsafe(&context);
 
     if (result)
         return result;
@@ -19,7 +31,7 @@ static CUresult
 release(enum range_kind kind, uintptr_t start)
 {
     struct sim_context *context;
-    CUresult result = sim_enter(&context);
+    CUresult result = enter_unsafe(&context);
 
     if (result)
         return result;
@@ -86,39 +98,71 @@ cuMemAllocManaged(CUdeviceptr *address, size_t size, unsigned int flags)
     return result;
 }
 
+CUresult
+sim_free(CUdeviceptr address)
+{
+    struct sim_context *context;
+    CUresult result;
+
+    sim_pool_forget(address);
+    result = sim_enter(&context);
+    return result ? result : sim_end(sim_memory_free(sim_driver.memory, RANGE_DEVICE, address));
+}
+
 SIM_EXPORT CUresult
 cuMemFree_v2(CUdeviceptr address)
 {
+    struct sim_context *context;
+    CUresult result;
+
     if (!address)
         return CUDA_SUCCESS;
-    return release(RANGE_DEVICE, address);
+    result = enter_unsafe(&context);
+    if (result)
+        return result;
+    if (sim_graph_memory(address)) /* the graph allocates it again */
+        return sim_end(CUDA_SUCCESS);
+    sim_end(CUDA_SUCCESS);
+    return sim_free(address);
+}
+
+/* The device's memory is that of one process: there is nothing to share. */
+
+SIM_EXPORT CUresult
+cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address)
+{
+    (void)address;
+    return handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
 }
 
 SIM_EXPORT CUresult
-cuMemAllocAsync(CUdeviceptr *address, size_t size, CUstream stream)
+cuIpcOpenMemHandle_v2(CUdeviceptr *address, CUipcMemHandle handle, unsigned int flags)
 {
-    struct sim_context *context;
-    CUresult result = sim_enter(&context);
-
-    if (result)
-        return result;
-    result = sim_end(sim_stream_check(stream));
-    return result ? result : cuMemAlloc_v2(address, size);
+    (void)handle;
+    (void)flags;
+    return address ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
 }
-SIM_SYNONYM(cuMemAllocAsync_ptsz, cuMemAllocAsync);
 
 SIM_EXPORT CUresult
-cuMemFreeAsync(CUdeviceptr address, CUstream stream)
+cuIpcCloseMemHandle(CUdeviceptr address)
 {
-    struct sim_context *context;
-    CUresult result = sim_enter(&context);
-
-    if (result)
-        return result;
-    result = sim_end(sim_stream_check(stream));
-    return result ? result : cuMemFree_v2(address);
+    (void)address;
+    return CUDA_ERROR_INVALID_VALUE;
 }
-SIM_SYNONYM(cuMemFreeAsync_ptsz, cuMemFreeAsync);
+
+SIM_EXPORT CUresult
+cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent event)
+{
+    (void)event;
+    return handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuIpcOpenEventHandle(CUevent *event, CUipcEventHandle handle)
+{
+    (void)handle;
+    return event ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
 
 SIM_EXPORT CUresult
 cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr address)
@@ -174,7 +218,7 @@ SIM_EXPORT CUresult
 cuMemHostRegister_v2(void *address, size_t size, unsigned int flags)
 {
     struct sim_context *context;
-    CUresult result = sim_enter(&context);
+    CUresult result = enter_unsafe(&context);
 
     if (result)
         return result;
@@ -291,7 +335,7 @@ write_attribute(void *data, CUpointer_attribute attribute, const struct range *r
         *(unsigned int *)data = range ? CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE : 0;
         break;
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-        *(void **)data = NULL;
+        *(void **)data = range && range->kind == RANGE_POOLED ? range->pool : NULL;
         break;
     default:
         return CUDA_ERROR_INVALID_VALUE;

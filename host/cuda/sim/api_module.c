@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRAPPER_MAGIC 0x466243b1u
-
 /* The logs of the caller, from the options of a load. */
 struct jit_logs {
     char *info, *error;
@@ -112,13 +110,10 @@ cuModuleLoadData(CUmodule *handle, const void *image)
 static const void *
 unwrap(const void *image)
 {
-    struct {
-        uint32_t magic, version;
-        const void *data, *file;
-    } wrapper;
+    struct fatbin_wrapper wrapper;
 
     memcpy(&wrapper.magic, image, sizeof wrapper.magic);
-    if (wrapper.magic != WRAPPER_MAGIC)
+    if (wrapper.magic != FATBIN_WRAPPER_MAGIC)
         return image;
     memcpy(&wrapper, image, sizeof wrapper);
     return wrapper.data;
@@ -323,53 +318,28 @@ cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmodule handle, const
 
 /* Libraries. */
 
-static CUresult
-library_context(struct sim_context **context)
-{
-    CUcontext primary;
-    CUresult result = sim_enter(context);
-
-    if (result != CUDA_ERROR_INVALID_CONTEXT)
-        return result;
-    result = cuDevicePrimaryCtxRetain(&primary, 0);
-    if (result)
-        return result;
-    result = sim_begin();
-    *context = (struct sim_context *)primary;
-    return result;
-}
-
 SIM_EXPORT CUresult
 cuLibraryLoadData(CUlibrary *handle, const void *image, CUjit_option *jit_options, void **jit_values,
                   unsigned int jit_count, CUlibraryOption *options, void **values, unsigned int count)
 {
-    struct sim_context *context;
     struct sim_library *library;
     struct jit_logs logs = find_logs(jit_count, jit_options, jit_values);
-    CUresult result;
+    struct ptx_log log = {0};
+    CUresult result = sim_begin();
 
     (void)options;
     (void)values;
     (void)count;
-    if (!handle || !image)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = library_context(&context);
     if (result)
         return result;
-    library = calloc(1, sizeof *library);
-    if (!library)
-        return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
-    result = load(context, unwrap(image), &logs, &library->module);
-    if (!result && !sim_object_add(&library->object, OBJECT_LIBRARY, context)) {
-        sim_module_destroy(library->module);
-        result = CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    if (result) {
-        free(library);
-    } else {
-        library->module->library = library;
+    if (!handle || !image)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    result = sim_library_load(image, &log, &library);
+    write_logs(&logs, &log);
+    if ((result || library->broken) && log.text[0])
+        fprintf(stderr, "simulated device: %s\n", log.text);
+    if (!result)
         *handle = (CUlibrary)library;
-    }
     return sim_end(result);
 }
 
@@ -398,9 +368,18 @@ begin_library(CUlibrary handle, struct sim_library **library)
     if (result)
         return result;
     *library = sim_object_find(handle, OBJECT_LIBRARY);
-    if (*library && (*library)->object.context->error)
-        return sim_end((*library)->object.context->error);
     return *library ? CUDA_SUCCESS : sim_end(CUDA_ERROR_INVALID_HANDLE);
+}
+
+/* One that is to be used. */
+static CUresult
+begin_compiled(CUlibrary handle, struct sim_library **library)
+{
+    CUresult result = begin_library(handle, library);
+
+    if (result)
+        return result;
+    return (*library)->broken ? sim_end((*library)->broken) : CUDA_SUCCESS;
 }
 
 SIM_EXPORT CUresult
@@ -411,9 +390,7 @@ cuLibraryUnload(CUlibrary handle)
 
     if (result)
         return result;
-    sim_module_destroy(library->module);
-    sim_object_remove(&library->object);
-    free(library);
+    sim_library_destroy(library);
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -422,7 +399,7 @@ cuLibraryGetKernel(CUkernel *kernel, CUlibrary handle, const char *name)
 {
     struct sim_library *library;
     struct sim_function_handle *function;
-    CUresult result = begin_library(handle, &library);
+    CUresult result = begin_compiled(handle, &library);
 
     if (result)
         return result;
@@ -438,7 +415,7 @@ SIM_EXPORT CUresult
 cuLibraryGetKernelCount(unsigned int *count, CUlibrary handle)
 {
     struct sim_library *library;
-    CUresult result = begin_library(handle, &library);
+    CUresult result = begin_compiled(handle, &library);
 
     if (result)
         return result;
@@ -452,38 +429,53 @@ SIM_EXPORT CUresult
 cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int count, CUlibrary handle)
 {
     struct sim_library *library;
-    CUresult result = begin_library(handle, &library);
+    CUresult result = begin_compiled(handle, &library);
 
     if (result)
         return result;
     return sim_end(kernels ? enumerate(library->module, (CUfunction *)kernels, count) : CUDA_ERROR_INVALID_VALUE);
 }
 
-SIM_EXPORT CUresult
-cuLibraryGetModule(CUmodule *module, CUlibrary handle)
+/* The library's module in the current context. */
+static CUresult
+enter_instance(CUlibrary handle, struct sim_module **module)
 {
+    struct sim_context *context;
     struct sim_library *library;
-    CUresult result = begin_library(handle, &library);
+    CUresult result = sim_enter(&context);
 
     if (result)
         return result;
-    if (!module)
+    library = sim_object_find(handle, OBJECT_LIBRARY);
+    result = library ? sim_library_module(library, context, module) : CUDA_ERROR_INVALID_HANDLE;
+    return result ? sim_end(result) : CUDA_SUCCESS;
+}
+
+SIM_EXPORT CUresult
+cuLibraryGetModule(CUmodule *handle, CUlibrary library)
+{
+    struct sim_module *module;
+    CUresult result = enter_instance(library, &module);
+
+    if (result)
+        return result;
+    if (!handle)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *module = (CUmodule)library->module;
+    *handle = (CUmodule)module;
     return sim_end(CUDA_SUCCESS);
 }
 
 SIM_EXPORT CUresult
-cuLibraryGetGlobal(CUdeviceptr *address, size_t *bytes, CUlibrary handle, const char *name)
+cuLibraryGetGlobal(CUdeviceptr *address, size_t *bytes, CUlibrary library, const char *name)
 {
-    struct sim_library *library;
-    CUresult result = begin_library(handle, &library);
+    struct sim_module *module;
+    CUresult result = enter_instance(library, &module);
 
     if (result)
         return result;
     if (!name || (!address && !bytes))
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    return sim_end(find_global(library->module, name, address, bytes));
+    return sim_end(find_global(module, name, address, bytes));
 }
 
 /* Linking: pieces of PTX are kept and joined into one text, as fits one piece. */

@@ -3,7 +3,7 @@
  * Streams and events. Work is done when its call returns, so a stream is always
  * idle and an event, once recorded, has happened; times are real.
  */
-#include "driver.h"
+#include "graph.h"
 
 #include <stdlib.h>
 
@@ -78,8 +78,12 @@ cuStreamQuery(CUstream handle)
 {
     struct sim_context *context;
     CUresult result = enter_stream(handle, &context);
+    struct sim_track *track;
 
-    return result ? result : sim_end(CUDA_SUCCESS);
+    if (result)
+        return result;
+    track = sim_captured(handle);
+    return sim_end(track ? sim_capture_refuse(track) : CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuStreamQuery_ptsz, cuStreamQuery);
 
@@ -100,7 +104,16 @@ cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int flags)
         return result;
     if (flags & ~(unsigned int)CU_EVENT_WAIT_EXTERNAL)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    return sim_end(sim_object_find(event, OBJECT_EVENT) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
+    if (!sim_object_find(event, OBJECT_EVENT))
+        return sim_end(CUDA_ERROR_INVALID_HANDLE);
+    if (flags & CU_EVENT_WAIT_EXTERNAL && sim_captured(handle)) {
+        CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_WAIT_EVENT};
+
+        params.eventWait.event = event;
+        return sim_end(sim_capture(sim_captured(handle), &params));
+    }
+    sim_capture_wait(handle, sim_object_find(event, OBJECT_EVENT), &result);
+    return sim_end(result);
 }
 SIM_SYNONYM(cuStreamWaitEvent_ptsz, cuStreamWaitEvent);
 
@@ -181,34 +194,6 @@ cuStreamGetId(CUstream handle, unsigned long long *id)
 SIM_SYNONYM(cuStreamGetId_ptsz, cuStreamGetId);
 
 SIM_EXPORT CUresult
-cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status)
-{
-    struct sim_context *context;
-    CUresult result = enter_stream(handle, &context);
-
-    if (result)
-        return result;
-    if (!status)
-        return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *status = CU_STREAM_CAPTURE_STATUS_NONE;
-    return sim_end(CUDA_SUCCESS);
-}
-SIM_SYNONYM(cuStreamIsCapturing_ptsz, cuStreamIsCapturing);
-
-SIM_EXPORT CUresult
-cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
-{
-    static _Thread_local CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-    CUstreamCaptureMode before = current;
-
-    if (!mode || *mode > CU_STREAM_CAPTURE_MODE_RELAXED)
-        return CUDA_ERROR_INVALID_VALUE;
-    current = *mode;
-    *mode = before;
-    return CUDA_SUCCESS;
-}
-
-SIM_EXPORT CUresult
 cuStreamAttachMemAsync(CUstream handle, CUdeviceptr address, size_t length, unsigned int flags)
 {
     struct sim_context *context;
@@ -234,6 +219,13 @@ cuLaunchHostFunc(CUstream handle, CUhostFn fn, void *data)
 
     if (result)
         return result;
+    if (fn && sim_captured(handle)) {
+        CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_HOST};
+
+        params.host.fn = fn;
+        params.host.userData = data;
+        return sim_end(sim_capture(sim_captured(handle), &params));
+    }
     sim_end(CUDA_SUCCESS);
     if (!fn)
         return CUDA_ERROR_INVALID_VALUE;
@@ -250,6 +242,8 @@ cuStreamAddCallback(CUstream handle, CUstreamCallback fn, void *data, unsigned i
 
     if (result)
         return result;
+    if (sim_captured(handle))
+        return sim_end(sim_capture_refuse(sim_captured(handle)));
     sim_end(CUDA_SUCCESS);
     if (!fn || flags)
         return CUDA_ERROR_INVALID_VALUE;
@@ -272,6 +266,18 @@ word_at(CUdeviceptr address, size_t size)
 }
 
 static CUresult
+capture_value(CUstream stream, CUstreamBatchMemOpType type, CUdeviceptr address, uint64_t value, unsigned int flags)
+{
+    CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_BATCH_MEM_OP};
+    CUstreamBatchMemOpParams operation = {.writeValue = {.operation = type, .address = address, .flags = flags}};
+
+    operation.writeValue.value64 = value;
+    params.memOp.count = 1;
+    params.memOp.paramArray = &operation;
+    return sim_capture(sim_captured(stream), &params);
+}
+
+static CUresult
 write_value(CUstream handle, CUdeviceptr address, uint64_t value, size_t size, unsigned int flags)
 {
     struct sim_context *context;
@@ -283,6 +289,10 @@ write_value(CUstream handle, CUdeviceptr address, uint64_t value, size_t size, u
     word = word_at(address, size);
     if (!word || flags & ~(unsigned int)CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
+    if (sim_captured(handle))
+        return sim_end(capture_value(handle,
+                                     size == 4 ? CU_STREAM_MEM_OP_WRITE_VALUE_32 : CU_STREAM_MEM_OP_WRITE_VALUE_64,
+                                     address, value, flags));
     if (size == 4)
         __atomic_store_n((uint32_t *)word, (uint32_t)value, __ATOMIC_RELEASE);
     else
@@ -319,6 +329,10 @@ wait_value(CUstream handle, CUdeviceptr address, uint64_t value, size_t size, un
     word = word_at(address, size);
     if (!word || flags & ~(3u | CU_STREAM_WAIT_VALUE_FLUSH))
         return sim_end(CUDA_ERROR_INVALID_VALUE);
+    if (sim_captured(handle))
+        return sim_end(capture_value(handle,
+                                     size == 4 ? CU_STREAM_MEM_OP_WAIT_VALUE_32 : CU_STREAM_MEM_OP_WAIT_VALUE_64,
+                                     address, value, flags));
     now = size == 4 ? __atomic_load_n((uint32_t *)word, __ATOMIC_ACQUIRE)
                     : __atomic_load_n((uint64_t *)word, __ATOMIC_ACQUIRE);
     return sim_end(holds(now, value, size, flags) ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED);
@@ -444,7 +458,16 @@ cuEventRecordWithFlags(CUevent handle, CUstream stream, unsigned int flags)
     result = sim_stream_check(stream);
     if (!result && flags & ~(unsigned int)CU_EVENT_RECORD_EXTERNAL)
         result = CUDA_ERROR_INVALID_VALUE;
+    if (!result && sim_captured(stream)) {
+        CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_EVENT_RECORD};
+
+        params.eventRecord.event = handle;
+        return sim_end(flags ? sim_capture(sim_captured(stream), &params)
+                             : sim_capture_record(sim_captured(stream), event));
+    }
     if (!result) {
+        free(event->object.payload);
+        event->object.payload = NULL;
         event->recorded = true;
         event->nanoseconds = sim_now();
     }
@@ -483,6 +506,7 @@ cuEventDestroy_v2(CUevent handle)
     if (result)
         return result;
     sim_object_remove(&event->object);
+    free(event->object.payload);
     free(event);
     return sim_end(CUDA_SUCCESS);
 }

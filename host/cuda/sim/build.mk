@@ -2,14 +2,24 @@
 # -lpthread. Contraction of a * b + c would change results; -O3 pays, the
 # operations are loops over 32 lanes.
 SIM_SRCS := \
+	host/cuda/sim/api_array.c \
+	host/cuda/sim/api_capture.c \
 	host/cuda/sim/api_context.c \
 	host/cuda/sim/api_copy.c \
 	host/cuda/sim/api_device.c \
+	host/cuda/sim/api_graph.c \
+	host/cuda/sim/api_graph_exec.c \
+	host/cuda/sim/api_graph_typed.c \
 	host/cuda/sim/api_launch.c \
+	host/cuda/sim/api_managed.c \
 	host/cuda/sim/api_memory.c \
 	host/cuda/sim/api_module.c \
+	host/cuda/sim/api_pool.c \
 	host/cuda/sim/api_stream.c \
+	host/cuda/sim/api_stream_more.c \
 	host/cuda/sim/api_table.c \
+	host/cuda/sim/api_virtual.c \
+	host/cuda/sim/api_tensor.c \
 	host/cuda/sim/builtin.c \
 	host/cuda/sim/compile.c \
 	host/cuda/sim/driver.c \

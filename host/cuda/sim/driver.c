@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The driver's state, its lock, handles and current contexts; see driver.h. */
-#include "driver.h"
+#include "graph.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -191,7 +191,9 @@ sim_object_find(const void *handle, enum object_kind kind)
 CUresult
 sim_stream_check(CUstream stream)
 {
-    if (!stream || stream == CU_STREAM_LEGACY || stream == CU_STREAM_PER_THREAD)
+    if (!stream || stream == CU_STREAM_LEGACY)
+        return sim_capture_implicit() ? CUDA_ERROR_STREAM_CAPTURE_IMPLICIT : CUDA_SUCCESS;
+    if (stream == CU_STREAM_PER_THREAD)
         return CUDA_SUCCESS;
     return sim_object_find(stream, OBJECT_STREAM) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }

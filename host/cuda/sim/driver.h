@@ -21,10 +21,13 @@
 
 #define SIM_EXPORT __attribute__((visibility("default")))
 #define SIM_MAX_DEVICES 4
+#define SIM_MAX_PEERS 16
+#define SIM_MAX_LEVELS 18
 #define SIM_DRIVER_VERSION 13000
 #define SIM_CAPABILITY 90  /* what the device claims, and the highest target it takes */
 #define SIM_PTX_VERSION 90 /* the newest .version it reads */
 #define SIM_MULTIPROCESSORS 2
+#define SIM_STREAM_ATTRIBUTES 17
 
 enum object_kind {
     OBJECT_CONTEXT = 1,
@@ -33,7 +36,17 @@ enum object_kind {
     OBJECT_STREAM,
     OBJECT_EVENT,
     OBJECT_LIBRARY,
-    OBJECT_LINK
+    OBJECT_LINK,
+    OBJECT_POOL,
+    OBJECT_PHYSICAL,
+    OBJECT_ARRAY,
+    OBJECT_MIPMAP,
+    OBJECT_TEXTURE,
+    OBJECT_SURFACE,
+    OBJECT_GRAPH,
+    OBJECT_NODE,
+    OBJECT_GRAPH_EXEC,
+    OBJECT_USER
 };
 
 struct object {
@@ -48,12 +61,13 @@ struct sim_context {
     unsigned long long id;
     int device;
     bool primary;
-    unsigned int references; /* of a primary context */
+    unsigned int references; /* of a primary context; else by cuCtxAttach() */
     unsigned int flags;
     unsigned int api_version;
     CUresult error; /* a fault, for all calls from then on */
     CUfunc_cache cache_config;
     size_t limits[CU_LIMIT_MAX];
+    unsigned long long peers[SIM_MAX_PEERS]; /* ids of contexts whose memory it may reach; 0: free */
     struct object *objects;
 };
 
@@ -70,6 +84,7 @@ struct sim_module {
     struct sim_function_handle **functions; /* made when asked for */
     unsigned int target;                    /* of its PTX */
     struct sim_library *library;            /* goes with it, not by itself */
+    struct sim_module *next;                /* of the library's */
 };
 
 struct sim_function_handle {
@@ -86,6 +101,7 @@ struct sim_stream {
     unsigned int flags;
     int priority;
     unsigned long long id;
+    CUlaunchAttributeValue attributes[SIM_STREAM_ATTRIBUTES]; /* by number */
 };
 
 struct sim_event {
@@ -95,9 +111,41 @@ struct sim_event {
     uint64_t nanoseconds;
 };
 
+struct sim_array {
+    struct object object;
+    CUDA_ARRAY3D_DESCRIPTOR desc;
+    uintptr_t memory;
+    size_t row_bytes, rows, planes;
+    bool level; /* goes with its mipmapped array */
+};
+
+struct sim_mipmap {
+    struct object object;
+    unsigned int count;
+    struct sim_array *levels[SIM_MAX_LEVELS];
+};
+
+/* Or a surface. */
+struct sim_texture {
+    struct object object;
+    CUDA_RESOURCE_DESC resource;
+    CUDA_TEXTURE_DESC texture;
+    CUDA_RESOURCE_VIEW_DESC view;
+    bool has_view;
+};
+
+/*
+ * A library is of no context. Its kernels are the functions of a module in a
+ * context that nobody else has; where one is used, the library gets a module of
+ * that context, and the kernel's function there stands in.
+ */
 struct sim_library {
     struct object object;
     struct sim_module *module;
+    struct sim_module *instances;
+    char *text; /* what they are made from */
+    size_t length;
+    CUresult broken; /* what its text is answered with when it is used; it has no module then */
 };
 
 struct sim_device {
@@ -109,6 +157,7 @@ struct sim_driver {
     struct sim_memory *memory;
     int device_count;
     struct sim_device devices[SIM_MAX_DEVICES];
+    struct sim_context *libraries; /* the context of their own modules, once there is one */
     unsigned long long next_id;
     uint64_t launches;
 };
@@ -140,6 +189,9 @@ void sim_context_destroy(struct sim_context *context);
 /* NULL and the two special streams are of every context. */
 CUresult sim_stream_check(CUstream stream);
 
+/* Whether a copy may touch it all: device memory, or any memory if not device. */
+bool sim_copy_reaches(uint64_t address, size_t size, bool device);
+
 /*
  * Loads an image of at most size bytes: PTX text, or a fat binary. The log
  * receives what a compiler would say.
@@ -147,12 +199,36 @@ CUresult sim_stream_check(CUstream stream);
 CUresult sim_module_load(struct sim_context *context, const void *image, size_t size, struct ptx_log *log,
                          struct sim_module **module);
 void sim_module_destroy(struct sim_module *module);
+CUresult sim_library_load(const void *image, struct ptx_log *log, struct sim_library **library);
+void sim_library_destroy(struct sim_library *library);
+/* The library's module in the context. */
+CUresult sim_library_module(struct sim_library *library, struct sim_context *context, struct sim_module **module);
+/* The function that a kernel is in the context; any other function is itself. */
+CUresult sim_function_in(struct sim_context *context, struct sim_function_handle **function);
 CUresult sim_module_function(struct sim_module *module, const char *name, struct sim_function_handle **handle);
 CUresult sim_function_at(struct sim_module *module, uint32_t index, struct sim_function_handle **handle);
 const struct sim_function *sim_function_of(const struct sim_function_handle *handle);
 
-/* The PTX inside an image; CUDA_SUCCESS with text and length set. */
-CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *length, struct ptx_log *log);
+/* What nvcc embeds: it points at the fat binary, or at several to be linked. */
+#define FATBIN_WRAPPER_MAGIC 0x466243b1u
+
+struct fatbin_wrapper {
+    uint32_t magic, version;
+    const void *data;
+    const void *const *more; /* version 2: up to NULL */
+};
+
+/*
+ * The PTX inside an image; CUDA_SUCCESS with text and length set. It lies in
+ * the image, or in memory that the caller frees.
+ */
+CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *length, char **memory,
+                            struct ptx_log *log);
+
+/* If the range that starts there is from a pool, it is no longer; before it is freed, outside the lock. */
+void sim_pool_forget(CUdeviceptr start);
+/* Device memory, also while a capture forbids cuMemFree(). */
+CUresult sim_free(CUdeviceptr address);
 
 uint64_t sim_now(void);
 

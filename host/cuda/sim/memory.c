@@ -73,6 +73,23 @@ upper_bound(const struct sim_memory *memory, uint64_t address)
     return low;
 }
 
+/* Does the range, or mappings side by side, reach to the end of this piece? */
+static bool
+goes_on(const struct sim_memory *memory, size_t at, uint64_t address, uint64_t size)
+{
+    const struct range *range = &memory->ranges[at];
+
+    while (range->start + range->size - address < size) {
+        const struct range *next = at + 1 < memory->count ? &memory->ranges[++at] : NULL;
+
+        if (!next || range->kind != RANGE_MAPPED || next->kind != RANGE_MAPPED ||
+            next->start != range->start + range->size)
+            return false;
+        range = next;
+    }
+    return true;
+}
+
 static struct range *
 find(const struct sim_memory *memory, uint64_t address, uint64_t size)
 {
@@ -82,7 +99,7 @@ find(const struct sim_memory *memory, uint64_t address, uint64_t size)
     if (!at)
         return NULL;
     range = &memory->ranges[at - 1];
-    if (address - range->start >= range->size || range->size - (address - range->start) < size)
+    if (address - range->start >= range->size || !goes_on(memory, at - 1, address, size))
         return NULL;
     return range;
 }
@@ -209,6 +226,52 @@ drop(struct sim_memory *memory, size_t at)
 }
 
 CUresult
+sim_memory_add(struct sim_memory *memory, enum range_kind kind, int device, uintptr_t start, size_t size)
+{
+    struct range range = {.start = start, .size = size, .kind = kind, .device = device};
+    bool added;
+
+    pthread_rwlock_wrlock(&memory->lock);
+    range.id = memory->next_id++;
+    added = add(memory, &range);
+    pthread_rwlock_unlock(&memory->lock);
+    return added ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+bool
+sim_memory_charge(struct sim_memory *memory, int device, size_t bytes)
+{
+    bool fits;
+
+    pthread_rwlock_wrlock(&memory->lock);
+    fits = bytes <= memory->total - memory->used[device];
+    if (fits)
+        memory->used[device] += bytes;
+    pthread_rwlock_unlock(&memory->lock);
+    return fits;
+}
+
+void
+sim_memory_refund(struct sim_memory *memory, int device, size_t bytes)
+{
+    pthread_rwlock_wrlock(&memory->lock);
+    memory->used[device] -= bytes;
+    pthread_rwlock_unlock(&memory->lock);
+}
+
+void
+sim_memory_set_pool(struct sim_memory *memory, uintptr_t start, void *pool)
+{
+    struct range *range;
+
+    pthread_rwlock_wrlock(&memory->lock);
+    range = find(memory, start, 1);
+    if (range)
+        range->pool = pool;
+    pthread_rwlock_unlock(&memory->lock);
+}
+
+CUresult
 sim_memory_free(struct sim_memory *memory, enum range_kind kind, uintptr_t start)
 {
     CUresult result = CUDA_ERROR_INVALID_VALUE;
@@ -219,7 +282,7 @@ sim_memory_free(struct sim_memory *memory, enum range_kind kind, uintptr_t start
     if (at && memory->ranges[at - 1].start == start) {
         enum range_kind found = memory->ranges[at - 1].kind;
 
-        if (found == kind || (kind == RANGE_DEVICE && found == RANGE_MANAGED)) {
+        if (found == kind || (kind == RANGE_DEVICE && (found == RANGE_MANAGED || found == RANGE_POOLED))) {
             drop(memory, at - 1);
             result = CUDA_SUCCESS;
         }

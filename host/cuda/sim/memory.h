@@ -24,6 +24,9 @@ enum range_kind {
     RANGE_REGISTERED,
     RANGE_MANAGED,
     RANGE_MODULE,
+    RANGE_POOLED,
+    RANGE_MAPPED, /* side by side they count as one */
+    RANGE_ARRAY,
     RANGE_HEAP /* malloc of device code */
 };
 
@@ -36,6 +39,7 @@ struct range {
     struct sim_context *context;
     unsigned int flags;
     unsigned long long id;
+    void *pool; /* that it is from */
 };
 
 struct sim_memory *sim_memory_create(size_t bytes_per_device);
@@ -46,6 +50,12 @@ CUresult sim_memory_alloc(struct sim_memory *memory, enum range_kind kind, int d
                           size_t size, unsigned int flags, uintptr_t *start);
 CUresult sim_memory_register(struct sim_memory *memory, int device, struct sim_context *context, void *start,
                              size_t size, unsigned int flags);
+/* The pool that the range which starts there is from. */
+void sim_memory_set_pool(struct sim_memory *memory, uintptr_t start, void *pool);
+/* Enters a mapping that the caller has made, of memory that is charged for. */
+CUresult sim_memory_add(struct sim_memory *memory, enum range_kind kind, int device, uintptr_t start, size_t size);
+bool sim_memory_charge(struct sim_memory *memory, int device, size_t bytes);
+void sim_memory_refund(struct sim_memory *memory, int device, size_t bytes);
 /* Frees the range that starts there, when it is of the kind. */
 CUresult sim_memory_free(struct sim_memory *memory, enum range_kind kind, uintptr_t start);
 void sim_memory_free_context(struct sim_memory *memory, const struct sim_context *context);

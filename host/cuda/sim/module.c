@@ -197,18 +197,14 @@ judge(const struct ptx_log *log)
     return log->unsupported ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_PTX;
 }
 
-CUresult
-sim_module_load(struct sim_context *context, const void *image, size_t size, struct ptx_log *log,
-                struct sim_module **module_p)
+static CUresult
+load_text(struct sim_context *context, const char *text, size_t length, struct ptx_log *log,
+          struct sim_module **module_p)
 {
     struct sim_module *module;
     struct ptx_module *tree;
-    const char *text;
-    size_t length;
-    CUresult result = sim_image_find_ptx(image, size, &text, &length, log);
+    CUresult result;
 
-    if (result)
-        return result;
     tree = ptx_module_parse(text, length, log);
     if (!tree)
         return judge(log);
@@ -238,6 +234,33 @@ destroy_tree:
     return result;
 }
 
+CUresult
+sim_module_load(struct sim_context *context, const void *image, size_t size, struct ptx_log *log,
+                struct sim_module **module_p)
+{
+    const char *text;
+    char *memory;
+    size_t length;
+    CUresult result = sim_image_find_ptx(image, size, &text, &length, &memory, log);
+
+    if (!result) {
+        result = load_text(context, text, length, log, module_p);
+        free(memory);
+    }
+    return result;
+}
+
+static void
+forget_instance(struct sim_module *module)
+{
+    struct sim_module **at = module->library ? &module->library->instances : NULL;
+
+    while (at && *at && *at != module)
+        at = &(*at)->next;
+    if (at && *at)
+        *at = module->next;
+}
+
 void
 sim_module_destroy(struct sim_module *module)
 {
@@ -245,6 +268,7 @@ sim_module_destroy(struct sim_module *module)
 
     if (!module)
         return;
+    forget_instance(module);
     sim_object_remove(&module->object);
     for (i = 0; module->functions && i < module->code->function_count; i++)
         if (module->functions[i]) {
@@ -302,4 +326,161 @@ sim_module_function(struct sim_module *module, const char *name, struct sim_func
             return sim_function_at(module, i, handle);
     }
     return CUDA_ERROR_NOT_FOUND;
+}
+
+/* Libraries. */
+
+static CUresult
+library_context(struct sim_context **context)
+{
+    CUresult result = CUDA_SUCCESS;
+
+    if (!sim_driver.libraries)
+        result = sim_context_create(0, 0, &sim_driver.libraries);
+    *context = sim_driver.libraries;
+    return result;
+}
+
+/* Pieces after the first one have no directives of a file's head, or they would not be one text. */
+static void
+blank_head(char *text)
+{
+    static const char *const directives[] = {".version", ".target", ".address_size"};
+    char *line;
+    size_t i;
+
+    for (i = 0; i < sizeof directives / sizeof directives[0]; i++)
+        for (line = strstr(text, directives[i]); line && *line && *line != '\n'; line++)
+            *line = ' ';
+}
+
+static CUresult
+append(struct sim_library *library, const char *text, size_t length)
+{
+    char *grown = realloc(library->text, library->length + length + 2);
+
+    if (!grown)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    library->text = grown;
+    memcpy(grown + library->length, text, length);
+    memcpy(grown + library->length + length, "\n", 2);
+    if (library->length)
+        blank_head(grown + library->length);
+    library->length += length + 1;
+    return CUDA_SUCCESS;
+}
+
+/* What one image has; that it has nothing for this device is no error if another one has. */
+static CUresult
+collect(struct sim_library *library, const void *image, bool optional, struct ptx_log *log)
+{
+    const char *text;
+    char *memory;
+    size_t length;
+    CUresult result = sim_image_find_ptx(image, SIZE_MAX, &text, &length, &memory, log);
+
+    if (result)
+        return optional && result == CUDA_ERROR_NO_BINARY_FOR_GPU ? CUDA_SUCCESS : result;
+    result = append(library, text, length);
+    free(memory);
+    return result;
+}
+
+static CUresult
+library_fill(struct sim_library *library, const void *image, struct ptx_log *log)
+{
+    struct sim_context *context;
+    struct fatbin_wrapper wrapper = {0};
+    CUresult result = library_context(&context);
+    size_t i;
+
+    memcpy(&wrapper.magic, image, sizeof wrapper.magic);
+    if (wrapper.magic == FATBIN_WRAPPER_MAGIC)
+        memcpy(&wrapper, image, sizeof wrapper);
+    if (result)
+        return result;
+    if (wrapper.version == 2 && wrapper.more) {
+        for (i = 0; wrapper.more[i] && !result; i++)
+            result = collect(library, wrapper.more[i], true, log);
+        if (!result && !library->text)
+            result = CUDA_ERROR_NO_BINARY_FOR_GPU;
+    } else {
+        result = collect(library, wrapper.data ? wrapper.data : image, false, log);
+    }
+    return result ? result : load_text(context, library->text, library->length, log, &library->module);
+}
+
+/* PTX that is wrong is loaded as well, as NVIDIA's driver compiles it only when it is first used. */
+CUresult
+sim_library_load(const void *image, struct ptx_log *log, struct sim_library **library)
+{
+    struct sim_library *made = calloc(1, sizeof *made);
+    CUresult result = made ? library_fill(made, image, log) : CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (result == CUDA_ERROR_INVALID_PTX) {
+        made->broken = result;
+        result = CUDA_SUCCESS;
+    }
+    if (!result && !sim_object_add(&made->object, OBJECT_LIBRARY, NULL))
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (result) {
+        sim_library_destroy(made);
+        return result;
+    }
+    if (made->module)
+        made->module->library = made;
+    *library = made;
+    return CUDA_SUCCESS;
+}
+
+void
+sim_library_destroy(struct sim_library *library)
+{
+    if (!library)
+        return;
+    while (library->instances)
+        sim_module_destroy(library->instances);
+    sim_module_destroy(library->module);
+    sim_object_remove(&library->object);
+    free(library->text);
+    free(library);
+}
+
+CUresult
+sim_library_module(struct sim_library *library, struct sim_context *context, struct sim_module **module)
+{
+    struct ptx_log log = {0};
+    CUresult result;
+
+    for (*module = library->instances; *module; *module = (*module)->next)
+        if ((*module)->object.context == context)
+            return CUDA_SUCCESS;
+    result = load_text(context, library->text, library->length, &log, module);
+    if (result)
+        return result;
+    (*module)->library = library;
+    (*module)->next = library->instances;
+    library->instances = *module;
+    return CUDA_SUCCESS;
+}
+
+CUresult
+sim_function_in(struct sim_context *context, struct sim_function_handle **function)
+{
+    const struct sim_function_handle *kernel = *function;
+    struct sim_library *library = kernel->module->library;
+    struct sim_module *module;
+    CUresult result;
+
+    if (!library || kernel->module != library->module)
+        return CUDA_SUCCESS;
+    result = sim_library_module(library, context, &module);
+    if (!result)
+        result = sim_function_at(module, kernel->index, function);
+    if (result)
+        return result;
+    (*function)->max_dynamic_shared = kernel->max_dynamic_shared;
+    (*function)->carveout = kernel->carveout;
+    (*function)->cache_config = kernel->cache_config;
+    return CUDA_SUCCESS;
 }

@@ -40,7 +40,7 @@
  * words what failed last in this thread and what to do about it.
  *
  * Threads: a channel may be used by all threads at once; a lane belongs to one thread. Nothing here
- * may be used in the child of a fork: calls there fail with -ENOTCONN.
+ * may be used in the child of a fork: calls there fail with -ENOTCONN. Connecting anew works.
  */
 #ifndef GPUVCHAN_H
 #define GPUVCHAN_H
@@ -143,7 +143,7 @@ GPUVCHAN_EXPORT void gpuvchan_channel_close(struct gpuvchan_channel *channel);
 /**
  * The channel that all forwarding libraries of this process share: connected by the first call, never
  * closed before the process ends. Same addresses, blocking and errors as gpuvchan_channel_connect().
- * A failure is not remembered: the next call tries again.
+ * A failure is not remembered: the next call tries again. The child of a fork gets a channel of its own.
  */
 GPUVCHAN_EXPORT int gpuvchan_channel_shared(struct gpuvchan_channel **out);
 
@@ -187,6 +187,15 @@ GPUVCHAN_EXPORT struct gpuvchan_lane *gpuvchan_lane_current(struct gpuvchan_chan
  */
 GPUVCHAN_EXPORT int gpuvchan_lane_take_error(struct gpuvchan_lane *lane);
 
+/** Has each post of this lane wait for the host and return its status, as with GPUVCHAN_SYNC=1; or no longer. */
+GPUVCHAN_EXPORT void gpuvchan_lane_set_synchronous(struct gpuvchan_lane *lane, bool on);
+
+/**
+ * From now on the records of this lane wait for none of other lanes: for a thread whose calls end what
+ * others are blocked in.
+ */
+GPUVCHAN_EXPORT void gpuvchan_lane_set_unordered(struct gpuvchan_lane *lane);
+
 /**
  * Round trip time of an empty call on this lane in nanoseconds, re-measured when the last measurement
  * is older than 5 ms. Tells how far apart the two sides' cores are. Blocks for a few round trips.
@@ -212,6 +221,14 @@ GPUVCHAN_EXPORT void *gpuvchan_buffer_data(const struct gpuvchan_buffer *buffer)
 GPUVCHAN_EXPORT size_t gpuvchan_buffer_size(const struct gpuvchan_buffer *buffer);
 /** Offset in the arena, as records carry it. */
 GPUVCHAN_EXPORT uint64_t gpuvchan_buffer_offset(const struct gpuvchan_buffer *buffer);
+
+/**
+ * Maps @p bytes of the buffer from @p offset on, whole pages of 4096, at @p address too, over what is mapped there, which
+ * is lost: both places see one memory. They stay mapped when the buffer is destroyed. @return 0, -EINVAL, -ENOMEM;
+ * -EOPNOTSUPP where the arena's memory can be mapped only once, as Xen's.
+ */
+GPUVCHAN_EXPORT int
+gpuvchan_buffer_map_over(const struct gpuvchan_buffer *buffer, size_t offset, size_t bytes, void *address);
 
 /** Bytes of the arena, which is smaller than was asked for where Xen's limits leave less (a warning is logged). */
 GPUVCHAN_EXPORT uint64_t gpuvchan_arena_size(const struct gpuvchan_channel *channel);

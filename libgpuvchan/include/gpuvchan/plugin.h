@@ -95,6 +95,8 @@ struct gpuvchan_plugin {
     void (*unload)(void);
     /** Prints "key=value" lines about what it found (devices, libraries) to stdout, for --dump-plugin. */
     void (*dump)(void);
+    /** The guest process is gone: handlers that block return at once, and no later one blocks. Any thread. Optional. */
+    void (*interrupt)(void *state);
 };
 
 /** Defines the entry point; the struct's size and api are filled in. */

@@ -237,6 +237,20 @@ gpuvchan_post(struct gpuvchan_lane *lane, uint8_t slot, uint16_t opcode, size_t 
     return 0;
 }
 
+/**
+ * A number that changes with each record that the process publishes, so that who remembers it can tell that nothing
+ * has been sent since. 0: it cannot be told, since threads have lanes of their own.
+ */
+static inline uint64_t
+gpuvchan_lane_published(const struct gpuvchan_lane *lane)
+{
+    const struct gpuvchan_lane_front *front = (const struct gpuvchan_lane_front *)lane;
+
+    if (atomic_load_explicit(front->ordered, memory_order_acquire))
+        return 0;
+    return (front->tail / GPUVCHAN_RECORD_UNIT) << 16 | front->sequence;
+}
+
 /** For generated stubs: the errno value behind a NULL of gpuvchan_reserve() or gpuvchan_lane_current(). */
 GPUVCHAN_EXPORT int gpuvchan_stub_error(struct gpuvchan_channel *channel);
 /** For generated stubs: the host's reply has an impossible size. Ends the channel; returns -EPROTO. */

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address space and physical memory, apart. Physical memory is a file in memory,
+ * which can be mapped more than once. Reserved addresses are the process's own,
+ * outside the piece that allocations come from; only what is mapped and may be
+ * accessed is in the memory's table.
+ */
+#include "driver.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define GRANULARITY ((size_t)2 << 20)
+
+#ifdef __has_feature
+#define TSAN_CLANG __has_feature(thread_sanitizer)
+#else
+#define TSAN_CLANG 0
+#endif
+#if defined(__SANITIZE_THREAD__) || TSAN_CLANG
+#define LOWEST 0x7f0000000000u /* ThreadSanitizer ends a process that maps elsewhere */
+#else
+#define LOWEST 1u
+#endif
+
+struct sim_physical {
+    struct object object; /* its kind is 0 once it is released */
+    CUmemAllocationProp properties;
+    size_t size;
+    int file;
+    unsigned int mappings;
+};
+
+struct mapping {
+    struct mapping *next;
+    uintptr_t start;
+    size_t size;
+    struct sim_physical *physical;
+    CUmemAccess_flags access;
+};
+
+struct reservation {
+    struct reservation *next;
+    uintptr_t start;
+    size_t size;
+};
+
+static struct mapping *mappings;
+static struct reservation *reservations;
+
+static bool
+holds(uintptr_t start, size_t size, uintptr_t address, size_t bytes)
+{
+    return address - start < size && bytes <= size - (address - start);
+}
+
+/* With the driver's lock, as all below. */
+static struct reservation **
+find_reservation(uintptr_t address, size_t bytes)
+{
+    struct reservation **at = &reservations;
+
+    while (*at && !holds((*at)->start, (*at)->size, address, bytes))
+        at = &(*at)->next;
+    return at;
+}
+
+static struct mapping **
+find_mapping(uintptr_t address)
+{
+    struct mapping **at = &mappings;
+
+    while (*at && !holds((*at)->start, (*at)->size, address, 1))
+        at = &(*at)->next;
+    return at;
+}
+
+static bool
+touches_mapping(uintptr_t address, size_t bytes)
+{
+    const struct mapping *mapping;
+
+    for (mapping = mappings; mapping; mapping = mapping->next)
+        if (address < mapping->start + mapping->size && mapping->start < address + bytes)
+            return true;
+    return false;
+}
+
+/* Address space. */
+
+static void *
+reserve(size_t size, size_t alignment, uintptr_t wanted)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    uintptr_t start, aligned;
+    void *memory;
+
+    if (wanted >= LOWEST && wanted % alignment == 0) {
+        memory = mmap((void *)wanted, size, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, 0);
+        if (memory != MAP_FAILED)
+            return memory;
+    }
+    memory = mmap(NULL, size + alignment, PROT_NONE, flags, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    start = (uintptr_t)memory;
+    aligned = (start + alignment - 1) / alignment * alignment;
+    if (aligned > start)
+        munmap(memory, aligned - start);
+    munmap((void *)(aligned + size), start + alignment - aligned);
+    return (void *)aligned;
+}
+
+SIM_EXPORT CUresult
+cuMemAddressReserve(CUdeviceptr *address, size_t size, size_t alignment, CUdeviceptr wanted, unsigned long long flags)
+{
+    struct reservation *reservation;
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    if (!address || !size || size % GRANULARITY || flags || (alignment & (alignment - 1)))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    reservation = calloc(1, sizeof *reservation);
+    if (!reservation)
+        return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
+    reservation->start = (uintptr_t)reserve(size, alignment > GRANULARITY ? alignment : GRANULARITY, wanted);
+    reservation->size = size;
+    if (!reservation->start) {
+        free(reservation);
+        return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
+    }
+    reservation->next = reservations;
+    reservations = reservation;
+    *address = reservation->start;
+    return sim_end(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult
+cuMemAddressFree(CUdeviceptr address, size_t size)
+{
+    struct reservation **at, *found;
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    at = find_reservation(address, size);
+    found = *at;
+    if (!found || found->start != address || found->size != size || touches_mapping(address, size))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *at = found->next;
+    munmap((void *)found->start, found->size);
+    free(found);
+    return sim_end(CUDA_SUCCESS);
+}
+
+/* Physical memory. */
+
+static CUresult
+check_properties(const CUmemAllocationProp *properties)
+{
+    if (!properties)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (properties->type != CU_MEM_ALLOCATION_TYPE_PINNED || properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (properties->location.id < 0 || properties->location.id >= sim_driver.device_count)
+        return CUDA_ERROR_INVALID_DEVICE;
+    return CUDA_SUCCESS;
+}
+
+SIM_EXPORT CUresult
+cuMemGetAllocationGranularity(size_t *granularity, const CUmemAllocationProp *properties,
+                              CUmemAllocationGranularity_flags option)
+{
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    if (!granularity || (option != CU_MEM_ALLOC_GRANULARITY_MINIMUM && option != CU_MEM_ALLOC_GRANULARITY_RECOMMENDED))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    result = check_properties(properties);
+    if (!result)
+        *granularity = GRANULARITY;
+    return sim_end(result);
+}
+
+static CUresult
+create(struct sim_physical **out, size_t size, const CUmemAllocationProp *properties)
+{
+    struct sim_physical *physical = calloc(1, sizeof *physical);
+    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (!physical)
+        return result;
+    physical->properties = *properties;
+    physical->size = size;
+    if (!sim_memory_charge(sim_driver.memory, properties->location.id, size))
+        goto free;
+    physical->file = memfd_create("cuda-sim", MFD_CLOEXEC);
+    if (physical->file < 0)
+        goto refund;
+    if (ftruncate(physical->file, (off_t)size) != 0 || !sim_object_add(&physical->object, OBJECT_PHYSICAL, NULL))
+        goto close;
+    *out = physical;
+    return CUDA_SUCCESS;
+
+close:
+    close(physical->file);
+refund:
+    sim_memory_refund(sim_driver.memory, properties->location.id, size);
+free:
+    free(physical);
+    return result;
+}
+
+SIM_EXPORT CUresult
+cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAllocationProp *properties,
+            unsigned long long flags)
+{
+    struct sim_physical *physical;
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    if (!handle || !size || size % GRANULARITY || flags)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    result = check_properties(properties);
+    if (!result)
+        result = create(&physical, size, properties);
+    if (!result)
+        *handle = (uintptr_t)physical;
+    return sim_end(result);
+}
+
+static void
+drop(struct sim_physical *physical)
+{
+    if (physical->object.kind || physical->mappings)
+        return;
+    sim_memory_refund(sim_driver.memory, physical->properties.location.id, physical->size);
+    close(physical->file);
+    free(physical);
+}
+
+SIM_EXPORT CUresult
+cuMemRelease(CUmemGenericAllocationHandle handle)
+{
+    struct sim_physical *physical;
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    physical = sim_object_find((void *)(uintptr_t)handle, OBJECT_PHYSICAL);
+    if (!physical)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    sim_object_remove(&physical->object);
+    drop(physical);
+    return sim_end(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult
+cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void *address)
+{
+    struct mapping *mapping;
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    mapping = *find_mapping((uintptr_t)address);
+    if (!handle || !mapping || mapping->physical->object.kind) /* one that is not released has one count only */
+        return sim_end(mapping && handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE);
+    if (!sim_object_add(&mapping->physical->object, OBJECT_PHYSICAL, NULL))
+        return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
+    *handle = (uintptr_t)mapping->physical;
+    return sim_end(CUDA_SUCCESS);
+}
+
+SIM_EXPORT CUresult
+cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *properties, CUmemGenericAllocationHandle handle)
+{
+    struct sim_physical *physical;
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    physical = sim_object_find((void *)(uintptr_t)handle, OBJECT_PHYSICAL);
+    if (!physical || !properties)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *properties = physical->properties;
+    return sim_end(CUDA_SUCCESS);
+}
+
+/* Mappings. */
+
+SIM_EXPORT CUresult
+cuMemMap(CUdeviceptr address, size_t size, size_t offset, CUmemGenericAllocationHandle handle, unsigned long long flags)
+{
+    struct sim_physical *physical;
+    struct mapping *mapping;
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    physical = sim_object_find((void *)(uintptr_t)handle, OBJECT_PHYSICAL);
+    if (!physical || !size || size % GRANULARITY || address % GRANULARITY || offset % GRANULARITY || flags ||
+        !*find_reservation(address, size) || touches_mapping(address, size))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    if (offset > physical->size || size > physical->size - offset)
+        return sim_end(CUDA_ERROR_NOT_SUPPORTED);
+    mapping = calloc(1, sizeof *mapping);
+    if (!mapping || mmap((void *)(uintptr_t)address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                         physical->file, (off_t)offset) == MAP_FAILED) {
+        free(mapping);
+        return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
+    }
+    *mapping = (struct mapping){.next = mappings, .start = address, .size = size, .physical = physical};
+    mappings = mapping;
+    physical->mappings++;
+    return sim_end(CUDA_SUCCESS);
+}
+
+/* Is all of it mapped, and no mapping cut? */
+static bool
+are_whole(uintptr_t address, size_t size)
+{
+    for (; size; address += (*find_mapping(address))->size) {
+        const struct mapping *mapping = *find_mapping(address);
+
+        if (!mapping || mapping->start != address || mapping->size > size)
+            return false;
+        size -= mapping->size;
+    }
+    return true;
+}
+
+static void
+unmap(uintptr_t address)
+{
+    struct mapping **at = find_mapping(address), *mapping = *at;
+
+    *at = mapping->next;
+    sim_memory_free(sim_driver.memory, RANGE_MAPPED, mapping->start);
+    mmap((void *)mapping->start, mapping->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+         0);
+    mapping->physical->mappings--;
+    drop(mapping->physical);
+    free(mapping);
+}
+
+SIM_EXPORT CUresult
+cuMemUnmap(CUdeviceptr address, size_t size)
+{
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    if (size && *find_reservation(address, size) && !touches_mapping(address, size))
+        return sim_end(CUDA_SUCCESS);
+    if (!size || !are_whole(address, size))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    while (size) {
+        size_t part = (*find_mapping(address))->size;
+
+        unmap(address);
+        address += part;
+        size -= part;
+    }
+    return sim_end(CUDA_SUCCESS);
+}
+
+static CUresult
+grant(struct mapping *mapping, CUmemAccess_flags access)
+{
+    CUresult result = CUDA_SUCCESS;
+
+    if (mapping->access == CU_MEM_ACCESS_FLAGS_PROT_NONE && access != CU_MEM_ACCESS_FLAGS_PROT_NONE)
+        result = sim_memory_add(sim_driver.memory, RANGE_MAPPED, mapping->physical->properties.location.id,
+                                mapping->start, mapping->size);
+    else if (mapping->access != CU_MEM_ACCESS_FLAGS_PROT_NONE && access == CU_MEM_ACCESS_FLAGS_PROT_NONE)
+        result = sim_memory_free(sim_driver.memory, RANGE_MAPPED, mapping->start);
+    if (!result)
+        mapping->access = access;
+    return result;
+}
+
+/* Of several devices the last one's: each reaches all memory. */
+SIM_EXPORT CUresult
+cuMemSetAccess(CUdeviceptr address, size_t size, const CUmemAccessDesc *grants, size_t count)
+{
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    if (!grants || !count || !size || !are_whole(address, size))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    while (size && !result) {
+        struct mapping *mapping = *find_mapping(address);
+
+        result = grant(mapping, grants[count - 1].flags);
+        address += mapping->size;
+        size -= mapping->size;
+    }
+    return sim_end(result);
+}
+
+SIM_EXPORT CUresult
+cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address)
+{
+    const struct mapping *mapping;
+    CUresult result = sim_begin();
+
+    if (result)
+        return result;
+    mapping = *find_mapping(address);
+    if (!flags || !location || !mapping)
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    *flags = location->type == CU_MEM_LOCATION_TYPE_DEVICE ? mapping->access : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+    return sim_end(CUDA_SUCCESS);
+}
+
+/* Nothing can be shared. */
+SIM_EXPORT CUresult
+cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type,
+                             unsigned long long flags)
+{
+    CUresult result = sim_begin();
+
+    (void)type;
+    if (result)
+        return result;
+    if (!out || flags || !sim_object_find((void *)(uintptr_t)handle, OBJECT_PHYSICAL))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    return sim_end(CUDA_ERROR_NOT_SUPPORTED);
+}
