@@ -4,7 +4,7 @@
 
 /*
  * cuDNN captures work on pointers that it makes up from NULL, to see what the work is made of, and runs none of it.
- * There is never memory so low, and the driver says what it thinks of that.
+ * There is no memory so low, and the driver says what it thinks of that.
  */
 static CUresult
 range_check(CUdeviceptr to, uint64_t bytes)

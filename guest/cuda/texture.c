@@ -97,6 +97,8 @@ resource_read(const CUDA_RESOURCE_DESC *resource, struct named *named)
         named->levels = mipmap ? mipmap->object.handle : 0;
         return mipmap ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
     case CU_RESOURCE_TYPE_LINEAR:
+        if (cuda_guest_capturing() && resource->res.linear.devPtr < CUDA_LOW_ADDRESSES) /* made up, see memset.c */
+            return CUDA_SUCCESS;
         return cuda_guest_range_check(resource->res.linear.devPtr, 1);
     case CU_RESOURCE_TYPE_PITCH2D:
         return cuda_guest_range_check(resource->res.pitch2D.devPtr, 1);

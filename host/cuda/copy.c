@@ -3,17 +3,40 @@
  * Memsets and copies. Each address is looked up with all the bytes that are touched before the driver sees
  * it; places in the arena have been checked by generated code. No bytes is success, as the driver has it.
  */
+#include <stdio.h>
+
 #include "cuda_plugin.h"
 
 /* ---- Memset ---------------------------------------------------------------------------------- */
 
-/* Where there is no memory, in a capture: see the guest's memset.c. What is run of it faults the guest's device. */
+/* Where this process's memory begins: a program that is loaded anywhere has none so low. */
+static uint64_t
+lowest_mapping(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    unsigned long lowest = 0;
+
+    if (maps) {
+        if (fscanf(maps, "%lx-", &lowest) != 1)
+            lowest = 0;
+        fclose(maps);
+    }
+    return lowest;
+}
+
+bool
+cuda_made_up(CUdeviceptr address, uint64_t bytes)
+{
+    return address < CUDA_LOW_ADDRESSES && bytes <= CUDA_LOW_ADDRESSES - address && address + bytes <= lowest_mapping();
+}
+
+/* In a capture: see the guest's memset.c. What is run of it faults the guest's device. */
 static bool
 is_made_up(const struct cuda_driver *native, CUstream stream, CUdeviceptr to, uint64_t bytes)
 {
     CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
 
-    return to < CUDA_LOW_ADDRESSES && bytes <= CUDA_LOW_ADDRESSES - to && native->cuStreamIsCapturing &&
+    return cuda_made_up(to, bytes) && native->cuStreamIsCapturing &&
            native->cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS && status == CU_STREAM_CAPTURE_STATUS_ACTIVE;
 }
 

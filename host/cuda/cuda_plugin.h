@@ -237,6 +237,10 @@ int cuda_leave(struct cuda_lane *lane, int result);
 /** Destroys @p context and all in it. @return what the driver said. */
 int cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_context *context, bool reset);
 
+/* copy.c */
+/** Can there be no memory of this process at the address? Then it may have been made up from NULL. */
+bool cuda_made_up(CUdeviceptr address, uint64_t bytes);
+
 /* load.c */
 /** Takes what a record has of them. @return 0 or a CUresult. */
 int cuda_options_take(struct cuda_load_options *options, const uint32_t *names, size_t names_count,

@@ -43,6 +43,8 @@ resource_read(struct cuda_lane *lane, const CUDA_RESOURCE_DESC *said, const stru
     case CU_RESOURCE_TYPE_LINEAR:
         /* Where it ends the driver does not look at: programs say more than they have, and the device checks. */
         resource->res.linear = said->res.linear;
+        if (cuda_made_up(said->res.linear.devPtr, 1))
+            return 0;
         return cuda_lane_range(lane, 0, said->res.linear.devPtr, 1) ? 0 : CUDA_ERROR_INVALID_VALUE;
     case CU_RESOURCE_TYPE_PITCH2D:
         resource->res.pitch2D = said->res.pitch2D;

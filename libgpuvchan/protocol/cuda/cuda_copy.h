@@ -7,8 +7,8 @@
 
 #include "cuda_api.h"
 
-/** Below this no process has memory: vm.mmap_min_addr. */
-#define CUDA_LOW_ADDRESSES 65536u
+/** Addresses below may be made up from NULL, see the guest's memset.c. The host sees that it has no memory there. */
+#define CUDA_LOW_ADDRESSES (1u << 30)
 
 enum cuda_copy_place {
     CUDA_COPY_DEVICE,
