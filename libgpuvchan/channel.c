@@ -520,14 +520,22 @@ int
 gpuvchan_buffer_map_over(const struct gpuvchan_buffer *buffer, size_t offset, size_t bytes, void *address)
 {
     unsigned char *from = (unsigned char *)gpuvchan_buffer_data(buffer) + offset;
+    void *again;
 
     if (bytes == 0 || offset > buffer->bytes || bytes > buffer->bytes - offset ||
         ((uintptr_t)address | offset | bytes) % 4096 != 0)
         return gpuvchan__error(-EINVAL, "%zu bytes at %zu of a buffer of %llu cannot be mapped at %p", bytes, offset,
                                (unsigned long long)buffer->bytes, address);
-    /* From no bytes: the kernel's way to map shared memory once more. It refuses what a driver has mapped. */
-    if (mremap(from, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, address) == address)
-        return 0;
+    /*
+     * From no bytes: the kernel's way to map shared memory once more. It refuses what a driver has mapped, but only
+     * after it has unmapped a fixed address: so anywhere first, and then to its place.
+     */
+    again = mremap(from, 0, bytes, MREMAP_MAYMOVE);
+    if (again != MAP_FAILED) {
+        if (mremap(again, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, address) == address)
+            return 0;
+        munmap(again, bytes);
+    }
     return gpuvchan__error(errno == ENOMEM ? -ENOMEM : -EOPNOTSUPP, "the arena cannot be mapped again at %p: %s",
                            address, strerror(errno));
 }
