@@ -12,34 +12,11 @@ struct attributes {
     unsigned int count;
 };
 
-/* Address and size of what the kernel will use most: of the guest's own memory alone. */
-static int
-window_check(struct cuda_lane *lane, const CUaccessPolicyWindow *window)
-{
-    if (window->num_bytes == 0)
-        return 0;
-    return cuda_lane_range(lane, 0, (uintptr_t)window->base_ptr, window->num_bytes) ? 0 : CUDA_ERROR_INVALID_VALUE;
-}
-
 static int
 attribute_take(struct cuda_lane *lane, CUlaunchAttribute *attribute, const struct cuda_event *programmatic,
                const struct cuda_event *completion)
 {
     switch (attribute->id) {
-    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-    case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
-    case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
-    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-    case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
-    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-    case CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING:
-        return 0;
-    case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-        return window_check(lane, &attribute->value.accessPolicyWindow);
     case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
         attribute->value.programmaticEvent.event = programmatic ? programmatic->native : NULL;
         return programmatic ? 0 : CUDA_ERROR_INVALID_VALUE;
@@ -47,7 +24,7 @@ attribute_take(struct cuda_lane *lane, CUlaunchAttribute *attribute, const struc
         attribute->value.launchCompletionEvent.event = completion ? completion->native : NULL;
         return completion ? 0 : CUDA_ERROR_INVALID_VALUE;
     default:
-        return CUDA_ERROR_INVALID_VALUE;
+        return cuda_attribute_fits(lane, (int)attribute->id, &attribute->value) ? 0 : CUDA_ERROR_INVALID_VALUE;
     }
 }
 
