@@ -69,14 +69,6 @@ cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
 
 /* ---- Beginning and end ----------------------------------------------------------------------- */
 
-static CUresult
-stream_enter(CUstream stream, struct cuda_guest_thread **self, uint32_t *wire)
-{
-    CUresult result = cuda_guest_enter(self);
-
-    return result == CUDA_SUCCESS ? cuda_guest_stream_wire(*self, stream, wire, NULL) : result;
-}
-
 /* @p graph 0: a new one. */
 static CUresult
 begin(CUstream stream, uint32_t graph, const CUgraphNode *dependencies, const CUgraphEdgeData *edges, size_t count,
@@ -85,7 +77,7 @@ begin(CUstream stream, uint32_t graph, const CUgraphNode *dependencies, const CU
     uint32_t numbers[CUDA_STREAM_BEGIN_CAPTURE_DEPENDENCIES_MAX];
     struct cuda_guest_thread *self;
     uint32_t wire;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     if (result == CUDA_SUCCESS)
         result = cuda_guest_settle(self);
@@ -153,7 +145,7 @@ cuStreamEndCapture(CUstream stream, CUgraph *out)
     uint32_t wire, graph = 0;
     int32_t status = 0;
     bool over = false;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -220,7 +212,7 @@ static CUresult
 look(CUstream stream, struct cuda_guest_thread **self, struct info *info, bool listing)
 {
     uint32_t wire;
-    CUresult result = stream_enter(stream, self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, self, &wire);
 
     *info = (struct info){.status = CU_STREAM_CAPTURE_STATUS_NONE};
     if (result != CUDA_SUCCESS || !cuda_guest_capturing())
@@ -330,7 +322,7 @@ cuStreamUpdateCaptureDependencies_v2(CUstream stream, CUgraphNode *dependencies,
 {
     uint32_t numbers[CUDA_STREAM_CAPTURE_DEPENDENCIES_DEPENDENCIES_MAX], wire;
     struct cuda_guest_thread *self;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     if (result != CUDA_SUCCESS)
         return result;

@@ -339,6 +339,15 @@ cuda_guest_stream_wire(struct cuda_guest_thread *self, CUstream stream, uint32_t
     return CUDA_SUCCESS;
 }
 
+/** Enters a call that works on @p stream. */
+static inline CUresult
+cuda_guest_stream_enter(CUstream stream, struct cuda_guest_thread **self, uint32_t *wire)
+{
+    CUresult result = cuda_guest_enter(self);
+
+    return result == CUDA_SUCCESS ? cuda_guest_stream_wire(*self, stream, wire, NULL) : result;
+}
+
 /* module.c, function.c */
 /** Frees a module that was taken and that the host has ended, with its functions and variables. */
 void cuda_guest_module_drop(struct cuda_guest_module *module);
@@ -671,8 +680,8 @@ void cuda_guest_task_drop(uint32_t token);
 /** Calls what @p token stands for when the stream gets here. Owns the token. */
 CUresult cuda_guest_task_post(struct cuda_guest_thread *self, uint32_t token, uint32_t stream);
 /** As cuda_guest_task_copy(), with a pinned buffer for one of the ends, packed; *@p offset is its place in the arena. */
-CUresult cuda_guest_task_stage(struct cuda_guest_thread *self, const struct cuda_guest_area *memory, bool in, const struct cuda_guest_extent *extent,
-                               uint32_t *token, uint64_t *offset);
+CUresult cuda_guest_task_stage(struct cuda_guest_thread *self, const struct cuda_guest_area *memory, bool in,
+                               const struct cuda_guest_extent *extent, uint32_t *token, uint64_t *offset);
 
 /* launch.c */
 /** Lays a kernel's parameters out in @p to, which has room for function->parameter_bytes. */

@@ -13,36 +13,6 @@
 
 /* ---- Loading --------------------------------------------------------------------------------- */
 
-struct load {
-    uint32_t handle;
-    const struct cuda_guest_options *options;
-};
-
-static void
-logs_fetch(struct cuda_guest_thread *self, const struct cuda_guest_options *options)
-{
-    char info[CUDA_MODULE_LOG_INFO_LOG_MAX + 1] = "", error[CUDA_MODULE_LOG_ERROR_LOG_MAX + 1] = "";
-
-    if (!options->info_bytes && !options->error_bytes)
-        return;
-    cuda_module_log_on(&cuda_guest.client, self->lane, info, sizeof(info), error, sizeof(error));
-    cuda_guest_options_logs(options, info, error);
-}
-
-static CUresult
-load_on_host(struct cuda_guest_thread *self, struct gpuvchan_reference image, void *context)
-{
-    const struct load *load = context;
-    const struct cuda_guest_options *options = load->options;
-    int status =
-        cuda_library_load_on(&cuda_guest.client, self->lane, load->handle, image, options->names, options->count,
-                             options->values, options->count, cuda_guest_options_log_bytes(options));
-
-    if (status >= 0)
-        logs_fetch(self, options);
-    return cuda_guest_result(status);
-}
-
 static CUresult
 load_image(struct cuda_guest_thread *self, CUlibrary *out, const void *image, size_t bytes,
            const struct cuda_guest_options *options)
@@ -53,8 +23,7 @@ load_image(struct cuda_guest_thread *self, CUlibrary *out, const void *image, si
     if (result != CUDA_SUCCESS)
         return result;
     cuda_guest_output_expect(self, image, bytes);
-    result = cuda_guest_image_send(self, image, bytes, load_on_host,
-                                   &(struct load){.handle = library->object.handle, .options = options});
+    result = cuda_guest_image_load(self, image, bytes, options, library->object.handle, cuda_library_load_on);
     if (result == CUDA_SUCCESS)
         *out = cuda_guest_handle(&library->object);
     else

@@ -194,3 +194,43 @@ cuda_guest_image_send(struct cuda_guest_thread *self, const void *image, size_t 
     gpuvchan_buffer_destroy(buffer);
     return result;
 }
+
+/* ---- Loading --------------------------------------------------------------------------------- */
+
+struct loading {
+    uint32_t handle;
+    const struct cuda_guest_options *options;
+    cuda_guest_load *load;
+};
+
+static void
+logs_fetch(struct cuda_guest_thread *self, const struct cuda_guest_options *options)
+{
+    char info[CUDA_MODULE_LOG_INFO_LOG_MAX + 1] = "", error[CUDA_MODULE_LOG_ERROR_LOG_MAX + 1] = "";
+
+    if (!options->info_bytes && !options->error_bytes)
+        return;
+    cuda_module_log_on(&cuda_guest.client, self->lane, info, sizeof(info), error, sizeof(error));
+    cuda_guest_options_logs(options, info, error);
+}
+
+static CUresult
+load_on_host(struct cuda_guest_thread *self, struct gpuvchan_reference image, void *context)
+{
+    const struct loading *loading = context;
+    const struct cuda_guest_options *options = loading->options;
+    int status = loading->load(&cuda_guest.client, self->lane, loading->handle, image, options->names, options->count,
+                               options->values, options->count, cuda_guest_options_log_bytes(options));
+
+    if (status >= 0)
+        logs_fetch(self, options);
+    return cuda_guest_result(status);
+}
+
+CUresult
+cuda_guest_image_load(struct cuda_guest_thread *self, const void *image, size_t bytes,
+                      const struct cuda_guest_options *options, uint32_t handle, cuda_guest_load *load)
+{
+    return cuda_guest_image_send(self, image, bytes, load_on_host,
+                                 &(struct loading){.handle = handle, .options = options, .load = load});
+}

@@ -35,4 +35,13 @@ cuda_guest_image_send(struct cuda_guest_thread *self, const void *image, size_t 
                       CUresult (*load)(struct cuda_guest_thread *self, struct gpuvchan_reference image, void *context),
                       void *context);
 
+/** cuda_module_load_on() or cuda_library_load_on(). */
+typedef int cuda_guest_load(const struct gpuvchan_client *client, struct gpuvchan_lane *lane, uint32_t made,
+                            struct gpuvchan_reference image, const uint32_t *options, size_t options_count,
+                            const uint64_t *option_values, size_t option_values_count, uint32_t log_bytes);
+
+/** Has the host load @p image as @p handle, and hands out the compiler's logs. */
+CUresult cuda_guest_image_load(struct cuda_guest_thread *self, const void *image, size_t bytes,
+                               const struct cuda_guest_options *options, uint32_t handle, cuda_guest_load *load);
+
 #endif

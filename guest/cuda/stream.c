@@ -71,20 +71,12 @@ ENTRY_ALIAS(cuStreamDestroy, cuStreamDestroy_v2);
 
 /* ---- Waiting and order ----------------------------------------------------------------------- */
 
-static CUresult
-stream_enter(CUstream stream, struct cuda_guest_thread **self, uint32_t *wire)
-{
-    CUresult result = cuda_guest_enter(self);
-
-    return result == CUDA_SUCCESS ? cuda_guest_stream_wire(*self, stream, wire, NULL) : result;
-}
-
 ENTRY
 cuStreamSynchronize(CUstream stream)
 {
     struct cuda_guest_thread *self;
     uint32_t wire;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     return result == CUDA_SUCCESS ? cuda_guest_wait_stream(self, wire) : result;
 }
@@ -100,7 +92,7 @@ cuStreamQuery(CUstream stream)
 {
     struct cuda_guest_thread *self;
     uint32_t wire;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -119,7 +111,7 @@ cuStreamWaitEvent(CUstream stream, CUevent handle, unsigned int flags)
     struct cuda_guest_thread *self;
     struct cuda_guest_event *event;
     uint32_t wire;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -137,53 +129,6 @@ cuStreamWaitEvent_ptsz(CUstream stream, CUevent event, unsigned int flags)
 {
     return cuStreamWaitEvent(cuda_guest_per_thread(stream), event, flags);
 }
-
-static CUresult
-write_value(CUstream stream, CUdeviceptr to, uint64_t value, bool is_wide, unsigned flags)
-{
-    struct cuda_guest_thread *self;
-    unsigned bytes = is_wide ? 8 : 4;
-    uint32_t wire;
-    CUresult result = stream_enter(stream, &self, &wire);
-
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (to % bytes != 0 || flags & ~(unsigned)CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = cuda_guest_range_check(to, bytes);
-    if (result != CUDA_SUCCESS)
-        return result;
-    return cuda_guest_result(
-        cuda_stream_write_value_on(&cuda_guest.client, self->lane, wire, to, value, is_wide, flags));
-}
-
-ENTRY
-cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr to, cuuint32_t value, unsigned int flags)
-{
-    return write_value(stream, to, value, false, flags);
-}
-ENTRY_ALIAS(cuStreamWriteValue32, cuStreamWriteValue32_v2);
-
-ENTRY
-cuStreamWriteValue32_v2_ptsz(CUstream stream, CUdeviceptr to, cuuint32_t value, unsigned int flags)
-{
-    return write_value(cuda_guest_per_thread(stream), to, value, false, flags);
-}
-ENTRY_ALIAS(cuStreamWriteValue32_ptsz, cuStreamWriteValue32_v2_ptsz);
-
-ENTRY
-cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr to, cuuint64_t value, unsigned int flags)
-{
-    return write_value(stream, to, value, true, flags);
-}
-ENTRY_ALIAS(cuStreamWriteValue64, cuStreamWriteValue64_v2);
-
-ENTRY
-cuStreamWriteValue64_v2_ptsz(CUstream stream, CUdeviceptr to, cuuint64_t value, unsigned int flags)
-{
-    return write_value(cuda_guest_per_thread(stream), to, value, true, flags);
-}
-ENTRY_ALIAS(cuStreamWriteValue64_ptsz, cuStreamWriteValue64_v2_ptsz);
 
 /* ---- What is kept ---------------------------------------------------------------------------- */
 

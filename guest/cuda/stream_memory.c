@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Streams: waiting for values in memory, lists of such operations, attributes; and what contexts have of the kind. */
+/*
+ * Streams: writing values to memory and waiting for them, lists of such operations, attributes; and what contexts
+ * have of the kind.
+ */
 #include <string.h>
 
 #include "context.h"
-
-static CUresult
-stream_enter(CUstream stream, struct cuda_guest_thread **self, uint32_t *wire)
-{
-    CUresult result = cuda_guest_enter(self);
-
-    return result == CUDA_SUCCESS ? cuda_guest_stream_wire(*self, stream, wire, NULL) : result;
-}
 
 /* ---- Values in memory ------------------------------------------------------------------------ */
 
@@ -20,7 +15,7 @@ wait_value(CUstream stream, CUdeviceptr at, uint64_t value, bool is_wide, unsign
     struct cuda_guest_thread *self;
     unsigned bytes = is_wide ? 8 : 4;
     uint32_t wire;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -62,6 +57,53 @@ cuStreamWaitValue64_v2_ptsz(CUstream stream, CUdeviceptr at, cuuint64_t value, u
 ENTRY_ALIAS(cuStreamWaitValue64_ptsz, cuStreamWaitValue64_v2_ptsz);
 
 static CUresult
+write_value(CUstream stream, CUdeviceptr to, uint64_t value, bool is_wide, unsigned flags)
+{
+    struct cuda_guest_thread *self;
+    unsigned bytes = is_wide ? 8 : 4;
+    uint32_t wire;
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (to % bytes != 0 || flags & ~(unsigned)CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = cuda_guest_range_check(to, bytes);
+    if (result != CUDA_SUCCESS)
+        return result;
+    return cuda_guest_result(
+        cuda_stream_write_value_on(&cuda_guest.client, self->lane, wire, to, value, is_wide, flags));
+}
+
+ENTRY
+cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr to, cuuint32_t value, unsigned int flags)
+{
+    return write_value(stream, to, value, false, flags);
+}
+ENTRY_ALIAS(cuStreamWriteValue32, cuStreamWriteValue32_v2);
+
+ENTRY
+cuStreamWriteValue32_v2_ptsz(CUstream stream, CUdeviceptr to, cuuint32_t value, unsigned int flags)
+{
+    return write_value(cuda_guest_per_thread(stream), to, value, false, flags);
+}
+ENTRY_ALIAS(cuStreamWriteValue32_ptsz, cuStreamWriteValue32_v2_ptsz);
+
+ENTRY
+cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr to, cuuint64_t value, unsigned int flags)
+{
+    return write_value(stream, to, value, true, flags);
+}
+ENTRY_ALIAS(cuStreamWriteValue64, cuStreamWriteValue64_v2);
+
+ENTRY
+cuStreamWriteValue64_v2_ptsz(CUstream stream, CUdeviceptr to, cuuint64_t value, unsigned int flags)
+{
+    return write_value(cuda_guest_per_thread(stream), to, value, true, flags);
+}
+ENTRY_ALIAS(cuStreamWriteValue64_ptsz, cuStreamWriteValue64_v2_ptsz);
+
+static CUresult
 operation_check(const CUstreamBatchMemOpParams *operation)
 {
     switch (operation->operation) {
@@ -84,7 +126,7 @@ cuStreamBatchMemOp_v2(CUstream stream, unsigned int count, CUstreamBatchMemOpPar
 {
     struct cuda_guest_thread *self;
     uint32_t wire;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -114,7 +156,7 @@ cuStreamAttachMemAsync(CUstream stream, CUdeviceptr address, size_t bytes, unsig
     struct cuda_guest_thread *self;
     struct cuda_guest_range range;
     uint32_t wire;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -139,7 +181,7 @@ cuStreamGetAttribute(CUstream stream, CUstreamAttrID attribute, CUstreamAttrValu
 {
     struct cuda_guest_thread *self;
     uint32_t wire;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -160,7 +202,7 @@ cuStreamSetAttribute(CUstream stream, CUstreamAttrID attribute, const CUstreamAt
 {
     struct cuda_guest_thread *self;
     uint32_t wire;
-    CUresult result = stream_enter(stream, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(stream, &self, &wire);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -181,7 +223,7 @@ cuStreamCopyAttributes(CUstream to, CUstream from)
 {
     struct cuda_guest_thread *self;
     uint32_t wire, source;
-    CUresult result = stream_enter(to, &self, &wire);
+    CUresult result = cuda_guest_stream_enter(to, &self, &wire);
 
     if (result == CUDA_SUCCESS)
         result = cuda_guest_stream_wire(self, from, &source, NULL);
