@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include <gpuvchan/gpuvchan.h>
+
 static const char *const log_choices[] = {"auto", "stderr", "syslog", "null", NULL};
 static const char *const level_choices[] = {"error", "warning", "info", "debug", NULL};
 
@@ -11,7 +13,6 @@ static const char *const level_choices[] = {"error", "warning", "info", "debug",
 #define IN_DOMAIN(field) .offset = offsetof(struct domain_section, field)
 #define ARENA_MIN 4096
 #define ARENA_MAX (1ll << 40)
-#define LANES_MAX 64
 #define PROCESSES_MAX 65536
 
 const struct option_spec option_table[] = {
@@ -40,8 +41,8 @@ const struct option_spec option_table[] = {
      .min = 1, .max = PROCESSES_MAX, .help = "processes of one domain of Xen that are served at a time"},
     {"max-arena", 0, OPTION_SIZE, 0, AT(max_arena), .argument = "SIZE", .standard = "64G", .min = ARENA_MIN,
      .max = ARENA_MAX, .help = "largest memory for bulk data that a guest process may share"},
-    {"max-lanes", 0, OPTION_NUMBER, 0, AT(max_lanes), .argument = "N", .standard = "64", .min = 1, .max = LANES_MAX,
-     .help = "threads of a guest process that are served at a time"},
+    {"max-lanes", 0, OPTION_NUMBER, 0, AT(max_lanes), .argument = "N", .standard = "256", .min = 1,
+     .max = GPUVCHAN_LANES_MAX, .help = "threads of a guest process that are served at a time"},
     {"spin-us", 0, OPTION_NUMBER, 0, AT(spin_us), .argument = "N", .standard = "50", .min = -1, .max = 1000000,
      .help = "microseconds that an idle lane spins before it sleeps; -1: never spin"},
     {"plugin-dir", 'p', OPTION_PATHS, 0, AT(plugin_dirs), .argument = "DIR",
@@ -85,7 +86,7 @@ const struct option_spec domain_table[] = {
     [DOMAIN_MAX_PROCESSES] = {"max-processes", 0, OPTION_NUMBER, 0, IN_DOMAIN(max_processes), .min = 1,
                               .max = PROCESSES_MAX},
     [DOMAIN_MAX_ARENA] = {"max-arena", 0, OPTION_SIZE, 0, IN_DOMAIN(max_arena), .min = ARENA_MIN, .max = ARENA_MAX},
-    [DOMAIN_MAX_LANES] = {"max-lanes", 0, OPTION_NUMBER, 0, IN_DOMAIN(max_lanes), .min = 1, .max = LANES_MAX},
+    [DOMAIN_MAX_LANES] = {"max-lanes", 0, OPTION_NUMBER, 0, IN_DOMAIN(max_lanes), .min = 1, .max = GPUVCHAN_LANES_MAX},
     [DOMAIN_KEYS] = {.name = NULL},
 };
 

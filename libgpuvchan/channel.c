@@ -24,7 +24,6 @@
 #include "transport.h"
 
 #define SYSTEM_SOCKET "/run/gpuvchan/host.sock"
-#define DEFAULT_LANES 16u
 #define LANES_MIN 4u
 #define DEFAULT_TIMEOUT_MS 10000u
 #define DEFAULT_SPIN_US 50
@@ -116,9 +115,8 @@ fork_child(void)
                      "the channel belongs to the parent of this process: connect anew after fork()");
         atomic_store(&channel->error, -ENOTCONN);
         channel->link->transport->abandon(channel->link);
-        for (uint32_t i = 0; i < channel->hello.lanes; i++)
-            if (channel->lanes[i])
-                channel->lanes[i]->writer.front.limit = 0; /* to the slow path, which looks at the error */
+        for (uint32_t i = 0; i < channel->lanes_open; i++)
+            channel->lane[i]->writer.front.limit = 0; /* to the slow path, which looks at the error */
     }
     shared_channel = NULL; /* the child connects one of its own if it wants to */
     pthread_mutex_init(&shared_lock, NULL);
@@ -142,9 +140,25 @@ power_of_two(const char *what, uint32_t bytes)
     return 0;
 }
 
+/* @p asked: so many must be had; 0: what is usual, or fewer. */
+static int
+lanes_settle(struct gpuvchan_channel_options *options, const struct gpuvchan__transport *transport, uint32_t *asked)
+{
+    const char *wanted = getenv("GPUVCHAN_LANES");
+    uint64_t lanes = options->lanes;
+
+    if (lanes == 0 && wanted && (gpuvchan_parse_size(wanted, &lanes) != 0 || lanes == 0 || lanes > WIRE_LANES_MAX))
+        return gpuvchan__error(-EINVAL, "GPUVCHAN_LANES: '%s' is not a number from 1 to %u", wanted, WIRE_LANES_MAX);
+    if (lanes > WIRE_LANES_MAX)
+        return gpuvchan__error(-EINVAL, "%u lanes: at most %u", options->lanes, WIRE_LANES_MAX);
+    *asked = (uint32_t)lanes;
+    options->lanes = *asked ? *asked : transport->lanes;
+    return 0;
+}
+
 static int
 options_settle(const struct gpuvchan_channel_options *given, const struct gpuvchan__transport *transport,
-               struct gpuvchan_channel_options *options)
+               struct gpuvchan_channel_options *options, uint32_t *lanes_asked)
 {
     const char *arena = getenv("GPUVCHAN_ARENA");
     int error;
@@ -166,9 +180,9 @@ options_settle(const struct gpuvchan_channel_options *given, const struct gpuvch
         return gpuvchan__error(-EINVAL, "an arena of %llu bytes is too large",
                                (unsigned long long)options->arena_bytes);
     options->arena_bytes = (options->arena_bytes + ARENA_GRAIN - 1) & ~(uint64_t)(ARENA_GRAIN - 1);
-    options->lanes = options->lanes ? options->lanes : DEFAULT_LANES;
-    if (options->lanes > WIRE_LANES_MAX)
-        return gpuvchan__error(-EINVAL, "%u lanes: at most %u", options->lanes, WIRE_LANES_MAX);
+    error = lanes_settle(options, transport, lanes_asked);
+    if (error != 0)
+        return error;
     options->command_bytes = options->command_bytes ? options->command_bytes : transport->command_bytes;
     options->reply_bytes = options->reply_bytes ? options->reply_bytes : transport->reply_bytes;
     options->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
@@ -292,12 +306,23 @@ welcome_check(const struct wire_welcome *welcome, const struct wire_hello *hello
     return 0;
 }
 
+/* The host may allow fewer lanes than there is room for, but not fewer than were asked for. */
 static int
-channel_greet(struct gpuvchan_channel *channel, uint32_t lanes_min, uint32_t timeout_ms)
+lanes_take(struct gpuvchan_channel *channel, uint32_t granted, uint32_t asked)
+{
+    channel->lanes = granted < channel->hello.lanes ? granted : channel->hello.lanes;
+    if (channel->lanes > 0 && channel->lanes >= asked)
+        return 0;
+    return gpuvchan__error(-E2BIG, "the host allows %u lanes, %u were asked for: ask for fewer (GPUVCHAN_LANES)",
+                           channel->lanes, asked);
+}
+
+static int
+channel_greet(struct gpuvchan_channel *channel, uint32_t lanes_asked, uint32_t timeout_ms)
 {
     struct wire_welcome welcome;
     struct wire_hello *hello = &channel->hello;
-    int error = region_allocate(channel, lanes_min);
+    int error = region_allocate(channel, lanes_asked ? lanes_asked : LANES_MIN);
 
     if (error != 0)
         return error;
@@ -310,6 +335,8 @@ channel_greet(struct gpuvchan_channel *channel, uint32_t lanes_min, uint32_t tim
     error = channel->link->transport->greet(channel->link, hello, &welcome, timeout_ms);
     if (error == 0)
         error = welcome_check(&welcome, hello);
+    if (error == 0)
+        error = lanes_take(channel, welcome.lanes, lanes_asked);
     if (error != 0)
         return error;
     channel->fence = !(welcome.features & WIRE_FEATURE_ASYMMETRIC_FENCE);
@@ -320,8 +347,8 @@ channel_greet(struct gpuvchan_channel *channel, uint32_t lanes_min, uint32_t tim
 static void
 channel_free(struct gpuvchan_channel *channel)
 {
-    for (uint32_t i = 0; i < WIRE_LANES_MAX; i++)
-        gpuvchan__lane_destroy(channel->lanes[i]);
+    for (uint32_t i = 0; i < channel->lanes_open; i++)
+        gpuvchan__lane_destroy(channel->lane[i]);
     if (channel->link)
         channel->link->transport->close(channel->link);
     gpuvchan__arena_finish(&channel->arena);
@@ -340,15 +367,14 @@ gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_opti
     struct gpuvchan_channel *channel;
     const char *place, *sync = getenv("GPUVCHAN_SYNC");
     char room[256];
-    /* Lanes that were asked for are kept, those by default are not. */
-    uint32_t lanes_min = given && given->size >= sizeof(*given) && given->lanes ? given->lanes : LANES_MIN;
+    uint32_t lanes_asked = 0;
     int error;
 
     if (!address)
         address = default_address(room, sizeof(room));
     error = gpuvchan__transport_find(address, &transport, &place);
     if (error == 0)
-        error = options_settle(given, transport, &options);
+        error = options_settle(given, transport, &options, &lanes_asked);
     if (error != 0)
         return error;
     channel = aligned_alloc(64, (sizeof(*channel) + 63) & ~(size_t)63);
@@ -364,7 +390,7 @@ gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_opti
     if (error == 0)
         error = transport->connect(place, options.timeout_ms, &channel->link);
     if (error == 0)
-        error = channel_greet(channel, lanes_min, options.timeout_ms);
+        error = channel_greet(channel, lanes_asked, options.timeout_ms);
     if (error == 0 && pthread_key_create(&channel->key, gpuvchan__lane_retire) != 0)
         error = gpuvchan__error(-EAGAIN, "no thread-specific key is left in this process");
     if (error != 0) {

@@ -40,9 +40,10 @@ struct gpuvchan_channel {
     bool synchronous;
     pthread_mutex_t lock; /* of the lanes' list and the completion words */
     pthread_key_t key;    /* this thread's lane */
-    struct gpuvchan_lane *lanes[WIRE_LANES_MAX];
-    struct gpuvchan_lane *idle;
+    uint32_t lanes;       /* which the host allows */
     uint32_t lanes_open;
+    struct gpuvchan_lane *lane[WIRE_LANES_MAX];
+    struct gpuvchan_lane *idle;
     uint64_t completions_used[WIRE_COMPLETIONS / 64];
     struct gpuvchan_channel *next; /* all of this process, for fork */
 };

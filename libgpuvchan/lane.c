@@ -100,9 +100,11 @@ lane_take(struct gpuvchan_channel *channel, bool *reset)
         channel->idle = lane->next_idle;
         return lane;
     }
-    if (channel->lanes_open == channel->hello.lanes) {
-        gpuvchan__error(-EAGAIN, "all %u lanes are taken by other threads: raise lanes in the channel's options",
-                        channel->hello.lanes);
+    if (channel->lanes_open == channel->lanes) {
+        gpuvchan__error(-EAGAIN, "all %u lanes are taken by other threads: %s", channel->lanes,
+                        channel->lanes < channel->hello.lanes
+                            ? "raise max-lanes of the host"
+                            : "set GPUVCHAN_LANES, or lanes in the channel's options");
         return NULL;
     }
     lane = lane_create(channel, channel->lanes_open);
@@ -115,7 +117,7 @@ lane_take(struct gpuvchan_channel *channel, bool *reset)
         return NULL;
     }
     atomic_store_explicit(&lane->shared->doorbell, doorbell, memory_order_relaxed);
-    channel->lanes[channel->lanes_open++] = lane;
+    channel->lane[channel->lanes_open++] = lane;
     if (channel->lanes_open > 1)
         atomic_store_explicit(&channel->ordered, 1, memory_order_release);
     atomic_store_explicit(&lane->shared->guest_state, WIRE_LANE_OPEN, memory_order_release);

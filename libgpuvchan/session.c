@@ -23,6 +23,7 @@
 #include "transport.h"
 
 #define DEFAULT_ARENA_MAX (64ull << 30)
+#define DEFAULT_LANES_MAX 256u
 #define DEFAULT_TIMEOUT_MS 5000u
 #define DEFAULT_SPIN_US 50
 #define STUCK_SECONDS 3
@@ -46,15 +47,15 @@ hello_check(const struct wire_hello *hello, const struct gpuvchan_session_limits
     if (hello->major != WIRE_MAJOR)
         return gpuvchan__error(-EPROTO, "the guest speaks version %u of the transport, this host %u: update the older",
                                hello->major, WIRE_MAJOR);
-    if (hello->lanes == 0 || hello->lanes > limits->lanes)
-        return gpuvchan__error(-EPROTO, "%u lanes asked for, 1 to %u are allowed", hello->lanes, limits->lanes);
+    if (hello->lanes == 0 || hello->lanes > WIRE_LANES_MAX)
+        return gpuvchan__error(-EPROTO, "%u lanes asked for, 1 to %u are possible", hello->lanes, WIRE_LANES_MAX);
     if (!ring_size_ok(hello->command_bytes) || !ring_size_ok(hello->reply_bytes))
         return gpuvchan__error(-EPROTO, "rings of %u and %u bytes: must be powers of two from %u to %u",
                                hello->command_bytes, hello->reply_bytes, WIRE_RING_MIN, WIRE_RING_MAX);
     if (hello->arena_bytes > limits->arena_bytes || hello->arena_bytes > WIRE_ARENA_MAX)
         return gpuvchan__error(-E2BIG, "an arena of %llu bytes asked for, this host allows %llu: lower GPUVCHAN_ARENA",
                                (unsigned long long)hello->arena_bytes, (unsigned long long)limits->arena_bytes);
-    lanes_end = wire_lane_offset(hello, hello->lanes); /* at most 64 * 32 MiB: cannot overflow */
+    lanes_end = wire_lane_offset(hello, hello->lanes); /* at most 1024 * 32 MiB: cannot overflow */
     if (hello->arena_offset < lanes_end || hello->arena_offset > lanes_end + (1ull << 30) ||
         hello->arena_offset % WIRE_PAGE != 0 || hello->arena_bytes % WIRE_PAGE != 0 ||
         hello->region_bytes != hello->arena_offset + hello->arena_bytes)
@@ -96,7 +97,7 @@ limits_settle(struct gpuvchan_session_limits *limits, const struct gpuvchan_sess
     if (given)
         memcpy(limits, given, given->size < sizeof(*limits) ? given->size : sizeof(*limits));
     limits->arena_bytes = limits->arena_bytes ? limits->arena_bytes : DEFAULT_ARENA_MAX;
-    limits->lanes = limits->lanes && limits->lanes < WIRE_LANES_MAX ? limits->lanes : WIRE_LANES_MAX;
+    limits->lanes = limits->lanes ? limits->lanes : DEFAULT_LANES_MAX;
     limits->timeout_ms = limits->timeout_ms ? limits->timeout_ms : DEFAULT_TIMEOUT_MS;
     limits->spin_us = limits->spin_us ? limits->spin_us : DEFAULT_SPIN_US;
 }
@@ -115,7 +116,8 @@ session_map(struct gpuvchan_session *session)
     session->arena = session->base + hello->arena_offset;
     session->arena_bytes = hello->arena_bytes;
     session->same_address = (uintptr_t)base == hello->base;
-    for (uint32_t i = 0; i < hello->lanes; i++) {
+    session->lane_count = hello->lanes < session->limits.lanes ? hello->lanes : session->limits.lanes;
+    for (uint32_t i = 0; i < session->lane_count; i++) {
         session->lanes[i] = gpuvchan__session_lane_create(session, i);
         if (!session->lanes[i])
             return gpuvchan__error(-ENOMEM, "out of memory");
@@ -150,6 +152,7 @@ gpuvchan_session_accept(int fd, const struct gpuvchan_session_limits *given, str
         error = session_map(session);
         welcome_fill(&welcome, error, error ? gpuvchan_error_text() : "");
         welcome.features = features;
+        welcome.lanes = session->lane_count;
         welcome.flags = session->same_address ? WIRE_WELCOME_SAME_ADDRESS : 0;
     } else {
         welcome_fill(&welcome, error, gpuvchan_error_text());
@@ -296,7 +299,7 @@ gpuvchan_session_stop(struct gpuvchan_session *session)
 static int
 start_lanes(struct gpuvchan_session *session)
 {
-    for (uint32_t i = 0; i < session->hello.lanes; i++) {
+    for (uint32_t i = 0; i < session->lane_count; i++) {
         struct session_lane *lane = session->lanes[i];
         uint32_t doorbell;
 
@@ -305,6 +308,8 @@ start_lanes(struct gpuvchan_session *session)
         doorbell = atomic_load_explicit(&lane->shared->doorbell, memory_order_relaxed);
         if (session->link->transport->lane_join(session->link, i, doorbell) != 0)
             return gpuvchan__session_fault(session, -EPROTO, gpuvchan_error_text());
+        if (gpuvchan__session_lane_begin(lane) != 0)
+            return gpuvchan__session_fault(session, -ENOMEM, "the host is out of memory for another lane");
         if (pthread_create(&lane->thread, NULL, gpuvchan__session_lane_serve, lane) != 0)
             return gpuvchan__session_fault(session, -EAGAIN, "the host cannot start another thread");
         lane->running = true;
@@ -334,7 +339,7 @@ join_lanes(struct gpuvchan_session *session)
 
     clock_gettime(CLOCK_REALTIME, &give_up);
     give_up.tv_sec += STUCK_SECONDS;
-    for (uint32_t i = 0; i < session->hello.lanes; i++) {
+    for (uint32_t i = 0; i < session->lane_count; i++) {
         struct session_lane *lane = session->lanes[i];
 
         if (lane->running && pthread_timedjoin_np(lane->thread, NULL, &give_up) != 0) {
@@ -368,12 +373,12 @@ gpuvchan_session_destroy(struct gpuvchan_session *session)
 {
     if (!session || session->stuck) /* a thread still uses it all */
         return;
-    for (uint32_t i = 0; i < WIRE_LANES_MAX; i++)
+    for (uint32_t i = 0; i < session->lane_count; i++)
         if (session->lanes[i])
             gpuvchan__session_lane_close_states(session->lanes[i]);
     for (uint32_t slot = atomic_load(&session->protocols_open); slot > 0; slot--)
         session->protocols[slot].plugin->close(session->protocols[slot].state);
-    for (uint32_t i = 0; i < WIRE_LANES_MAX; i++)
+    for (uint32_t i = 0; i < session->lane_count; i++)
         gpuvchan__session_lane_destroy(session->lanes[i]);
     if (session->link)
         session->link->transport->close(session->link);

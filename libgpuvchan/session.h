@@ -62,6 +62,7 @@ struct gpuvchan_session {
     uint32_t offer_count;
     struct session_protocol protocols[WIRE_PROTOCOLS];
     _Atomic uint32_t protocols_open; /* slots 1..n are valid */
+    uint32_t lane_count;             /* of them the guest may open */
     struct session_lane *lanes[WIRE_LANES_MAX];
 };
 
@@ -73,6 +74,8 @@ int gpuvchan__session_open(struct gpuvchan_session *session, const struct wire_o
 
 /* session_lane.c */
 struct session_lane *gpuvchan__session_lane_create(struct gpuvchan_session *session, uint32_t index);
+/** Before its thread begins: memory for records. @return 0 or -ENOMEM. */
+int gpuvchan__session_lane_begin(struct session_lane *lane);
 void gpuvchan__session_lane_destroy(struct session_lane *lane);
 /** The lane's thread. */
 void *gpuvchan__session_lane_serve(void *lane);

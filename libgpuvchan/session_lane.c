@@ -24,6 +24,7 @@
 #include "session.h"
 
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define FAILED_POSTS_LOGGED 16u /* of a lane */
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
@@ -46,22 +47,28 @@ gpuvchan__session_lane_create(struct gpuvchan_session *session, uint32_t index)
                           command + session->hello.command_bytes, session->hello.reply_bytes, session->link, index,
                           session->spin_ns);
     lane->writer.front.fence = session->fence;
+    return lane;
+}
+
+int
+gpuvchan__session_lane_begin(struct session_lane *lane)
+{
+    uint32_t reply_max = gpuvchan__ring_record_max(lane->session->hello.reply_bytes);
+
     lane->record = aligned_alloc(64, (lane->reader.record_max + 63) & ~63u);
-    lane->reply = aligned_alloc(64, (gpuvchan__ring_record_max(session->hello.reply_bytes) + 63) & ~63u);
-    if (!lane->record || !lane->reply) {
-        gpuvchan__session_lane_destroy(lane);
-        return NULL;
-    }
+    lane->reply = aligned_alloc(64, (reply_max + 63) & ~63u);
+    if (!lane->record || !lane->reply)
+        return -ENOMEM;
     lane->request = (struct gpuvchan_request){
-        .session = session,
+        .session = lane->session,
         .payload = lane->record,
-        .lane = index,
+        .lane = lane->index,
         .reply = lane->reply,
-        .reply_room = gpuvchan__ring_record_max(session->hello.reply_bytes) - (uint32_t)sizeof(struct gpuvchan_record),
+        .reply_room = reply_max - (uint32_t)sizeof(struct gpuvchan_record),
     };
     /* Replies are sent in whole units: nothing of ours may be in the rest. */
-    memset(lane->reply, 0, gpuvchan__ring_record_max(session->hello.reply_bytes));
-    return lane;
+    memset(lane->reply, 0, reply_max);
+    return 0;
 }
 
 void
@@ -111,7 +118,7 @@ wait_turn(struct session_lane *lane, uint64_t ticket)
 {
     struct gpuvchan_session *session = lane->session;
 
-    for (uint32_t i = 0; i < session->hello.lanes; i++) {
+    for (uint32_t i = 0; i < session->lane_count; i++) {
         const struct session_lane *other = session->lanes[i];
         unsigned tries = 0;
 
@@ -210,15 +217,30 @@ execute_plugin(struct session_lane *lane, uint32_t slot, struct gpuvchan_request
     return status;
 }
 
+/* For who wonders what a later call's error comes from. A guest that fails for ever does not fill the log. */
+static __attribute__((noinline)) void
+log_failed_post(const struct session_lane *lane, const struct gpuvchan_record *record, int status)
+{
+    const struct session_lane_protocol *mine = &lane->protocols[record->slot % WIRE_PROTOCOLS];
+    const char *name = mine->entries && record->opcode < mine->count ? mine->entries[record->opcode].name : NULL;
+
+    if (lane->error_count <= FAILED_POSTS_LOGGED)
+        gpuvchan_log(GPUVCHAN_LOG_INFO, "%s (pid %u): the post %s of lane %u failed with %d, which a later call says%s",
+                     lane->session->hello.program, lane->session->hello.pid, name ? name : "of an unknown record",
+                     lane->index, status, lane->error_count == FAILED_POSTS_LOGGED ? "; no more of these" : "");
+}
+
 /* The first failure of a post since the guest last looked stays until it looks again. */
 static void
-defer_error(struct session_lane *lane, int status, uint64_t sequence)
+defer_error(struct session_lane *lane, const struct gpuvchan_record *record, int status)
 {
     uint32_t seen = (uint32_t)atomic_load_explicit(&lane->shared->error_seen, memory_order_acquire);
+    uint64_t sequence = lane->request.sequence;
 
     if (seen != lane->error_count)
         return;
     lane->error_count++;
+    log_failed_post(lane, record, status);
     atomic_store_explicit(&lane->shared->error_seq, sequence, memory_order_relaxed);
     /* Pairs with the acquire in gpuvchan_lane_take_error(). */
     atomic_store_explicit(&lane->shared->error, (uint64_t)lane->error_count << 32 | (uint32_t)status,
@@ -263,7 +285,7 @@ lane_execute(struct session_lane *lane, const struct gpuvchan_record *record)
     if (call)
         return gpuvchan__writer_reply(&lane->writer, record, status, request->reply, request->reply_bytes);
     if (status != 0)
-        defer_error(lane, status, request->sequence);
+        defer_error(lane, record, status);
     return 0;
 }
 

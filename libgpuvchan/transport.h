@@ -29,6 +29,7 @@ struct gpuvchan__door;
 struct gpuvchan__transport {
     const char *name;
     uint64_t arena_bytes;                /* default */
+    uint32_t lanes;                      /* default */
     uint32_t command_bytes, reply_bytes; /* defaults of the rings */
     uint32_t arena_grain;                /* the arena begins at a multiple of it */
     bool remote; /* the peer runs on processors of its own: spinning never keeps it from running */

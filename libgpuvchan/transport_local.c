@@ -6,8 +6,8 @@
  *
  * The guest creates the memfd, since its memory pays, and seals its size: a region that could shrink
  * would kill the worker with SIGBUS. The host creates the eventfds, so that it knows what they are. Both
- * travel with the handshake's two messages. Later the socket only says that the peer lives; a byte on it
- * is the host's channel-wide doorbell. Nothing the guest may do to a shared file description (clearing
+ * travel with the handshake's two messages, but the eventfds of later lanes, which the guest asks for when it has
+ * so many threads. Else the socket only says that the peer lives; a byte on it is the host's channel-wide doorbell. Nothing the guest may do to a shared file description (clearing
  * O_NONBLOCK, draining an eventfd) can block the host's main thread: it only uses the socket, with
  * MSG_DONTWAIT. A lane's thread that it blocks is the guest's own.
  */
@@ -38,7 +38,8 @@ struct local_link {
     int shut; /* eventfd, readable for good once this end is shut */
     void *base;
     uint64_t bytes;
-    uint32_t lanes;
+    uint32_t lanes; /* of them have doorbells */
+    uint32_t lanes_max;
     int own[WIRE_LANES_MAX];
     int peer[WIRE_LANES_MAX];
 };
@@ -113,7 +114,9 @@ local_create(int fd, struct local_link **out)
 
 /* ---- Messages with file descriptors ---------------------------------------------------------- */
 
-#define FDS_MAX (2 * WIRE_LANES_MAX)
+#define BATCH 16u /* lanes get their doorbells so many at a time: at once, and when the guest asks for more */
+#define FDS_MAX (2 * BATCH)
+#define MORE_TIMEOUT_MS 10000u
 
 static int
 send_message(int fd, const void *data, size_t bytes, const int *fds, size_t count)
@@ -197,6 +200,18 @@ receive_message(int fd, void *data, size_t bytes, int *fds, size_t count, uint32
         excess != 0)
         return close_all(fds, got), -EPROTO;
     return (int)got;
+}
+
+/* Guest: doorbells for more than so many lanes, please; and the host's answer, which brings them. */
+struct local_more {
+    uint32_t lanes;
+};
+
+/* How many lanes get their doorbells with the next message. */
+static uint32_t
+batch(const struct local_link *l)
+{
+    return l->lanes_max - l->lanes < BATCH ? l->lanes_max - l->lanes : BATCH;
 }
 
 /* ---- Guest ----------------------------------------------------------------------------------- */
@@ -314,6 +329,17 @@ local_shareable(struct gpuvchan__link *link, uint64_t wanted, char *why, size_t 
     return wanted;
 }
 
+static void
+take_doorbells(struct local_link *l, const int *fds)
+{
+    uint32_t end = l->lanes + batch(l);
+
+    for (; l->lanes < end; l->lanes++) {
+        l->peer[l->lanes] = *fds++;
+        l->own[l->lanes] = *fds++;
+    }
+}
+
 static int
 local_greet(struct gpuvchan__link *link, struct wire_hello *hello, struct wire_welcome *welcome, uint32_t timeout_ms)
 {
@@ -324,7 +350,8 @@ local_greet(struct gpuvchan__link *link, struct wire_hello *hello, struct wire_w
     /* EPIPE: refused before it read anything; its reason is still to be read. */
     if (error != 0 && error != -EPIPE)
         return gpuvchan__error(error, "cannot greet the host: %s", strerror(-error));
-    got = receive_message(l->socket, welcome, sizeof(*welcome), fds, 2 * (size_t)hello->lanes, timeout_ms);
+    l->lanes_max = hello->lanes;
+    got = receive_message(l->socket, welcome, sizeof(*welcome), fds, 2 * (size_t)batch(l), timeout_ms);
     if (got == -ETIMEDOUT)
         return gpuvchan__error(got, "the host does not answer within %u ms", timeout_ms);
     if (got < 0)
@@ -332,23 +359,31 @@ local_greet(struct gpuvchan__link *link, struct wire_hello *hello, struct wire_w
                                "the host closed the connection without an answer: see its log");
     if (got == 0) /* a refusal brings none; the caller reads the status */
         return welcome->status != 0 ? 0 : gpuvchan__error(-EPROTO, "the host's welcome brings no doorbells");
-    l->lanes = hello->lanes;
-    for (uint32_t i = 0; i < l->lanes; i++) {
-        l->peer[i] = fds[2 * i];
-        l->own[i] = fds[2 * i + 1];
-    }
+    take_doorbells(l, fds);
     close(l->memfd);
     l->memfd = -1;
     return 0;
 }
 
-/* The host has made the doorbells of all lanes. */
+/* The host makes the doorbells; most programs need no more than the first ones. */
 static int
 local_lane_open(struct gpuvchan__link *link, uint32_t lane, uint32_t *doorbell)
 {
-    (void)link;
-    (void)lane;
+    struct local_link *l = local(link);
+
     *doorbell = 0;
+    while (lane >= l->lanes) {
+        struct local_more more = {.lanes = l->lanes};
+        int fds[FDS_MAX];
+        int got = send_message(l->socket, &more, sizeof(more), NULL, 0);
+
+        if (got == 0)
+            got = receive_message(l->socket, &more, sizeof(more), fds, 2 * (size_t)batch(l), MORE_TIMEOUT_MS);
+        if (got <= 0)
+            return gpuvchan__error(got < 0 ? got : -EPROTO, "the host makes no doorbells for more than %u lanes",
+                                   l->lanes);
+        take_doorbells(l, fds);
+    }
     return 0;
 }
 
@@ -443,30 +478,56 @@ local_map(struct gpuvchan__link *link, const struct wire_hello *hello, void **ba
     return 0;
 }
 
+/* Makes those of the next lanes; @p data, a message, brings them to the guest. */
 static int
-local_welcome(struct gpuvchan__link *link, const struct wire_hello *hello, const struct wire_welcome *welcome)
+send_doorbells(struct local_link *l, const void *data, size_t bytes)
 {
-    struct local_link *l = local(link);
+    uint32_t end = l->lanes + batch(l);
     int fds[FDS_MAX];
-    int error;
+    size_t count = 0;
 
-    if (welcome->status != 0)
-        return send_message(l->socket, welcome, sizeof(*welcome), NULL, 0);
-    for (l->lanes = 0; l->lanes < hello->lanes; l->lanes++) {
+    for (; l->lanes < end; l->lanes++) {
         uint32_t i = l->lanes;
 
         l->own[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         l->peer[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (l->own[i] < 0 || l->peer[i] < 0) {
-            error = -errno;
-            l->lanes++;
-            return gpuvchan__error(error, "cannot create the doorbells of %u lanes: %s", hello->lanes,
-                                   strerror(-error));
+            l->lanes++; /* for the end, which closes them */
+            return -errno;
         }
-        fds[2 * i] = l->own[i];
-        fds[2 * i + 1] = l->peer[i];
+        fds[count++] = l->own[i];
+        fds[count++] = l->peer[i];
     }
-    error = send_message(l->socket, welcome, sizeof(*welcome), fds, 2 * (size_t)hello->lanes);
+    return send_message(l->socket, data, bytes, fds, count);
+}
+
+/* What the guest has sent: a bell, or the wish for more doorbells, which whoever breaks the rules does not get. */
+static void
+answer(struct local_link *l, const void *message, size_t bytes)
+{
+    struct local_more more;
+    int error;
+
+    if (bytes != sizeof(more))
+        return;
+    memcpy(&more, message, sizeof(more));
+    if (more.lanes != l->lanes || batch(l) == 0)
+        return;
+    error = send_doorbells(l, &more, sizeof(more));
+    if (error != 0)
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "no doorbells for more than %u lanes: %s", more.lanes, strerror(-error));
+}
+
+static int
+local_welcome(struct gpuvchan__link *link, const struct wire_hello *hello, const struct wire_welcome *welcome)
+{
+    struct local_link *l = local(link);
+    int error;
+
+    if (welcome->status != 0)
+        return send_message(l->socket, welcome, sizeof(*welcome), NULL, 0);
+    l->lanes_max = hello->lanes;
+    error = send_doorbells(l, welcome, sizeof(*welcome));
     if (error != 0)
         return gpuvchan__error(error, "cannot welcome the guest: %s", strerror(-error));
     return 0;
@@ -718,8 +779,9 @@ local_wait_main(struct gpuvchan__link *link, int timeout_ms)
         {.fd = l->socket, .events = POLLIN | POLLRDHUP},
         {.fd = l->shut, .events = POLLIN},
     };
-    char bells[64];
+    char message[64];
     int ready = poll(waiting, 2, timeout_ms);
+    ssize_t n;
 
     if (ready == 0)
         return -ETIME;
@@ -727,8 +789,11 @@ local_wait_main(struct gpuvchan__link *link, int timeout_ms)
         return 0;
     if (waiting[1].revents)
         return -EPIPE;
-    if ((waiting[0].revents & POLLIN) && recv(l->socket, bells, sizeof(bells), MSG_DONTWAIT) > 0)
+    n = waiting[0].revents & POLLIN ? recv(l->socket, message, sizeof(message), MSG_DONTWAIT) : 0;
+    if (n > 0) {
+        answer(l, message, (size_t)n);
         return 0;
+    }
     return waiting[0].revents & (POLLRDHUP | POLLHUP | POLLERR) ? -EPIPE : 0;
 }
 
@@ -765,6 +830,7 @@ local_fence_peer(struct gpuvchan__link *link)
 const struct gpuvchan__transport gpuvchan__transport_local = {
     .name = "local",
     .arena_bytes = 256ull << 20,
+    .lanes = 256,
     .command_bytes = 1u << 20,
     .reply_bytes = 64u << 10,
     .arena_grain = 2u << 20, /* a huge page, should the kernel back a memfd with such */

@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <gpuvchan/gpuvchan.h>
 #include <gpuvchan/protocol.h>
 
 #define WIRE_PAGE 4096u
@@ -49,7 +50,7 @@
 #define WIRE_FEATURE_ASYMMETRIC_FENCE (1ull << 0) /* both processes run on one kernel and answer membarrier() */
 #define WIRE_FEATURES_KNOWN WIRE_FEATURE_ASYMMETRIC_FENCE
 
-#define WIRE_LANES_MAX 64u
+#define WIRE_LANES_MAX GPUVCHAN_LANES_MAX
 #define WIRE_RING_MIN 4096u
 #define WIRE_RING_MAX (16u << 20)
 #define WIRE_ARENA_MAX (1ull << 40)
@@ -78,7 +79,7 @@ enum wire_lane_state {
 
 struct wire_lane {
     _Atomic uint32_t guest_state; /* guest */
-    _Atomic uint32_t doorbell;    /* guest, before guest_state: what the transport has to tell; Xen: its event channel */
+    _Atomic uint32_t doorbell;   /* guest, before guest_state: what the transport has to tell; Xen: its event channel */
     _Atomic uint64_t error_seen; /* guest: the count of the last deferred error that it took */
     uint8_t pad0[48];
     _Atomic uint32_t host_state; /* host */
@@ -148,7 +149,7 @@ struct wire_welcome {
     int32_t status; /* 0, or -errno with the reason in text */
     uint32_t flags;
     uint32_t worker_pid;
-    uint32_t reserved0;
+    uint32_t lanes; /* of those in the region the guest may open the first so many */
     char text[192];
     uint8_t reserved[256 - 232];
 };

@@ -180,7 +180,7 @@ refuses "setting without a key" "'' is no name of a setting of plugin 'cuda'" cu
 refuses "setting of no plugin" "'' is no name of a plugin" .key=1
 refuses "domain without a setting" "unexpected argument 'domain:web=1': a domain's setting looks like domain:NAME" domain:web=1
 refuses "unknown setting of a domain" "unknown key 'max-lane' in \[domain\]; did you mean 'max-lanes'\?" domain:web.max-lane=1
-refuses "wrong setting of a domain" "max-lanes: '65' is not a number from 1 to 64" domain:web.max-lanes=65
+refuses "wrong setting of a domain" "max-lanes: '1025' is not a number from 1 to 1024" domain:web.max-lanes=1025
 refuses "no domain" "'we b' is no domain: up to 40 of the characters" "domain:we b.allow=no"
 refuses "a line break in a value" "may not contain control characters" "cuda.key=a
 b"

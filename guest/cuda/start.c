@@ -21,12 +21,14 @@ static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
-static void
-tell(const char *what)
-{
-    static _Atomic bool told;
+/* What the user has been told. */
+static _Atomic bool unable, crowded, ended;
 
-    if (!atomic_exchange(&told, true))
+/* Once of its sort. */
+static void
+tell(_Atomic bool *told, const char *what)
+{
+    if (!atomic_exchange(told, true))
         fprintf(stderr, "gpuvchan's libcuda.so.1: %s\n", what);
 }
 
@@ -64,7 +66,7 @@ lost(int error)
         return CUDA_ERROR_NOT_INITIALIZED;
     if (atomic_compare_exchange_strong(&cuda_guest.state, &ready, CUDA_GUEST_LOST)) {
         snprintf(text, sizeof(text), "the connection to the GPU's host has ended: %s", gpuvchan_error_text());
-        tell(text);
+        tell(&ended, text);
     }
     return atomic_load(&cuda_guest.state) == CUDA_GUEST_READY ? CUDA_ERROR_DEVICE_UNAVAILABLE : cuda_guest_refusal();
 }
@@ -89,8 +91,10 @@ cuda_guest_result(int status)
     case -E2BIG:
     case -EMSGSIZE:
         return CUDA_ERROR_INVALID_VALUE;
-    case -ENOMEM:
     case -EAGAIN: /* no lane is left for this thread */
+        tell(&crowded, gpuvchan_error_text());
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    case -ENOMEM:
         return CUDA_ERROR_OUT_OF_MEMORY;
     default:
         return CUDA_ERROR_UNKNOWN;
@@ -139,7 +143,7 @@ connect_host(bool loud)
     if (error == 0)
         return CUDA_SUCCESS;
     if (loud)
-        tell(gpuvchan_error_text());
+        tell(&unable, gpuvchan_error_text());
     return CUDA_ERROR_NO_DEVICE;
 }
 

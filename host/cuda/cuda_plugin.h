@@ -11,7 +11,7 @@
 #include "object.h"
 #include "ranges.h"
 
-#define CUDA_LANES 64u
+#define CUDA_LANES GPUVCHAN_LANES_MAX
 #define CUDA_LOG_MAX 6001u
 
 struct cuda_context {

@@ -49,6 +49,7 @@ xen_fence_peer(struct gpuvchan__link *link)
 const struct gpuvchan__transport gpuvchan__transport_xen = {
     .name = "xen",
     .arena_bytes = 64ull << 20,
+    .lanes = 16,
     .command_bytes = 256u << 10, /* each page of a ring is a grant of a domain's limited number */
     .reply_bytes = 64u << 10,
     .arena_grain = XEN_PAGE,

@@ -96,13 +96,19 @@ struct stage {
 };
 
 static void
-begin(struct stage *stage, const struct gpuvchan_channel_options *options)
+begin_at(struct stage *stage, const struct gpuvchan_channel_options *options, const struct test_host *at)
 {
-    int error = open_channel(&host, options, &stage->channel, &stage->client);
+    int error = open_channel(at, options, &stage->channel, &stage->client);
 
     if (error != 0)
         print_message("# %d: %s\n", error, gpuvchan_error_text());
     assert_int_equal(error, 0);
+}
+
+static void
+begin(struct stage *stage, const struct gpuvchan_channel_options *options)
+{
+    begin_at(stage, options, &host);
 }
 
 static pid_t
@@ -160,7 +166,7 @@ wrong_options(void **state)
         const char *words;
     } wrong[] = {
         {{.size = 1}, "set size"},
-        {{.size = sizeof(plain), .lanes = 65}, "at most 64"},
+        {{.size = sizeof(plain), .lanes = 1025}, "at most 1024"},
         {{.size = sizeof(plain), .command_bytes = 4095}, "power of two"},
         {{.size = sizeof(plain), .command_bytes = 2048}, "power of two"},
         {{.size = sizeof(plain), .command_bytes = 12288}, "power of two"},
@@ -246,8 +252,8 @@ limits(void **state)
 
     (void)state;
     options.lanes = 5;
-    assert_int_equal(gpuvchan_channel_connect(limited_host.address, &options, &channel), -EPROTO);
-    said("5 lanes asked for, 1 to 4 are allowed");
+    assert_int_equal(gpuvchan_channel_connect(limited_host.address, &options, &channel), -E2BIG);
+    said("the host allows 4 lanes, 5 were asked for");
     options.lanes = 4;
     options.arena_bytes = (2 << 20) + 4096;
     assert_int_equal(gpuvchan_channel_connect(limited_host.address, &options, &channel), -E2BIG);
@@ -257,7 +263,95 @@ limits(void **state)
     options.arena_bytes = 2 << 20;
     assert_int_equal(gpuvchan_channel_connect(limited_host.address, &options, &channel), 0);
     finish(channel);
-    assert_true(test_host_said(&limited_host, "5 lanes asked for", 1000));
+}
+
+#define CROWD 40 /* threads besides the main one, which has a lane too */
+
+struct crowd {
+    struct stage *stage;
+    pthread_barrier_t all_here;
+    _Atomic int served, refused;
+};
+
+static void *
+one_of_a_crowd(void *argument)
+{
+    struct crowd *crowd = argument;
+
+    if (subject_call(&crowd->stage->client, SUBJECT_NOTE, 1) == 0)
+        atomic_fetch_add(&crowd->served, 1);
+    else
+        atomic_fetch_add(&crowd->refused, strstr(gpuvchan_error_text(), "lanes are taken") != NULL);
+    pthread_barrier_wait(&crowd->all_here); /* with its lane, if it has one */
+    return NULL;
+}
+
+static struct crowd
+gather(struct stage *stage)
+{
+    struct crowd crowd = {.stage = stage};
+    pthread_t threads[CROWD];
+
+    pthread_barrier_init(&crowd.all_here, NULL, CROWD);
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, one_of_a_crowd, &crowd), 0);
+    for (int i = 0; i < CROWD; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&crowd.all_here);
+    return crowd;
+}
+
+/* Far more threads than usual, twice: the second ones find the lanes of the first. */
+static void
+many_threads(void **state)
+{
+    static const struct gpuvchan_channel_options wide = {
+        .size = sizeof(wide), .arena_bytes = 1 << 20, .lanes = CROWD + 1, .command_bytes = 4096, .reply_bytes = 4096};
+    struct stage stage;
+
+    (void)state;
+    begin(&stage, &wide);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(gather(&stage).served, CROWD);
+    finish(stage.channel);
+}
+
+/* What nobody asked for may be less. */
+static void
+lanes_by_the_host(void **state)
+{
+    static const struct gpuvchan_channel_options usual = {
+        .size = sizeof(usual), .arena_bytes = 1 << 20, .command_bytes = 4096, .reply_bytes = 4096};
+    struct stage stage;
+    struct crowd crowd;
+
+    (void)state;
+    begin_at(&stage, &usual, &limited_host);
+    crowd = gather(&stage);
+    assert_int_equal(crowd.served, 4 - 1);
+    assert_int_equal(crowd.refused, CROWD - crowd.served);
+    finish(stage.channel);
+}
+
+static void
+lanes_by_the_environment(void **state)
+{
+    static const struct gpuvchan_channel_options usual = {.size = sizeof(usual), .arena_bytes = 1 << 20};
+    struct gpuvchan_channel *channel = NULL;
+    struct stage stage;
+    struct crowd crowd;
+
+    (void)state;
+    setenv("GPUVCHAN_LANES", "7", 1);
+    begin(&stage, &usual);
+    crowd = gather(&stage);
+    assert_int_equal(crowd.served, 7 - 1);
+    assert_int_equal(crowd.refused, CROWD - crowd.served);
+    finish(stage.channel);
+    setenv("GPUVCHAN_LANES", "many", 1);
+    assert_int_equal(gpuvchan_channel_connect(host.address, &usual, &channel), -EINVAL);
+    said("GPUVCHAN_LANES: 'many'");
+    unsetenv("GPUVCHAN_LANES");
 }
 
 static void
@@ -982,6 +1076,9 @@ main(int argc, char **argv)
         TEST(right_options),
         TEST(environment),
         TEST(limits),
+        TEST(many_threads),
+        TEST(lanes_by_the_host),
+        TEST(lanes_by_the_environment),
         TEST(refusal),
         TEST(protocols),
         TEST(calls),

@@ -104,7 +104,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         *at = flags & EXCLUSIVE ? *at ^ data[2 + i] : data[2 + i];
     }
     if (flags & FITTING) {
-        hello.lanes = hello.lanes % 65;
+        hello.lanes = hello.lanes % (WIRE_LANES_MAX + 1);
         hello.arena_offset = wire_lane_offset(&hello, hello.lanes);
         hello.arena_bytes &= (1 << 30) - 4096;
         hello.region_bytes = hello.arena_offset + hello.arena_bytes;

@@ -113,7 +113,7 @@ hellos(void **state)
         WRONG(major, 2, "version 2"),
         WRONG(major, UINT32_MAX, "version 4294967295"),
         WRONG(lanes, 0, "0 lanes"),
-        WRONG(lanes, 65, "65 lanes"),
+        WRONG(lanes, 1025, "1025 lanes"),
         WRONG(lanes, UINT32_MAX, "4294967295 lanes"),
         WRONG(lanes, 3, "does not fit together"),
         WRONG(command_bytes, 0, "rings of 0"),

@@ -66,7 +66,8 @@ liar_prepare(struct liar *liar, const char *kind, int number)
 
     memset(liar, 0, sizeof(*liar));
     liar->bells = -1;
-    liar->welcome = (struct wire_welcome){.magic = WIRE_MAGIC, .major = WIRE_MAJOR, .minor = WIRE_MINOR};
+    liar->welcome =
+        (struct wire_welcome){.magic = WIRE_MAGIC, .major = WIRE_MAJOR, .minor = WIRE_MINOR, .lanes = LANES};
     liar->listener = liar->connection = liar->raw.memfd = -1;
     liar->number = number;
     if (lie) {

@@ -104,13 +104,16 @@ GPUVCHAN_EXPORT void gpuvchan_log(enum gpuvchan_log_level level, const char *for
 
 /* ---- Guest: channel -------------------------------------------------------------------------- */
 
+#define GPUVCHAN_LANES_MAX 1024u /**< of a channel, at most */
+
 /** Sizes and limits of a channel; zero means the default. Set size to sizeof(struct gpuvchan_channel_options). */
 struct gpuvchan_channel_options {
     size_t size;
     uint64_t arena_bytes;   /**< shared memory for bulk data; default 256 MiB, on Xen 64 MiB, or GPUVCHAN_ARENA
                                (accepts K, M, G); Xen may have room for less: see gpuvchan_arena_size() */
-    uint32_t lanes;         /**< guest threads that may be active at once; default 16, at most 64; fewer than by
-                               default, down to 4, where Xen has little room */
+    uint32_t lanes;         /**< guest threads that may be there at once; default 256, on Xen 16, or GPUVCHAN_LANES;
+                               at most GPUVCHAN_LANES_MAX; fewer than by default, down to 4, where Xen has little
+                               room, or where the host allows fewer */
     uint32_t command_bytes; /**< command ring of a lane, a power of two; default 1 MiB, on Xen 256 KiB */
     uint32_t reply_bytes;   /**< reply ring of a lane, a power of two; default 64 KiB */
     uint32_t timeout_ms;    /**< longest wait for the handshake; default 10000 */
@@ -327,7 +330,7 @@ GPUVCHAN_EXPORT void gpuvchan_session_refuse(int fd, int error, const char *reas
 struct gpuvchan_session_limits {
     size_t size;
     uint64_t arena_bytes; /**< largest arena that it may share; default 64 GiB */
-    uint32_t lanes;       /**< default and most: 64 */
+    uint32_t lanes;       /**< default 256, at most GPUVCHAN_LANES_MAX */
     uint32_t timeout_ms;  /**< for the handshake; default 5000 */
     int32_t spin_us;      /**< how long an idle lane spins before it sleeps; default 50, -1: never */
     uint32_t trace;       /**< 1: log every record that is executed, by name */
