@@ -156,15 +156,9 @@ grow(struct cuda_guest_thread *self, struct cuda_guest_context *context, uint64_
 static CUresult
 wait_for(struct cuda_guest_thread *self, struct cuda_guest_context *context)
 {
-    CUresult result;
-
     if (context != cuda_guest_current(self))
         return cuCtxSynchronize_v2(cuda_guest_context_handle(context));
-    if (context->quiet != 0 && context->quiet == gpuvchan_lane_published(self->lane))
-        return cuda_guest_result(gpuvchan_lane_take_error(self->lane));
-    result = cuda_guest_wait_context(self);
-    context->quiet = result == CUDA_SUCCESS ? gpuvchan_lane_published(self->lane) : 0;
-    return result;
+    return cuda_guest_wait_context(self);
 }
 
 /* ---- Freed late ------------------------------------------------------------------------------ */

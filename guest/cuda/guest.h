@@ -72,7 +72,8 @@ struct cuda_guest_context {
     void (*storage_drop)(struct cuda_guest_context *context);
     /* With chunk.c's lock: */
     struct cuda_guest_heap heap;
-    _Atomic uint64_t quiet; /* what had been published when the device was done with all of it; 0: unknown */
+    _Atomic uint64_t
+        quiet; /* what had been published when the device was done with all of it; 0: unknown; see wait.c */
     struct cuda_guest_context *next_lender;
     struct cuda_guest_late *late; /* freed, but not waited for yet */
     bool lends;
@@ -206,6 +207,8 @@ struct cuda_guest_thread {
     uint32_t depth, room;
     struct cuda_guest_context **stack; /* the last one is current; NULL entries do not occur */
     struct cuda_guest_bulk *bulk;
+    uint64_t quiet; /* what had been published when quiet_stream was done with all of it; 0: unknown */
+    uint32_t quiet_stream;
     uint32_t spin_saved; /* how often the time to poll for has been halved */
     bool known;          /* its end will be noticed */
     bool synchronous;    /* the lane's posts wait: something is being captured */
@@ -607,6 +610,8 @@ void cuda_guest_bulk_return(struct cuda_guest_bulk *bulk);
 CUresult cuda_guest_mark(struct cuda_guest_thread *self, struct cuda_guest_word *word, uint32_t stream);
 /** Waits for the last mark, which is in @p stream. */
 CUresult cuda_guest_wait_mark(struct cuda_guest_thread *self, const struct cuda_guest_word *word, uint32_t stream);
+/** cuStreamQuery() of a stream that the thread may use. */
+CUresult cuda_guest_query_stream(struct cuda_guest_thread *self, uint32_t stream);
 /** Waits for all that is in @p stream. */
 CUresult cuda_guest_wait_stream(struct cuda_guest_thread *self, uint32_t stream);
 /* The same behind a copy of so many bytes, which is worth polling for longer. */

@@ -96,7 +96,7 @@ cuStreamQuery(CUstream stream)
 
     if (result != CUDA_SUCCESS)
         return result;
-    return cuda_guest_result(cuda_stream_query_on(&cuda_guest.client, self->lane, wire));
+    return cuda_guest_query_stream(self, wire);
 }
 
 ENTRY

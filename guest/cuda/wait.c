@@ -6,6 +6,9 @@
  * Design notes: marks in different streams are reached in any order, so a word that had two of them under way
  * could show the later one's value before the earlier one is reached. Each word therefore has one at a time.
  * A mark in a stream that has failed is never reached; the spin is bounded, and the call behind it knows why.
+ *
+ * What a stream or context was found to be done with is remembered by the number of records published until then. As
+ * long as that is the same there is nothing to wait for, and nobody is asked.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -66,6 +69,62 @@ cuda_guest_mark(struct cuda_guest_thread *self, struct cuda_guest_word *word, ui
     return cuda_guest_result(cuda_mark_on(&cuda_guest.client, self->lane, stream, word->index, ++word->marked));
 }
 
+/* ---- Nothing to wait for --------------------------------------------------------------------- */
+
+static bool
+is_whole(const struct cuda_guest_context *context, uint32_t stream)
+{
+    /* The legacy stream waits for all others, but for the kind that says it does not. */
+    return stream == CUDA_GUEST_WIRE_DEFAULT && !atomic_load_explicit(&context->independent, memory_order_relaxed);
+}
+
+static bool
+is_quiet(struct cuda_guest_thread *self, uint32_t stream)
+{
+    uint64_t published = gpuvchan_lane_published(self->lane);
+
+    return !cuda_guest_capturing() &&
+           (published == atomic_load_explicit(&cuda_guest_current(self)->quiet, memory_order_relaxed) ||
+            (stream == self->quiet_stream && published == self->quiet));
+}
+
+/* @p published: with the record that found the stream to be done; 0: that cannot be told. */
+static void
+is_done(struct cuda_guest_thread *self, uint32_t stream, uint64_t published)
+{
+    struct cuda_guest_context *context = cuda_guest_current(self);
+
+    if (is_whole(context, stream)) {
+        atomic_store_explicit(&context->quiet, published, memory_order_relaxed);
+    } else {
+        self->quiet_stream = stream;
+        self->quiet = published;
+    }
+}
+
+/* What a post of this thread has met. */
+static CUresult
+at_once(struct cuda_guest_thread *self)
+{
+    return cuda_guest_result(gpuvchan_lane_take_error(self->lane));
+}
+
+CUresult
+cuda_guest_query_stream(struct cuda_guest_thread *self, uint32_t stream)
+{
+    uint64_t before = gpuvchan_lane_published(self->lane);
+    CUresult result;
+
+    if (is_quiet(self, stream))
+        return at_once(self);
+    result = cuda_guest_result(cuda_stream_query_on(&cuda_guest.client, self->lane, stream));
+    if (result == CUDA_SUCCESS)
+        is_done(self, stream, gpuvchan_lane_published_one(self->lane, before));
+    return result;
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
 static uint64_t
 now_us(void)
 {
@@ -121,8 +180,11 @@ CUresult
 cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, size_t bytes)
 {
     struct cuda_guest_bulk *bulk = cuda_guest_bulk(self);
+    uint64_t published = gpuvchan_lane_published(self->lane);
     CUresult result;
 
+    if (is_quiet(self, stream))
+        return cuda_guest_output_write(self, at_once(self));
     /* Who asked for blocking waits does not want its processor spun on; a mark would be captured; and the driver prints
      * when it waits itself. */
     if (!bulk || cuda_guest_capturing() || cuda_guest_current(self)->flags & CU_CTX_SCHED_BLOCKING_SYNC ||
@@ -130,8 +192,11 @@ cuda_guest_wait_copy(struct cuda_guest_thread *self, uint32_t stream, size_t byt
         result = cuda_guest_result(cuda_stream_synchronize_on(&cuda_guest.client, self->lane, stream));
     } else {
         result = cuda_guest_mark(self, &bulk->word, stream);
+        published = gpuvchan_lane_published_one(self->lane, published);
         if (result == CUDA_SUCCESS)
             result = wait_word(self, &bulk->word, stream, bytes);
+        if (result == CUDA_SUCCESS && bulk->word.taken)
+            is_done(self, stream, published);
     }
     return cuda_guest_output_write(self, result);
 }
@@ -157,11 +222,17 @@ cuda_guest_wait_staged(struct cuda_guest_thread *self, uint32_t stream, size_t b
 CUresult
 cuda_guest_wait_context(struct cuda_guest_thread *self)
 {
+    struct cuda_guest_context *context = cuda_guest_current(self);
+    uint64_t published = gpuvchan_lane_published(self->lane);
     CUresult result;
 
-    /* The legacy stream waits for all others, but for the kind that says it does not. */
-    if (!atomic_load_explicit(&cuda_guest_current(self)->independent, memory_order_relaxed) && !cuda_guest_capturing())
+    if (is_whole(context, CUDA_GUEST_WIRE_DEFAULT) && !cuda_guest_capturing())
         return cuda_guest_wait_stream(self, CUDA_GUEST_WIRE_DEFAULT);
+    if (published == atomic_load_explicit(&context->quiet, memory_order_relaxed) && !cuda_guest_capturing())
+        return cuda_guest_output_write(self, at_once(self));
     result = cuda_guest_result(cuda_ctx_synchronize_on(&cuda_guest.client, self->lane));
+    if (result == CUDA_SUCCESS)
+        atomic_store_explicit(&context->quiet, gpuvchan_lane_published_one(self->lane, published),
+                              memory_order_relaxed);
     return cuda_guest_output_write(self, result);
 }

@@ -95,6 +95,8 @@ memory(CUstream stream)
     rows.Height = 50;
     NEED(cuMemcpy2DAsync_v2(&rows, stream));
     NEED(cuStreamSynchronize(stream));
+    NEED(cuStreamSynchronize(stream)); /* of these two the driver sees nothing */
+    NEED(cuStreamQuery(stream));
     NEED(cuMemFreeHost(pinned));
     NEED(cuMemFree_v2(two));
     NEED(cuMemFree_v2(one));

@@ -237,9 +237,11 @@ gpuvchan_post(struct gpuvchan_lane *lane, uint8_t slot, uint16_t opcode, size_t 
     return 0;
 }
 
+#define GPUVCHAN_PUBLISHED_ORDERED (1ull << 63)
+
 /**
- * A number that changes with each record that the process publishes, so that who remembers it can tell that nothing
- * has been sent since. 0: it cannot be told, since threads have lanes of their own.
+ * A number that changes with each record that the process publishes on any lane, so that who remembers it can tell
+ * that nothing has been sent since. Never 0.
  */
 static inline uint64_t
 gpuvchan_lane_published(const struct gpuvchan_lane *lane)
@@ -247,8 +249,20 @@ gpuvchan_lane_published(const struct gpuvchan_lane *lane)
     const struct gpuvchan_lane_front *front = (const struct gpuvchan_lane_front *)lane;
 
     if (atomic_load_explicit(front->ordered, memory_order_acquire))
-        return 0;
+        return GPUVCHAN_PUBLISHED_ORDERED | atomic_load_explicit(front->clock, memory_order_acquire);
     return (front->tail / GPUVCHAN_RECORD_UNIT) << 16 | front->sequence;
+}
+
+/**
+ * The number as this thread's record has left it which it published, as its only one, since the number was @p before.
+ * 0: another thread has published, too, so that one cannot tell what came first.
+ */
+static inline uint64_t
+gpuvchan_lane_published_one(const struct gpuvchan_lane *lane, uint64_t before)
+{
+    uint64_t now = gpuvchan_lane_published(lane);
+
+    return !(now & GPUVCHAN_PUBLISHED_ORDERED) || now == before + 1 ? now : 0;
 }
 
 /** For generated stubs: the errno value behind a NULL of gpuvchan_reserve() or gpuvchan_lane_current(). */
