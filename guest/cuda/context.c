@@ -59,6 +59,8 @@ drop_contents(struct cuda_guest_context *context)
     while ((object = cuda_guest_object_take_newest(context))) {
         if (object->kind == CUDA_HANDLE_MODULE)
             cuda_guest_module_drop((struct cuda_guest_module *)object);
+        else if (object->kind == CUDA_HANDLE_EVENT)
+            cuda_guest_event_drop((struct cuda_guest_event *)object);
         else if (object->kind == CUDA_HANDLE_LINK)
             cuda_guest_link_drop(object);
         else if (object->kind == CUDA_HANDLE_TEXTURE || object->kind == CUDA_HANDLE_SURFACE)

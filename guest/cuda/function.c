@@ -277,6 +277,19 @@ cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle
     return CUDA_SUCCESS;
 }
 
+/* What libraries set before many a launch must not wait for the host. The rest is the driver's to judge. */
+bool
+cuda_guest_attribute_checked(const struct cuda_guest_attributes *attributes, int device, CUfunction_attribute attribute,
+                             int value)
+{
+    int most = cuda_guest.device[device].attributes[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN];
+
+    if (attribute == CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT)
+        return value >= -1 && value <= 100;
+    return attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES && value >= 0 &&
+           value <= most - atomic_load(&attributes->values[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES]);
+}
+
 ENTRY
 cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
 {
@@ -284,6 +297,7 @@ cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
     struct cuda_guest_function *function;
     struct cuda_guest_attributes *attributes;
     CUresult result = function_enter(handle, &self, &function, &attributes);
+    bool checked;
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -291,8 +305,13 @@ cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
         return CUDA_ERROR_INVALID_VALUE;
     if (function->library)
         return cuKernelSetAttribute(attribute, value, (CUkernel)handle, cuda_guest_current(self)->device);
+    checked = cuda_guest_attribute_checked(attributes, cuda_guest_current(self)->device, attribute, value);
+    if (checked && value == atomic_load_explicit(&attributes->values[attribute], memory_order_relaxed))
+        return CUDA_SUCCESS;
     result = cuda_guest_result(
         cuda_function_set_attribute_on(&cuda_guest.client, self->lane, function->object.handle, (int)attribute, value));
+    if (result == CUDA_SUCCESS && !checked)
+        result = cuda_guest_settle(self);
     if (result == CUDA_SUCCESS)
         cuda_guest_attribute_set(attributes, attribute, value);
     return result;

@@ -133,12 +133,24 @@ struct cuda_guest_stream {
     uint64_t id;
 };
 
+/** A completion word, in which one mark at a time is under way. */
+struct cuda_guest_word {
+    bool taken; /* index is valid; else one waits by calls */
+    uint32_t index;
+    uint64_t marked; /* the value of the last mark */
+};
+
 struct cuda_guest_event {
     struct cuda_guest_object object;
     unsigned flags;
     _Atomic uint32_t recorded; /* how often it has been */
     _Atomic uint32_t reached;  /* which of these is known to have been reached */
     _Atomic bool elsewhere;    /* graphs record it as well, or other processes: the host must be asked */
+    /* For who asks: see event.c. */
+    _Atomic bool asked;
+    _Atomic uint32_t in_vain;
+    _Atomic uint64_t mark;
+    struct cuda_guest_word word; /* with event.c's lock */
 };
 
 /** An executable graph. Graphs and nodes are known to the host alone; the application has their numbers. */
@@ -395,6 +407,10 @@ cuda_guest_attribute_set(struct cuda_guest_attributes *attributes, CUfunction_at
         atomic_store_explicit(&attributes->occupancies[i], 0, memory_order_relaxed);
 }
 
+/** True: the driver will take this value of an attribute, so that nobody needs to wait for what it says. */
+bool cuda_guest_attribute_checked(const struct cuda_guest_attributes *attributes, int device,
+                                  CUfunction_attribute attribute, int value);
+
 /** Sees that what is kept of the function is known for the device. */
 static inline CUresult
 cuda_guest_function_learn(struct cuda_guest_thread *self, struct cuda_guest_function *function, int device)
@@ -566,13 +582,6 @@ CUresult cuda_guest_managed_free(struct cuda_guest_thread *self, CUdeviceptr add
 
 #define CUDA_GUEST_SLOTS 16u
 
-/** A completion word, in which one mark at a time is under way. */
-struct cuda_guest_word {
-    bool taken; /* index is valid; else one waits by calls */
-    uint32_t index;
-    uint64_t marked; /* the value of the last mark */
-};
-
 /** A piece of arena memory that a copy is using until its word says otherwise. */
 struct cuda_guest_slot {
     struct cuda_guest_word word;
@@ -639,6 +648,9 @@ cuda_guest_stage_in(struct cuda_guest_thread *self, CUdeviceptr to, const void *
 CUresult
 cuda_guest_stage_out(struct cuda_guest_thread *self, void *to, CUdeviceptr from, size_t bytes, uint32_t stream);
 
+/* event.c */
+/** Frees an event that was taken and that the host has ended. */
+void cuda_guest_event_drop(struct cuda_guest_event *event);
 /** The event is about to be recorded by what is not a post of this process that follows. */
 static inline void
 cuda_guest_event_elsewhere(struct cuda_guest_event *event)

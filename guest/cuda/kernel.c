@@ -158,6 +158,8 @@ cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel handle,
     result = cuda_guest_result(cuda_kernel_set_attribute_on(&cuda_guest.client, self->lane, kernel->object.handle,
                                                             (int)attribute, value, cuda_guest.device[device].ordinal));
     known = atomic_load(&kernel->attributes[device]);
+    if (result == CUDA_SUCCESS && !(known && cuda_guest_attribute_checked(known, device, attribute, value)))
+        result = cuda_guest_settle(self);
     if (result == CUDA_SUCCESS && known)
         cuda_guest_attribute_set(known, attribute, value);
     return result;

@@ -117,12 +117,14 @@ is_refusal(CUresult result)
 }
 
 /* False: the driver does not write the page. Between enter and leave. */
-static bool
-write_by_gpu(struct cuda_host *host, struct cuda_lane *lane, CUstream stream, uint32_t index, uint64_t value,
-             int *result)
+bool
+cuda_completion_write(struct cuda_lane *lane, CUstream stream, uint32_t index, uint64_t value, int *result)
 {
+    struct cuda_host *host = lane->host;
     struct cuda_range *page = atomic_load_explicit(&host->completions, memory_order_acquire);
 
+    if (atomic_load_explicit(&host->write_value_refused, memory_order_relaxed))
+        return false;
     /* Still the page, now that it cannot go any more? */
     if (!page || !cuda_lane_announce(lane, CUDA_SLOT_RANGE, &page->object) || atomic_load(&host->completions) != page)
         return false;
@@ -149,8 +151,7 @@ cuda_host_mark(struct gpuvchan_request *request, struct cuda_stream *on, uint32_
     result = cuda_enter(lane, on ? &on->object : NULL, NULL);
     if (result != 0)
         return result;
-    if (atomic_load_explicit(&host->write_value_refused, memory_order_relaxed) ||
-        !write_by_gpu(host, lane, stream, index, value, &result)) {
+    if (!cuda_completion_write(lane, stream, index, value, &result)) {
         result = host->native->cuStreamSynchronize(stream);
         if (result == CUDA_SUCCESS)
             gpuvchan_completion_signal(word, value);

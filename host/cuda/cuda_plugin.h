@@ -183,7 +183,7 @@ struct cuda_host {
     struct gpuvchan_handles *numbers; /* of graphs, nodes and user objects */
     struct cuda_callbacks *callbacks; /* the guest's functions that are due */
     _Atomic(struct cuda_output *) output; /* NULL: the guest has not asked for it */
-    pthread_mutex_t lock;             /* for what follows, and the tree of objects */
+    pthread_mutex_t lock;                 /* for what follows, and the tree of objects */
     struct cuda_context *newest;
     struct cuda_context **primaries; /* by device; NULL: not retained */
     struct cuda_range *registered;   /* parts of the arena, also those that are just being registered */
@@ -374,6 +374,11 @@ void cuda_output_end(struct cuda_host *host);
 int cuda_streams_init(struct cuda_host *host);
 
 /* completion.c */
+/**
+ * Has the GPU write a completion word when @p stream gets here. False: it cannot; else *@p result is a CUresult. Between
+ * enter and leave.
+ */
+bool cuda_completion_write(struct cuda_lane *lane, CUstream stream, uint32_t index, uint64_t value, int *result);
 /** Registers the completion page in the calling thread's context, unless that is done. */
 void cuda_completions_begin(struct cuda_host *host, struct cuda_context *context);
 /** The context is about to go: another one takes the completion page over, if there is one. */

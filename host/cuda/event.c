@@ -37,12 +37,15 @@ cuda_discard_event(struct gpuvchan_request *request, struct cuda_event *object)
 
 int
 cuda_host_event_record(struct gpuvchan_request *request, struct cuda_event *which, struct cuda_stream *on,
-                       uint32_t flags)
+                       uint32_t flags, uint32_t index, uint64_t value)
 {
     const struct cuda_driver *native = cuda_native(request);
     struct cuda_lane *lane = cuda_lane_of(request);
-    int result = cuda_enter(lane, &which->object, on ? &on->object : NULL);
+    int result;
 
+    if (value != 0 && !gpuvchan_session_completion(request->session, index))
+        return gpuvchan_request_corrupt(request, "event: there is no completion word %u", index);
+    result = cuda_enter(lane, &which->object, on ? &on->object : NULL);
     if (result != 0)
         return result;
     if (flags == CU_EVENT_RECORD_DEFAULT)
@@ -51,6 +54,10 @@ cuda_host_event_record(struct gpuvchan_request *request, struct cuda_event *whic
         result = native->cuEventRecordWithFlags(which->native, cuda_stream_native(on), flags);
     else
         result = cuda_driver_lacks(native, "cuEventRecordWithFlags");
+    /* If the GPU cannot, the guest does not see it there, and asks. */
+    if (result == CUDA_SUCCESS && value != 0 &&
+        !cuda_completion_write(lane, cuda_stream_native(on), index, value, &result))
+        result = CUDA_SUCCESS;
     return cuda_leave(lane, result);
 }
 

@@ -113,6 +113,10 @@ events(CUstream stream)
     NEED(cuEventRecord(event, stream));
     NEED(cuStreamWaitEvent(other, event, 0));
     NEED(cuEventSynchronize(event));
+    /* It has been asked for: now the driver writes a word, and is not asked any more. */
+    NEED(cuEventRecord(event, stream));
+    while (cuEventQuery(event) == CUDA_ERROR_NOT_READY)
+        ;
     NEED(cuEventDestroy_v2(event));
     NEED(cuStreamDestroy_v2(other));
 }

@@ -1179,6 +1179,23 @@ test_mark(void **state)
 }
 
 static void
+test_event_with_a_word(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(EVENT_CREATE, event_create, .made = EVENT), 0);
+    assert_int_equal(SEND(EVENT_RECORD, event_record, .which = EVENT, .index = 5, .value = 7), 0);
+    assert_string_equal(last_call(), "cuStreamWriteValue64_v2 7");
+    assert_int_equal(*gpuvchan_session_completion(fake.session, 5), 7);
+    /* Nobody waits for what the GPU cannot write. */
+    fake.driver->fail = "cuStreamWriteValue64_v2";
+    fake.driver->fail_result = CUDA_ERROR_NOT_SUPPORTED;
+    assert_int_equal(SEND(EVENT_RECORD, event_record, .which = EVENT, .index = 5, .value = 8), 0);
+    assert_int_equal(*gpuvchan_session_completion(fake.session, 5), 7);
+    assert_int_equal(SEND(EVENT_RECORD, event_record, .which = EVENT, .index = 1u << 20, .value = 1), -EPROTO);
+    assert_int_equal(fake.session->fault, -EPROTO);
+}
+
+static void
 test_mark_that_the_driver_refuses(void **state)
 {
     unsigned before;
@@ -1505,6 +1522,7 @@ main(void)
         TEST(test_special_streams_stay),
         TEST(test_handle_bound_twice_ends_the_session),
         TEST(test_mark),
+        TEST(test_event_with_a_word),
         TEST(test_mark_that_the_driver_refuses),
         TEST(test_completion_page_survives_its_context),
         TEST(test_pools),
