@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """PyTorch: operations of many kinds against the CPU's results, copies, streams, events, memory."""
 
+import threading
+
 import torch
 from snippet import check, end, result, timed
 
@@ -98,6 +100,22 @@ check("memory is counted", torch.cuda.memory_allocated() - before == 1 << 28)
 del big
 torch.cuda.empty_cache()
 check("and comes back", torch.cuda.memory_allocated() == before)
+
+
+
+def in_a_thread(number, results):
+    with torch.cuda.stream(torch.cuda.Stream()):
+        value = torch.full((300, 300), float(number), device=gpu)
+        results[number] = (value @ value)[0, 0].item()
+
+
+found = [None] * 100
+threads = [threading.Thread(target=in_a_thread, args=(number, found)) for number in range(100)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+check("a hundred threads", found == [300.0 * number * number for number in range(100)], str(found))
 
 small = torch.zeros(16, device=gpu)
 timed("a hundred small additions", lambda: [small.add_(1) for _ in range(100)], 20, torch.cuda.synchronize)
