@@ -217,6 +217,8 @@ config_read(struct host_options *options, int argc, char **argv, char *error)
         result = options_set_command(options, argc, argv, error);
     if (result == 0 && options->run && options_source(options, "log-level") == SOURCE_DEFAULT)
         result = options_set(options, "log-level", "warning", SOURCE_DEFAULT, error); /* the command's output counts */
+    if (result == 0 && options->run && options_source(options, "spare-workers") == SOURCE_DEFAULT)
+        result = options_set(options, "spare-workers", "0", SOURCE_DEFAULT, error); /* the first guest comes at once */
     if (result == 0)
         result = options_check(options, error);
     return result == 0 ? 0 : -EINVAL;

@@ -213,7 +213,9 @@ main(int argc, char **argv)
     int result;
 
     if (argc == 2 && strcmp(argv[1], WORKER_ARGUMENT) == 0)
-        return worker_main();
+        return worker_main(false);
+    if (argc == 2 && strcmp(argv[1], WORKER_SPARE_ARGUMENT) == 0)
+        return worker_main(true);
     notify_init();
     options = malloc(sizeof(*options));
     if (!options)

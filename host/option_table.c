@@ -14,6 +14,7 @@ static const char *const level_choices[] = {"error", "warning", "info", "debug",
 #define ARENA_MIN 4096
 #define ARENA_MAX (1ll << 40)
 #define PROCESSES_MAX 65536
+#define SPARES_MAX 64
 
 const struct option_spec option_table[] = {
     {"help", 'h', OPTION_SWITCH, OPTION_COMMAND, AT(help), .help = "print this and exit"},
@@ -45,6 +46,9 @@ const struct option_spec option_table[] = {
      .max = GPUVCHAN_LANES_MAX, .help = "threads of a guest process that are served at a time"},
     {"spin-us", 0, OPTION_NUMBER, 0, AT(spin_us), .argument = "N", .standard = "50", .min = -1, .max = 1000000,
      .help = "microseconds that an idle lane spins before it sleeps; -1: never spin"},
+    {"spare-workers", 0, OPTION_NUMBER, 0, AT(spare_workers), .argument = "N", .standard = "1", .max = SPARES_MAX,
+     .help =
+         "workers that wait for guests with their drivers started; 0: each starts when its guest comes. With --run: 0"},
     {"plugin-dir", 'p', OPTION_PATHS, 0, AT(plugin_dirs), .argument = "DIR",
      .help = "folder with plugins; may repeat, the first that has a plugin wins"},
     {"plugins", 0, OPTION_NAMES, 0, AT(plugins), .argument = "NAME[,...]", .standard = "",

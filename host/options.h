@@ -74,6 +74,7 @@ struct host_options {
     struct text_list allow_domains;          /* names, UUIDs and numbers; "all" */
     int64_t max_processes, max_domain_processes, max_arena, max_lanes;
     int64_t spin_us;
+    int64_t spare_workers;
     char *user, *group; /* of workers; "": that of the host */
     char *state_dir;    /* "": beside the socket */
     char *pidfile;

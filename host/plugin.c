@@ -396,6 +396,14 @@ plugins_unload(struct host_plugins *plugins)
     *plugins = (struct host_plugins){0};
 }
 
+void
+plugins_warm(const struct host_plugins *plugins)
+{
+    for (size_t i = 0; i < plugins->count; i++)
+        if (plugins->items[i].api.warm)
+            plugins->items[i].api.warm();
+}
+
 static int
 check_here(const struct host_options *options)
 {

@@ -47,6 +47,9 @@ void plugin_close(struct host_plugin *plugin);
 int plugins_load(struct host_plugins *plugins, const struct host_options *options, bool tolerant);
 void plugins_unload(struct host_plugins *plugins);
 
+/** Has them do beforehand what they can do without a guest. */
+void plugins_warm(const struct host_plugins *plugins);
+
 /** Tries plugins_load() in a process of its own, which may take 30 s. @return 0 or -EINVAL, logged. */
 int plugins_check(const struct host_options *options);
 

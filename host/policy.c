@@ -126,7 +126,7 @@ policy_view(const struct host_options *options, const struct gpuvchan_peer *peer
         view->max_arena = section->max_arena;
     if (is_given(section, DOMAIN_MAX_LANES))
         view->max_lanes = section->max_lanes;
-    return true;
+    return section->plugins.count > 0 || view->max_arena != options->max_arena || view->max_lanes != options->max_lanes;
 }
 
 /* ---- Users ----------------------------------------------------------------------------------- */

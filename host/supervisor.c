@@ -9,6 +9,9 @@
  * supervisor, the others go on: a worker ends with its guest, and a new supervisor at the same address
  * takes over those of one that died.
  *
+ * Drivers take long to start: some workers are started before their guests come. Such a spare worker has read the
+ * configuration of all; a domain with settings of its own gets a new one.
+ *
  * One thread, one epoll; the only times are deadlines, which next_timeout() collects.
  */
 #include "supervisor.h"
@@ -39,6 +42,7 @@
 #define STOP_MS 2000     /* from SIGTERM to SIGKILL */
 #define GIVE_UP_MS 4000  /* from SIGTERM to leaving behind what even SIGKILL does not end */
 #define COMPLAIN_MS 1000 /* between two lines about refused guests */
+#define SPARE_MS 200     /* from a guest's coming to the next spare worker: the guest's own start comes first */
 
 /* What an event is about: the number of a listener, or one of these. */
 #define ABOUT_SIGNALS LISTENERS_MAX
@@ -55,6 +59,7 @@ struct supervisor {
     struct waiting waiting;
     int64_t complain_at; /* not before this time */
     unsigned refused_silently;
+    int64_t spare_at;            /* when to see whether spare workers are wanted, or NEVER */
     int64_t kill_at, give_up_at; /* NEVER: is not stopping, or that is done */
     bool stopping;
     unsigned long served, refused, crashed;
@@ -72,8 +77,8 @@ now_ms(void)
 static void
 tell_status(const struct supervisor *supervisor)
 {
-    notify_send("STATUS=%zu guests served now, %lu in all; %lu refused, %lu workers crashed", supervisor->workers.count,
-                supervisor->served, supervisor->refused, supervisor->crashed);
+    notify_send("STATUS=%zu guests served now, %lu in all; %lu refused, %lu workers crashed",
+                workers_serving(&supervisor->workers), supervisor->served, supervisor->refused, supervisor->crashed);
 }
 
 static int
@@ -128,7 +133,8 @@ domain_is_full(const struct supervisor *supervisor, const struct gpuvchan_peer *
 static bool
 has_room(const struct supervisor *supervisor, const struct gpuvchan_peer *peer)
 {
-    return supervisor->workers.count < (size_t)supervisor->options->max_processes && !domain_is_full(supervisor, peer);
+    return workers_serving(&supervisor->workers) < (size_t)supervisor->options->max_processes &&
+           !domain_is_full(supervisor, peer);
 }
 
 static void
@@ -184,20 +190,57 @@ log_start(const struct worker *worker)
                      worker->peer.pid, worker->peer.uid);
 }
 
+/* @return 0, or -errno, not logged. */
+static int
+find_worker(struct supervisor *supervisor, const struct guest *guest, struct worker **worker)
+{
+    const char *address = supervisor->listeners.items[guest->listener].address;
+    struct workers *workers = &supervisor->workers;
+    int config = config_for(supervisor, &guest->peer), result;
+
+    if (config < 0)
+        return config;
+    *worker = config != supervisor->config
+                  ? NULL
+                  : workers_take_spare(workers, guest->fd, address, guest->listener, &guest->peer, now_ms());
+    if (*worker)
+        return 0;
+    result = workers_start(workers, guest->fd, config, address, guest->listener, &guest->peer, worker);
+    if (config != supervisor->config)
+        close(config);
+    if (result == 0)
+        watch_worker(supervisor, *worker);
+    return result;
+}
+
+/* No new ones for those that end by themselves, before another guest comes: they may do so at once. */
+static void
+start_spares(struct supervisor *supervisor)
+{
+    struct worker *worker;
+
+    supervisor->spare_at = NEVER;
+    while (!supervisor->stopping && workers_spare(&supervisor->workers) < (size_t)supervisor->options->spare_workers) {
+        int error = workers_start_spare(&supervisor->workers, supervisor->config, now_ms(), &worker);
+
+        if (error != 0) {
+            gpuvchan_log(GPUVCHAN_LOG_WARNING, "cannot start a spare worker: %s", strerror(-error));
+            return;
+        }
+        watch_worker(supervisor, worker);
+        gpuvchan_log(GPUVCHAN_LOG_DEBUG, "worker %d waits for a guest", (int)worker->pid);
+    }
+}
+
 /* Takes the guest. */
 static void
 start_worker(struct supervisor *supervisor, const struct guest *guest)
 {
-    int config = config_for(supervisor, &guest->peer);
     struct worker *worker;
-    int result = config;
+    int result = find_worker(supervisor, guest, &worker);
 
-    if (config >= 0)
-        result =
-            workers_start(&supervisor->workers, guest->fd, config, supervisor->listeners.items[guest->listener].address,
-                          guest->listener, &guest->peer, &worker);
-    if (config >= 0 && config != supervisor->config)
-        close(config);
+    if (supervisor->spare_at == NEVER)
+        supervisor->spare_at = now_ms() + SPARE_MS;
     if (result < 0) {
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "cannot start a worker: %s", strerror(-result));
         gpuvchan_session_refuse(guest->fd, -EAGAIN, "the host cannot start a process for this guest; try again later");
@@ -205,7 +248,6 @@ start_worker(struct supervisor *supervisor, const struct guest *guest)
         return;
     }
     close(guest->fd);
-    watch_worker(supervisor, worker);
     supervisor->served++;
     log_start(worker);
     tell_status(supervisor);
@@ -264,7 +306,8 @@ bury(struct supervisor *supervisor, pid_t pid)
     if (!workers_bury(&supervisor->workers, worker, &crashed))
         return;
     supervisor->crashed += crashed;
-    release(supervisor, gone.listener, &gone.peer);
+    if (gone.spare < 0)
+        release(supervisor, gone.listener, &gone.peer);
     tell_status(supervisor);
     if (!supervisor->stopping)
         serve_waiting(supervisor);
@@ -440,6 +483,8 @@ reload(struct supervisor *supervisor)
         supervisor->options = fresh;
         fresh = old;
         log_open(supervisor->options, "", false);
+        workers_end_spares(&supervisor->workers, now_ms() + STOP_MS);
+        supervisor->spare_at = now_ms();
         serve_waiting(supervisor);
         gpuvchan_log(GPUVCHAN_LOG_INFO, "has read its configuration anew");
     }
@@ -493,7 +538,7 @@ supervisor_create(struct host_options *options, const struct text_list *addresse
     supervisor->options = options;
     supervisor->argc = argc;
     supervisor->argv = argv;
-    supervisor->kill_at = supervisor->give_up_at = NEVER;
+    supervisor->spare_at = supervisor->kill_at = supervisor->give_up_at = NEVER;
     supervisor->signals = supervisor->workers.folder = -1;
     supervisor->epoll = epoll_create1(EPOLL_CLOEXEC);
     supervisor->config = config_hand_over(options);
@@ -536,6 +581,7 @@ next_timeout(const struct supervisor *supervisor)
         workers_next_kill(&supervisor->workers),
         listeners_next_resume(&supervisor->listeners),
         waiting_next_deadline(&supervisor->waiting),
+        supervisor->spare_at,
         supervisor->kill_at,
         supervisor->give_up_at,
     };
@@ -559,6 +605,8 @@ expire(struct supervisor *supervisor)
     workers_kill_late(&supervisor->workers, now);
     if (supervisor->kill_at <= now)
         kill_captive(supervisor);
+    if (supervisor->spare_at <= now)
+        start_spares(supervisor);
     serve_waiting(supervisor);
 }
 
@@ -594,6 +642,7 @@ supervisor_run(struct supervisor *supervisor, struct captive *captive)
     supervisor->captive = captive;
     if (supervisor->workers.count > 0)
         tell_status(supervisor);
+    start_spares(supervisor);
     while (!is_done(supervisor)) {
         int count = epoll_wait(supervisor->epoll, events, EVENTS_AT_ONCE, next_timeout(supervisor));
 

@@ -10,6 +10,9 @@
  * that needs root. Then it gives up other domains and becomes another user, if it is told to, and only then
  * does it look into that memory.
  *
+ * A spare worker is started before there is a guest for it. Then its plugins do what takes long, and it waits for the
+ * connection, which comes through a socket; from there on it is like any other. Without a supervisor it ends.
+ *
  * It lives as long as its guest, not as long as the supervisor. Whatever a plugin does, the process ends
  * soon after the guest: gpuvchan_session_run() gives up lanes that are stuck, and an alarm what closes.
  */
@@ -27,6 +30,7 @@
 #include "log.h"
 #include "plugin.h"
 #include "privileges.h"
+#include "spare.h"
 
 #define CLOSE_SECONDS 3
 
@@ -106,7 +110,7 @@ serve(struct gpuvchan_session *session, const struct host_plugins *plugins)
 }
 
 static int
-accept_and_serve(const struct host_options *options, const struct host_plugins *plugins)
+accept_and_serve(const struct host_options *options, const struct host_plugins *plugins, int connection)
 {
     struct gpuvchan_session_limits limits = {
         .size = sizeof(limits),
@@ -116,7 +120,7 @@ accept_and_serve(const struct host_options *options, const struct host_plugins *
         .trace = options->trace,
     };
     struct gpuvchan_session *session;
-    int result = gpuvchan_session_accept(WORKER_CONNECTION_FD, &limits, &session);
+    int result = gpuvchan_session_accept(connection, &limits, &session);
 
     if (result == -ECONNRESET) {
         gpuvchan_log(GPUVCHAN_LOG_DEBUG, "no session: %s", gpuvchan_error_text());
@@ -143,13 +147,25 @@ is_handed_over(void)
     return fcntl(WORKER_CONNECTION_FD, F_GETFD) >= 0 && fcntl(WORKER_CONFIG_FD, F_GET_SEALS) >= 0;
 }
 
+/* @return the guest's connection, or -1: there will be none. */
+static int
+await_guest(const struct host_plugins *plugins)
+{
+    int connection;
+
+    plugins_warm(plugins);
+    connection = spare_await(WORKER_CONNECTION_FD);
+    close(WORKER_CONNECTION_FD);
+    return connection;
+}
+
 int
-worker_main(void)
+worker_main(bool spare)
 {
     struct host_options options;
     struct host_plugins plugins;
     char error[OPTIONS_ERROR], who[32];
-    int result;
+    int result, connection = WORKER_CONNECTION_FD;
 
     if (!is_handed_over()) {
         fprintf(stderr, "gpuvchan-host: %s is for the host itself: a worker is started with a guest's connection\n",
@@ -167,13 +183,16 @@ worker_main(void)
     log_keep();
     if (result != 0) {
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s", error);
-        gpuvchan_session_refuse(WORKER_CONNECTION_FD, -EINVAL, "the host's configuration cannot be read");
+        if (!spare)
+            gpuvchan_session_refuse(WORKER_CONNECTION_FD, -EINVAL, "the host's configuration cannot be read");
         options_finish(&options);
         return WORKER_FAILED;
     }
     plugins_load(&plugins, &options, true);
     privileges_restrict();
-    result = accept_and_serve(&options, &plugins);
+    if (spare)
+        connection = await_guest(&plugins);
+    result = connection < 0 ? WORKER_DONE : accept_and_serve(&options, &plugins, connection);
     plugins_unload(&plugins);
     options_finish(&options);
     return result;

@@ -3,8 +3,14 @@
 #ifndef HOST_WORKER_H
 #define HOST_WORKER_H
 
-/* What the supervisor hands it: a first argument, and descriptors; that of its file, locked, may be missing. */
+#include <stdbool.h>
+
+/*
+ * What the supervisor hands it: a first argument, and descriptors; that of its file, locked, may be missing. A spare
+ * worker gets its guest later, through a socket in the place of the connection; see spare.h.
+ */
 #define WORKER_ARGUMENT "--worker"
+#define WORKER_SPARE_ARGUMENT "--spare-worker"
 #define WORKER_CONNECTION_FD 3
 #define WORKER_CONFIG_FD 4
 #define WORKER_FILE_FD 5
@@ -19,6 +25,6 @@ enum worker_exit {
 };
 
 /** The whole life of the process. @return its exit status. */
-int worker_main(void);
+int worker_main(bool spare);
 
 #endif

@@ -21,7 +21,11 @@
 #include <unistd.h>
 
 #include "policy.h"
+#include "spare.h"
 #include "worker.h"
+
+#define WARM_MS 3000 /* a spare worker that is not ready by then has a driver that hangs */
+#define SPARE_STOP_MS 2000
 
 static struct worker *
 add(struct workers *workers)
@@ -31,7 +35,7 @@ add(struct workers *workers)
     if (!grown)
         abort();
     workers->items = grown;
-    grown[workers->count] = (struct worker){.pidfd = -1, .kill_at = NEVER};
+    grown[workers->count] = (struct worker){.pidfd = -1, .spare = -1, .listener = SIZE_MAX, .kill_at = NEVER};
     return &grown[workers->count++];
 }
 
@@ -39,6 +43,8 @@ static void
 forget(struct workers *workers, struct worker *worker)
 {
     close(worker->pidfd);
+    if (worker->spare >= 0)
+        close(worker->spare);
     worker_file_remove(workers->folder, worker->pid);
     *worker = workers->items[--workers->count];
 }
@@ -52,8 +58,11 @@ workers_init(struct workers *workers, const char *folder_name)
 void
 workers_finish(struct workers *workers)
 {
-    for (size_t i = 0; i < workers->count; i++)
+    for (size_t i = 0; i < workers->count; i++) {
         close(workers->items[i].pidfd);
+        if (workers->items[i].spare >= 0)
+            close(workers->items[i].spare);
+    }
     free(workers->items);
     if (workers->folder >= 0) {
         close(workers->folder);
@@ -77,7 +86,9 @@ renew_folder(struct workers *workers)
 void
 worker_describe(const struct worker *worker, char *text, size_t bytes)
 {
-    if (worker->peer.domain >= 0)
+    if (worker->spare >= 0)
+        snprintf(text, bytes, "spare");
+    else if (worker->peer.domain >= 0)
         policy_describe(&worker->peer, text, bytes);
     else
         snprintf(text, bytes, "%s, uid %u", worker->program, worker->peer.uid);
@@ -102,18 +113,20 @@ name_of_process(pid_t pid, char *name, size_t bytes)
     fclose(file);
 }
 
-/* In the child: only the descriptors of a worker pass, at their numbers. */
+/* In the child: only the descriptors of a worker pass, at their numbers. @p record is NULL for a spare one. */
 static _Noreturn void
 become_worker(int connection, int config, int folder, struct worker_record *record)
 {
-    char *arguments[] = {"gpuvchan-host", WORKER_ARGUMENT, NULL};
+    char *arguments[] = {"gpuvchan-host", record ? WORKER_ARGUMENT : WORKER_SPARE_ARGUMENT, NULL};
     const int wanted[] = {WORKER_CONNECTION_FD, WORKER_CONFIG_FD, WORKER_FILE_FD};
     int given[] = {connection, config, -1};
     sigset_t none;
 
-    record->pid = getpid();
-    record->started = worker_file_started(record->pid);
-    if (folder >= 0)
+    if (record) {
+        record->pid = getpid();
+        record->started = worker_file_started(record->pid);
+    }
+    if (record && folder >= 0)
         given[2] = worker_file_write(folder, record);
     for (size_t i = 0; i < 3; i++)
         given[i] = given[i] < 0 ? -1 : fcntl(given[i], F_DUPFD, WORKER_FILE_FD + 1);
@@ -129,22 +142,15 @@ become_worker(int connection, int config, int folder, struct worker_record *reco
     _exit(WORKER_NO_EXEC);
 }
 
-int
-workers_start(struct workers *workers, int connection, int config, const char *address, size_t listener,
-              const struct gpuvchan_peer *peer, struct worker **out)
+/* Starts the process; @p record is NULL for a spare one. @return 0 or -errno. */
+static int
+spawn(struct workers *workers, int connection, int config, struct worker_record *record, struct worker **out)
 {
-    struct worker_record record = {.peer = *peer};
-    struct worker *worker;
     int pidfd, error;
-    pid_t pid;
+    pid_t pid = fork();
 
-    snprintf(record.address, sizeof(record.address), "%s", address);
-    if (peer->domain < 0)
-        name_of_process(peer->pid, record.program, sizeof(record.program));
-    renew_folder(workers);
-    pid = fork();
     if (pid == 0)
-        become_worker(connection, config, workers->folder, &record);
+        become_worker(connection, config, workers->folder, record);
     if (pid < 0)
         return -errno;
     pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -155,14 +161,119 @@ workers_start(struct workers *workers, int connection, int config, const char *a
         worker_file_remove(workers->folder, pid);
         return error;
     }
-    worker = add(workers);
-    worker->pid = pid;
-    worker->pidfd = pidfd;
-    worker->listener = listener;
-    worker->peer = *peer;
-    memcpy(worker->program, record.program, sizeof(worker->program));
-    *out = worker;
+    *out = add(workers);
+    (*out)->pid = pid;
+    (*out)->pidfd = pidfd;
     return 0;
+}
+
+static void
+describe_guest(struct worker_record *record, const char *address, const struct gpuvchan_peer *peer)
+{
+    *record = (struct worker_record){.peer = *peer};
+    snprintf(record->address, sizeof(record->address), "%s", address);
+    if (peer->domain < 0)
+        name_of_process(peer->pid, record->program, sizeof(record->program));
+}
+
+static void
+begin_serving(struct worker *worker, size_t listener, const struct worker_record *record)
+{
+    worker->listener = listener;
+    worker->peer = record->peer;
+    memcpy(worker->program, record->program, sizeof(worker->program));
+}
+
+int
+workers_start(struct workers *workers, int connection, int config, const char *address, size_t listener,
+              const struct gpuvchan_peer *peer, struct worker **out)
+{
+    struct worker_record record;
+    int error;
+
+    describe_guest(&record, address, peer);
+    renew_folder(workers);
+    error = spawn(workers, connection, config, &record, out);
+    if (error == 0)
+        begin_serving(*out, listener, &record);
+    return error;
+}
+
+/* ---- Spare ones ------------------------------------------------------------------------------ */
+
+int
+workers_start_spare(struct workers *workers, int config, int64_t now, struct worker **out)
+{
+    int sockets[2], error = spare_sockets(sockets);
+
+    if (error != 0)
+        return error;
+    error = spawn(workers, sockets[1], config, NULL, out);
+    close(sockets[1]);
+    if (error != 0) {
+        close(sockets[0]);
+        return error;
+    }
+    (*out)->spare = sockets[0];
+    (*out)->born = now;
+    return 0;
+}
+
+static bool
+waits(const struct worker *worker)
+{
+    return worker->spare >= 0 && !worker->told;
+}
+
+/*
+ * One that is not ready yet has a start over a new one, and gets its guest all the same; but one whose driver hangs
+ * does not keep a guest waiting that may want another plugin.
+ */
+static struct worker *
+find_spare(struct workers *workers, int64_t now)
+{
+    struct worker *oldest = NULL;
+
+    for (size_t i = 0; i < workers->count; i++) {
+        struct worker *worker = &workers->items[i];
+
+        if (!waits(worker))
+            continue;
+        if (now - worker->born > WARM_MS && !spare_is_ready(worker->spare)) {
+            gpuvchan_log(GPUVCHAN_LOG_WARNING, "spare worker %d does not get ready: it is ended", (int)worker->pid);
+            worker_end(worker, now + SPARE_STOP_MS);
+        } else if (!oldest || worker->born < oldest->born) {
+            oldest = worker;
+        }
+    }
+    return oldest;
+}
+
+struct worker *
+workers_take_spare(struct workers *workers, int connection, const char *address, size_t listener,
+                   const struct gpuvchan_peer *peer, int64_t now)
+{
+    struct worker *worker = find_spare(workers, now);
+    struct worker_record record;
+
+    if (!worker)
+        return NULL;
+    describe_guest(&record, address, peer);
+    renew_folder(workers);
+    if (spare_hand_over(worker->spare, connection, workers->folder, &record) != 0)
+        return NULL; /* it has just died, of which its descriptor will tell */
+    close(worker->spare);
+    worker->spare = -1;
+    begin_serving(worker, listener, &record);
+    return worker;
+}
+
+void
+workers_end_spares(struct workers *workers, int64_t kill_at)
+{
+    for (size_t i = 0; i < workers->count; i++)
+        if (waits(&workers->items[i]))
+            worker_end(&workers->items[i], kill_at);
 }
 
 int
@@ -205,7 +316,27 @@ workers_of_domain(const struct workers *workers, int32_t domain)
     size_t count = 0;
 
     for (size_t i = 0; i < workers->count; i++)
-        count += workers->items[i].peer.domain == domain;
+        count += workers->items[i].spare < 0 && workers->items[i].peer.domain == domain;
+    return count;
+}
+
+size_t
+workers_spare(const struct workers *workers)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < workers->count; i++)
+        count += waits(&workers->items[i]);
+    return count;
+}
+
+size_t
+workers_serving(const struct workers *workers)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < workers->count; i++)
+        count += workers->items[i].spare < 0;
     return count;
 }
 
@@ -273,7 +404,7 @@ log_end(const struct worker *worker, int status)
     else
         snprintf(how, sizeof(how), "ended with status %u", code);
     if (ours || (known && code == WORKER_DONE))
-        level = GPUVCHAN_LOG_INFO;
+        level = worker->spare >= 0 ? GPUVCHAN_LOG_DEBUG : GPUVCHAN_LOG_INFO;
     else if (number != 0)
         level = GPUVCHAN_LOG_ERROR;
     worker_describe(worker, who, sizeof(who));

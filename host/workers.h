@@ -12,6 +12,8 @@
 struct worker {
     pid_t pid;
     int pidfd;    /* readable when it has ended */
+    int spare;    /* its socket, see spare.h; -1: it has a guest */
+    int64_t born; /* of a spare one */
     bool adopted; /* another's child: how it ends is not to be learnt */
     bool told;    /* to end, by this supervisor */
     size_t listener;
@@ -37,6 +39,27 @@ void workers_init(struct workers *workers, const char *folder_name);
  */
 int workers_start(struct workers *workers, int connection, int config, const char *address, size_t listener,
                   const struct gpuvchan_peer *peer, struct worker **out);
+
+/**
+ * Starts one that waits for a guest, with configuration @p config. *@p out as above. @return 0 or -errno, not logged.
+ */
+int workers_start_spare(struct workers *workers, int config, int64_t now, struct worker **out);
+
+/**
+ * Hands the guest on @p connection to a spare one, whose descriptor is watched already; parameters as for
+ * workers_start(). One that does not get ready is ended. NULL: there is none.
+ */
+struct worker *workers_take_spare(struct workers *workers, int connection, const char *address, size_t listener,
+                                  const struct gpuvchan_peer *peer, int64_t now);
+
+/** Ends those without a guest, by @p kill_at at the latest. */
+void workers_end_spares(struct workers *workers, int64_t kill_at);
+
+/** How many wait for a guest, and are not told to end. */
+size_t workers_spare(const struct workers *workers);
+
+/** How many have one. */
+size_t workers_serving(const struct workers *workers);
 
 /** Takes in one that an earlier supervisor has started. @return 0, or -ESRCH: it has ended. *@p out as above. */
 int workers_adopt(struct workers *workers, const struct worker_record *record, size_t listener, struct worker **out);
@@ -64,7 +87,7 @@ bool workers_bury(struct workers *workers, struct worker *worker, bool *crashed)
 /** Forgets all; they go on. Removes the folder if nobody needs it. */
 void workers_finish(struct workers *workers);
 
-/** Words for whom it serves: "program, uid 0" or "domain 5 (name)". */
+/** Words for whom it serves: "program, uid 0", "domain 5 (name)", or "spare". */
 void worker_describe(const struct worker *worker, char *text, size_t bytes);
 
 #endif

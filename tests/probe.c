@@ -27,6 +27,7 @@ enum {
 #ifdef PROBE_PLUGIN
 
 static int hang_at_close;
+static char warm = 'p';
 
 static int
 echo(struct gpuvchan_request *request)
@@ -67,6 +68,10 @@ static const struct gpuvchan_dispatch dispatch = {.protocol = PROBE_PROTOCOL, .e
 static int
 probe_config(const char *key, const char *value)
 {
+    if (strcmp(key, "warm") == 0) {
+        warm = value[0];
+        return strchr("phcv", warm) ? 0 : -EINVAL;
+    }
     if (strcmp(key, "close") != 0)
         return -ENOENT;
     if (strcmp(value, "hang") != 0 && strcmp(value, "prompt") != 0)
@@ -92,6 +97,17 @@ probe_close(void *state)
 }
 
 static void
+probe_warm(void)
+{
+    if (warm == 'v')
+        gpuvchan_log(GPUVCHAN_LOG_INFO, "probe: is warm");
+    while (warm == 'h')
+        pause();
+    if (warm == 'c')
+        crash(NULL);
+}
+
+static void
 probe_dump(void)
 {
     puts("device=none");
@@ -101,12 +117,14 @@ static struct gpuvchan_plugin plugin = {
     .name = "probe",
     .version = "1.2",
     .description = "echoes, crashes and hangs",
-    .config_help = "close=prompt|hang  what happens when a guest has gone",
+    .config_help = "close=prompt|hang  what happens when a guest has gone\n"
+                   "warm=prompt|verbose|hang|crash  and before it comes",
     .dispatch = &dispatch,
     .config = probe_config,
     .open = probe_open,
     .close = probe_close,
     .dump = probe_dump,
+    .warm = probe_warm,
 };
 GPUVCHAN_PLUGIN_REGISTER(plugin)
 

@@ -63,6 +63,11 @@ files() {
     find "$state" -mindepth 1 -printf '%f\n' 2>/dev/null | sort | tr '\n' ' '
 }
 
+# The descriptor of a worker's file.
+lock_of() {
+    find "/proc/$1/fd" -lname "$state/*" -printf '%f\n'
+}
+
 no_files() {
     [ -z "$(files)" ]
 }
@@ -77,7 +82,7 @@ is "which is private" "$(stat -c %a "$state/$worker")" 600
 not_ok "and locked" flock -n "$state/$worker" true
 if [ "$(id -u)" -eq 0 ]; then
     is "the worker cannot write to it" \
-        "$(sed -n 's/^flags:[[:space:]]*//p' "/proc/$worker/fdinfo/5" | sed 's/.*\(.\)$/\1/')" 0
+        "$(sed -n 's/^flags:[[:space:]]*//p' "/proc/$worker/fdinfo/$(lock_of "$worker")" | sed 's/.*\(.\)$/\1/')" 0
 else
     skip "the worker cannot write to it" "needs root to look"
 fi

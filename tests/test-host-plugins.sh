@@ -65,6 +65,7 @@ entry_1=echo
 entry_2=crash
 entry_3=hang
 config=close=prompt|hang  what happens when a guest has gone
+config=warm=prompt|verbose|hang|crash  and before it comes
 device=none"
 on "$good" --list-plugins
 is "list: status" "$status" 0

@@ -23,7 +23,7 @@ passes "a hostile guest, the tests' host" "$programs/hostile_guest"
 host=$build/bin/gpuvchan-host
 if [ -x "$host" ]; then
     cd "$work" || bail "cannot enter $work"
-    printf '[host]\naddress = %s/host.sock\nplugin-dir = %s\nlog = stderr\n' "$work" "$build/tests/plugins" >host.conf
+    printf '[host]\naddress = %s/host.sock\nplugin-dir = %s\nlog = stderr\nspare-workers = 0\n' "$work" "$build/tests/plugins" >host.conf
     start host "$host" -c host.conf
     host_pid=$pid
     within 10 grep -q "listens at" host.err || bail "gpuvchan-host does not start: $(cat host.err)"

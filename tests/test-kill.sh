@@ -14,7 +14,7 @@ guest=$build/tests/helpers/kill_guest
 unset GPUVCHAN_PLUGIN_DIR GPUVCHAN_LOG NOTIFY_SOCKET LISTEN_FDS LISTEN_PID JOURNAL_STREAM
 cd "$work" || bail "cannot enter $work"
 export GPUVCHAN_ADDRESS="$work/host.sock"
-printf '[host]\naddress = %s\nplugin-dir = %s\nlog = stderr\n' "$GPUVCHAN_ADDRESS" "$build/tests/plugins" >host.conf
+printf '[host]\naddress = %s\nplugin-dir = %s\nlog = stderr\nspare-workers = 0\n' "$GPUVCHAN_ADDRESS" "$build/tests/plugins" >host.conf
 
 start_host() {
     start "$1" "$host" -c host.conf

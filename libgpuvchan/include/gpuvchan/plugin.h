@@ -8,6 +8,7 @@
  *      load                     once per process, before anything else
  *      config(key, value) ...   each line of its section [plugin NAME] and of the command line
  *      config_complete          check that all is there
+ *      warm                     only in a worker that waits for a guest: what takes long and needs none (optional)
  *        open                   a guest process asks for the protocol: returns its state
  *          lane_open            a guest thread's lane is served: returns the lane's state (optional)
  *            dispatch           through the protocol's generated table, on the lane's own thread
@@ -16,7 +17,7 @@
  *        close
  *      unload
  *
- * Threads: load to config_complete and unload run on one thread. open and close run on one thread at a
+ * Threads: load to warm and unload run on one thread. open and close run on one thread at a
  * time. Handlers run on their lane's thread, several lanes at once: state that lanes share needs its lock.
  *
  * Errors: functions return 0, a negative errno value, or (handlers) a positive status of the protocol.
@@ -97,6 +98,11 @@ struct gpuvchan_plugin {
     void (*dump)(void);
     /** The guest process is gone: handlers that block return at once, and no later one blocks. Any thread. Optional. */
     void (*interrupt)(void *state);
+    /**
+     * Called at most once, before the first open, in a worker that has no guest yet: start what takes long, such as a
+     * driver. Nothing of it may show in what guests are answered. A failure is for open to find again. Optional.
+     */
+    void (*warm)(void);
 };
 
 /** Defines the entry point; the struct's size and api are filled in. */
