@@ -30,7 +30,8 @@ BENCH_SRCS := \
 	bench/own_client.c \
 	bench/own_server.c \
 	bench/cuda.c \
-	bench/cuda_side.c
+	bench/cuda_side.c \
+	bench/cuda_start.c
 
 BENCH_PKGS := jansson
 BENCH_CPPFLAGS := -D_GNU_SOURCE

@@ -5,6 +5,10 @@
  * Design notes: forwarded and native rounds alternate, so that whatever else the machine does falls on
  * both; each value is a median of rounds, each ratio a median of ratios of neighbouring rounds. Without an
  * NVIDIA driver the simulated device takes its place on both sides, and the report says so.
+ *
+ * A program's start is that of a process of its own. Before each one the machine rests, for the host's next spare
+ * worker to get ready: neither a program that starts right behind another one, nor native CUDA beside a driver that
+ * is just being started, is what is to be measured.
  */
 #include <errno.h>
 #include <poll.h>
@@ -20,11 +24,13 @@
 #include <gpuvchan/gpuvchan.h>
 
 #include "cuda_side.h"
+#include "cuda_start.h"
 #include "own.h"
 #include "progress.h"
 
 #define ROUNDS_QUICK 5
 #define ROUNDS 15
+#define REST_MS 1200
 
 struct cuda_bench {
     pid_t host;
@@ -154,12 +160,32 @@ fill_result(struct bench_result *result, const struct bench_cuda_test *test, con
     result->high = bench_quantile(values, n, 0.75);
 }
 
+/* @p native is NULL where it was not measured. */
+static int
+add_results(struct bench_report *report, const struct bench_cuda_test *test, double *forwarded, double *native,
+            double *ratio, unsigned rounds)
+{
+    struct bench_result result;
+    int error;
+
+    fill_result(&result, test, "libgpuvchan", forwarded, rounds);
+    if (native) {
+        snprintf(result.ratio[0].reference, sizeof(result.ratio[0].reference), "native");
+        result.ratio[0].ratio = bench_quantile(ratio, rounds, 0.5);
+    }
+    error = bench_report_add(report, &result);
+    if (error == 0 && native) {
+        fill_result(&result, test, "native", native, rounds);
+        error = bench_report_add(report, &result);
+    }
+    return error;
+}
+
 static int
 run_test(struct cuda_bench *bench, const struct bench_cuda_test *test, bool quick, struct bench_report *report)
 {
     double forwarded[ROUNDS], native[ROUNDS], ratio[ROUNDS];
     unsigned rounds = quick ? ROUNDS_QUICK : ROUNDS;
-    struct bench_result result;
     char problem[160] = "";
     int error = 0;
 
@@ -174,14 +200,40 @@ run_test(struct cuda_bench *bench, const struct bench_cuda_test *test, bool quic
         fprintf(stderr, "gpuvchan-bench: %s: %s\n", test->name, problem);
         return error;
     }
-    fill_result(&result, test, "libgpuvchan", forwarded, rounds);
-    if (bench->native.pid > 0) {
-        snprintf(result.ratio[0].reference, sizeof(result.ratio[0].reference), "native");
-        result.ratio[0].ratio = bench_quantile(ratio, rounds, 0.5);
+    return add_results(report, test, forwarded, bench->native.pid > 0 ? native : NULL, ratio, rounds);
+}
+
+/* ---- A program's start ------------------------------------------------------------------------- */
+
+static int
+rest_and_start(const struct bench_cuda_side *side, const char *address, double *ms)
+{
+    poll(NULL, 0, REST_MS);
+    return bench_cuda_start(side->library, address, ms);
+}
+
+static int
+run_start(struct cuda_bench *bench, bool quick, struct bench_report *report)
+{
+    static const struct bench_cuda_test test = {.name = "program-start", .unit = "ms", .lower_is_better = true};
+    static const struct bench_cuda_test more = {.name = "program-start-more", .unit = "ms", .lower_is_better = true};
+    double forwarded[ROUNDS], native[ROUNDS], ratio[ROUNDS], difference[ROUNDS];
+    unsigned rounds = quick ? ROUNDS_QUICK : ROUNDS;
+    bool both = bench->native.pid > 0;
+    struct bench_result result;
+    int error = 0;
+
+    for (unsigned i = 0; i < rounds && error == 0; i++) {
+        error = rest_and_start(&bench->forwarded, bench->address, &forwarded[i]);
+        if (error == 0 && both)
+            error = rest_and_start(&bench->native, NULL, &native[i]);
+        ratio[i] = error == 0 && both ? forwarded[i] / native[i] : 0;
+        difference[i] = error == 0 && both ? forwarded[i] - native[i] : 0;
     }
-    error = bench_report_add(report, &result);
-    if (error == 0 && bench->native.pid > 0) {
-        fill_result(&result, test, "native", native, rounds);
+    if (error == 0)
+        error = add_results(report, &test, forwarded, both ? native : NULL, ratio, rounds);
+    if (error == 0 && both) {
+        fill_result(&result, &more, "libgpuvchan", difference, rounds);
         error = bench_report_add(report, &result);
     }
     return error;
@@ -192,7 +244,7 @@ run(const struct bench_options *options, const struct bench_host *host, struct b
 {
     struct cuda_bench bench = {0};
     char how[400];
-    unsigned done = 0, all = 0;
+    unsigned done = 0, all = 1;
     int error;
 
     (void)host; /* no pinning: drivers have threads of their own */
@@ -210,6 +262,12 @@ run(const struct bench_options *options, const struct bench_host *host, struct b
             bench_progress_clear();
             bench_report_print(report, test->lower_is_better ? "CUDA: times" : "CUDA: copies", how);
         }
+    }
+    if (error == 0) {
+        bench_progress(++done, all, "program-start");
+        error = run_start(&bench, options->quick, report);
+        bench_progress_clear();
+        bench_report_print(report, "CUDA: from a program's start to the end of its first kernel", how);
     }
     bench_progress_clear();
     stop(&bench);

@@ -289,21 +289,57 @@ load(const char *library)
 }
 
 static int
-prepare(char *device_name, int size)
+prepare_kernel(CUdevice *device)
 {
     CUcontext context;
-    CUdevice device;
     CUmodule module;
 
     CHECK(cuInit(0));
-    CHECK(cuDeviceGet(&device, 0));
-    CHECK(cuDeviceGetName(device_name, size, device));
-    CHECK(cuDevicePrimaryCtxRetain(&context, device));
+    CHECK(cuDeviceGet(device, 0));
+    CHECK(cuDevicePrimaryCtxRetain(&context, *device));
     CHECK(cuCtxSetCurrent(context));
     CHECK(cuModuleLoadData(&module, ptx));
     CHECK(cuModuleGetFunction(&gpu.nothing, module, "nothing"));
+    return 0;
+}
+
+static int
+prepare(char *device_name, int size)
+{
+    CUdevice device;
+    int error = prepare_kernel(&device);
+
+    if (error != 0)
+        return error;
+    CHECK(cuDeviceGetName(device_name, size, device));
     CHECK(cuEventCreate(&gpu.event, 0));
     return make_room(BYTES_USUAL);
+}
+
+static int
+run_first_kernel(const char *library)
+{
+    CUdevice device;
+    int error = load(library);
+
+    if (error == 0)
+        error = prepare_kernel(&device);
+    if (error == 0)
+        error = launch();
+    if (error != 0)
+        return error;
+    CHECK(cuCtxSynchronize());
+    return 0;
+}
+
+int
+bench_cuda_first_kernel(const char *library)
+{
+    int error = run_first_kernel(library);
+
+    if (error != 0)
+        fprintf(stderr, "gpuvchan-bench: %s: %s\n", library, gpu.problem);
+    return error;
 }
 
 static _Noreturn void

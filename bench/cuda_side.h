@@ -39,4 +39,10 @@ int bench_cuda_side_run(struct bench_cuda_side *side, const struct bench_cuda_te
 
 void bench_cuda_side_stop(struct bench_cuda_side *side);
 
+/*
+ * In this process, what a program does up to the end of its first kernel, with @library. 0, or -errno after it
+ * has said why.
+ */
+int bench_cuda_first_kernel(const char *library);
+
 #endif

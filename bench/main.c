@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "cuda_start.h"
 #include "own.h"
 #include "report.h"
 #include "run.h"
@@ -118,6 +119,8 @@ main(int argc, char **argv)
     FILE *json = NULL;
     int err;
 
+    if (argc == 3 && strcmp(argv[1], BENCH_CUDA_START) == 0)
+        return bench_cuda_start_program(argv[2]);
     bench_mechanisms_collect();
     bench_options_parse(&options, argc, argv);
     if (options.command == BENCH_SERVE)

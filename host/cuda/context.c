@@ -83,7 +83,7 @@ cuda_host_primary_retain(struct gpuvchan_request *request, struct cuda_context *
         return CUDA_ERROR_INVALID_DEVICE;
     result = native->cuDeviceGet(&number, (int)device);
     if (result == CUDA_SUCCESS)
-        result = native->cuDevicePrimaryCtxRetain(&context, number);
+        result = cuda_warm_retain(native, &context, device, number);
     if (result != CUDA_SUCCESS)
         return result;
     result = context_create(request, context, number, true, made);
@@ -106,6 +106,7 @@ cuda_host_ctx_create(struct gpuvchan_request *request, struct cuda_context **mad
 
     if (device >= (uint32_t)native->devices)
         return CUDA_ERROR_INVALID_DEVICE;
+    cuda_warm_end(native);
     result = native->cuDeviceGet(&number, (int)device);
     if (result == CUDA_SUCCESS)
         result = native->cuCtxCreate(&context, flags, number); /* and makes it current: begin() puts that back */
@@ -130,6 +131,8 @@ cuda_host_primary_set_flags(struct gpuvchan_request *request, uint32_t device, u
 
     if (device >= (uint32_t)native->devices)
         return CUDA_ERROR_INVALID_DEVICE;
+    if (flags & ~(uint32_t)CU_CTX_SCHED_MASK)
+        cuda_warm_end(native); /* how to wait may change at any time; all else a context has from its beginning */
     result = native->cuDeviceGet(&number, (int)device);
     return result == CUDA_SUCCESS ? native->cuDevicePrimaryCtxSetFlags(number, flags) : result;
 }

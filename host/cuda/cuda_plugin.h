@@ -237,6 +237,16 @@ int cuda_leave(struct cuda_lane *lane, int result);
 /** Destroys @p context and all in it. @return what the driver said. */
 int cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_context *context, bool reset);
 
+/* warm.c */
+/** May a worker start the driver, and make a context, before it has a guest? */
+void cuda_warm_allow(bool yes);
+/** Does so. */
+void cuda_warm(void);
+/** Retains the primary context of device @p number, which the driver calls @p device. */
+CUresult cuda_warm_retain(const struct cuda_driver *native, CUcontext *context, uint32_t number, CUdevice device);
+/** Gives a context back that was made beforehand and that no guest has taken. */
+void cuda_warm_end(const struct cuda_driver *native);
+
 /* copy.c */
 /** Can there be no memory of this process at the address? Then it may have been made up from NULL. */
 bool cuda_made_up(CUdeviceptr address, uint64_t bytes);

@@ -6,7 +6,7 @@
  * a host such as this one. It is recognised by its marker symbol and by its folder, and refused.
  *
  * cuInit takes a quarter of a second and opens the GPU, which guests that use another plugin should not pay. So
- * the driver is started when a guest asks for CUDA. Only where its device files are missing it is started
+ * the driver is started when a guest asks for CUDA, or by a worker that waits for one (warm.c). Only where its device files are missing it is started
  * with the process, since creating them takes a setuid helper, which a restricted worker cannot run.
  */
 #include "driver.h"

@@ -22,15 +22,15 @@ cuda_handles(struct gpuvchan_request *request)
 /* ---- Configuration --------------------------------------------------------------------------- */
 
 static int
-config_ipc(const char *value)
+config_switch(const char *key, const char *value, void (*allow)(bool yes))
 {
     bool yes = strcmp(value, "yes") == 0;
 
     if (!yes && strcmp(value, "no") != 0) {
-        gpuvchan_log(GPUVCHAN_LOG_ERROR, "ipc '%s': must be yes or no", value);
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s '%s': must be yes or no", key, value);
         return -EINVAL;
     }
-    cuda_ipc_allow(yes);
+    allow(yes);
     return 0;
 }
 
@@ -39,7 +39,9 @@ cuda_config(const char *key, const char *value)
 {
     if (strcmp(key, "driver") == 0)
         return cuda_driver_choose(value);
-    return strcmp(key, "ipc") == 0 ? config_ipc(value) : -ENOENT;
+    if (strcmp(key, "ipc") == 0)
+        return config_switch(key, value, cuda_ipc_allow);
+    return strcmp(key, "warm") == 0 ? config_switch(key, value, cuda_warm_allow) : -ENOENT;
 }
 
 static int
@@ -101,6 +103,7 @@ cuda_close(void *state)
     cuda_window_end(host);
     cuda_objects_finish(host);
     cuda_callbacks_finish(host);
+    cuda_warm_end(host->native);
     tdestroy(host->numbered, keep);
     cuda_ranges_finish(&host->ranges);
     gpuvchan_handles_destroy(host->handles);
@@ -194,6 +197,8 @@ static struct gpuvchan_plugin cuda_plugin = {
     .config_help =
         "driver=auto|simulated|/PATH/libcuda.so.1  "
         "auto: NVIDIA's if it has a device, else the simulated one\n"
+        "warm=yes|no  yes: a spare worker starts the driver, and makes a context on the first device, before its guest "
+        "comes\n"
         "ipc=no|yes  yes: processes share memory and events by CUDA's IPC handles, also those of other guests",
     .dispatch = &cuda_dispatch,
     .config = cuda_config,
@@ -204,6 +209,7 @@ static struct gpuvchan_plugin cuda_plugin = {
     .close = cuda_close,
     .dump = cuda_dump,
     .interrupt = cuda_interrupt,
+    .warm = cuda_warm,
 };
 
 GPUVCHAN_PLUGIN_REGISTER(cuda_plugin)

@@ -421,7 +421,9 @@ cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice device)
     (void)device;
     if (attribute >= CU_DEVICE_ATTRIBUTE_MAX)
         return CUDA_ERROR_INVALID_VALUE;
-    *value = attribute == CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS ? fake_cuda.pageable : (int)attribute + 1000;
+    *value = attribute == CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS ? fake_cuda.pageable
+             : attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_MODE         ? fake_cuda.mode
+                                                                     : (int)attribute + 1000;
     return CUDA_SUCCESS;
 }
 

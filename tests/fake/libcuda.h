@@ -42,6 +42,7 @@ struct fake_cuda {
     int fail_result;
     int fault;    /* what contexts answer from now on; 0: they work */
     int pageable; /* CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS */
+    int mode;     /* CU_DEVICE_ATTRIBUTE_COMPUTE_MODE */
     struct {
         const void *start;
         size_t bytes;

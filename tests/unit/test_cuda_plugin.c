@@ -171,6 +171,7 @@ end(void **state)
     fake.driver->fault = 0;
     fake.driver->fail = NULL;
     fake.driver->pageable = 0;
+    fake.driver->mode = CU_COMPUTEMODE_DEFAULT;
     fake.driver_reset();
     return 0;
 }
@@ -213,6 +214,83 @@ test_no_context_is_an_error(void **state)
     assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = 99), CUDA_ERROR_INVALID_CONTEXT);
     assert_int_equal(deliver(0, CUDA_OPCODE_CTX_SYNCHRONIZE, "", 0), CUDA_ERROR_INVALID_CONTEXT);
 }
+
+/* ---- What was there before the guest --------------------------------------------------------- */
+
+/* A guest process of a worker that has waited for it. */
+static int
+begin_warm(void **state)
+{
+    if (begin(state) != 0)
+        return -1;
+    fake.plugin->warm();
+    return fake.driver->live[FAKE_CONTEXTS] == 1 && fake.driver->live[FAKE_MODULES] == 0 ? 0 : -1;
+}
+
+static void
+test_warm_context_is_taken_over(void **state)
+{
+    unsigned calls = fake.driver->calls;
+
+    (void)state;
+    assert_int_equal(SEND(PRIMARY_SET_FLAGS, primary_set_flags, .device = 0, .flags = CU_CTX_SCHED_BLOCKING_SYNC), 0);
+    assert_int_equal(SEND(PRIMARY_RETAIN, primary_retain, .made = CONTEXT, .device = 0), 0);
+    for (; calls < fake.driver->calls; calls++)
+        assert_null(strstr(fake.driver->lines[calls % FAKE_LINES], "Retain"));
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 1);
+    assert_int_equal(SEND(CTX_SET_CURRENT, ctx_set_current, .now = CONTEXT), 0);
+    allocate(4096);
+    assert_int_equal(SEND(PRIMARY_RELEASE, primary_release, .gone = CONTEXT, .device = 0), 0);
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 0);
+    assert_int_equal(SEND(PRIMARY_RETAIN, primary_retain, .made = CONTEXT, .device = 0), 0);
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 1);
+}
+
+static void
+test_warm_context_goes_for_flags(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(PRIMARY_SET_FLAGS, primary_set_flags, .device = 0, .flags = CU_CTX_LMEM_RESIZE_TO_MAX), 0);
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 0);
+    assert_int_equal(SEND(PRIMARY_RETAIN, primary_retain, .made = CONTEXT, .device = 0), 0);
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 1);
+}
+
+static void
+test_warm_context_goes_for_another_device(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(PRIMARY_RETAIN, primary_retain, .made = CONTEXT, .device = 1), 0);
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 1);
+    assert_int_equal(SEND(PRIMARY_RETAIN, primary_retain, .made = OTHER_CONTEXT, .device = 0), 0);
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 2);
+}
+
+static void
+test_warm_context_goes_for_one_that_is_not_primary(void **state)
+{
+    (void)state;
+    assert_int_equal(SEND(CTX_CREATE, ctx_create, .made = CONTEXT, .device = 0), 0);
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 1);
+}
+
+static void
+test_no_warm_context_where_it_would_be_the_only_one(void **state)
+{
+    (void)state;
+    fake.driver->mode = CU_COMPUTEMODE_EXCLUSIVE_PROCESS;
+    fake.plugin->warm();
+    assert_int_equal(fake.driver->live[FAKE_CONTEXTS], 0);
+}
+
+/* end() looks. */
+static void
+test_warm_context_goes_with_a_guest_that_wants_none(void **state)
+{
+    (void)state;
+}
+
+/* ---- Contexts -------------------------------------------------------------------------------- */
 
 static void
 test_primary_context_once(void **state)
@@ -1487,9 +1565,16 @@ int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_current, end)
+#define WARM_TEST(name) cmocka_unit_test_setup_teardown(name, begin_warm, end)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_init_and_devices, begin, end),
         cmocka_unit_test_setup_teardown(test_no_context_is_an_error, begin, end),
+        cmocka_unit_test_setup_teardown(test_no_warm_context_where_it_would_be_the_only_one, begin, end),
+        WARM_TEST(test_warm_context_is_taken_over),
+        WARM_TEST(test_warm_context_goes_for_flags),
+        WARM_TEST(test_warm_context_goes_for_another_device),
+        WARM_TEST(test_warm_context_goes_for_one_that_is_not_primary),
+        WARM_TEST(test_warm_context_goes_with_a_guest_that_wants_none),
         TEST(test_primary_context_once),
         TEST(test_destroying_the_other_kind_of_context),
         TEST(test_creating_leaves_the_current_context),
