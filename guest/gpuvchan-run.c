@@ -37,6 +37,7 @@ static const struct run_option options[] = {
     {"arena", 0, "SIZE", "GPUVCHAN_ARENA", NULL, "memory shared with the host for bulk data; K, M, G are understood"},
     {"sync", 's', NULL, "GPUVCHAN_SYNC", "1", "wait for each command: errors come from the call that caused them"},
     {"trace", 't', NULL, "GPUVCHAN_LOG", "debug", "as --log-level=debug"},
+    {"stats", 0, NULL, "GPUVCHAN_STATS", "1", "print at the end what was sent to the host, and how long was waited"},
     {"log-level", 0, "LEVEL", "GPUVCHAN_LOG", NULL,
      "error, warning, info or debug; what the libraries write to stderr"},
     {"no-check", 'n', NULL, NULL, NULL, "start the program without trying first whether a host answers"},
@@ -194,8 +195,8 @@ print_variable(const char *name)
 static void
 print_environment(void)
 {
-    static const char *const names[] = {"LD_LIBRARY_PATH", "GPUVCHAN_ADDRESS", "GPUVCHAN_ARENA", "GPUVCHAN_SYNC",
-                                        "GPUVCHAN_LOG"};
+    static const char *const names[] = {"LD_LIBRARY_PATH", "GPUVCHAN_ADDRESS", "GPUVCHAN_ARENA",
+                                        "GPUVCHAN_SYNC",   "GPUVCHAN_STATS",   "GPUVCHAN_LOG"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         print_variable(names[i]);

@@ -21,6 +21,7 @@
 #include <gpuvchan/plugin.h>
 
 #include "error.h"
+#include "stats.h"
 #include "transport.h"
 
 #define SYSTEM_SOCKET "/run/gpuvchan/host.sock"
@@ -351,6 +352,7 @@ channel_free(struct gpuvchan_channel *channel)
         gpuvchan__lane_destroy(channel->lane[i]);
     if (channel->link)
         channel->link->transport->close(channel->link);
+    gpuvchan__stats_destroy(channel->stats);
     gpuvchan__arena_finish(&channel->arena);
     pthread_mutex_destroy(&channel->lock);
     free(channel);
@@ -385,6 +387,7 @@ gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_opti
     atomic_store(&channel->clock, 1);
     channel->id = atomic_fetch_add(&ids, 1) + 1;
     channel->synchronous = sync && sync[0] && strcmp(sync, "0") != 0;
+    channel->stats = gpuvchan__stats_create();
     channel->spin_ns = gpuvchan__spin_ns(options.spin_us, transport);
     error = hello_fill(&channel->hello, &options, transport->arena_grain);
     if (error == 0)
@@ -484,6 +487,7 @@ gpuvchan_client_open(struct gpuvchan_channel *channel, const struct gpuvchan_pro
         return gpuvchan_stub_corrupt(channel, "open", opened.slot);
     client->channel = channel;
     client->slot = (uint8_t)opened.slot;
+    gpuvchan__stats_protocol(channel->stats, client->slot, protocol);
     return 0;
 }
 
@@ -626,8 +630,8 @@ gpuvchan_completion_read(const struct gpuvchan_channel *channel, uint32_t index)
     return atomic_load_explicit(channel_completion(channel, index), memory_order_acquire);
 }
 
-int
-gpuvchan_completion_spin(struct gpuvchan_channel *channel, uint32_t index, uint64_t value, uint32_t spin_us)
+static int
+completion_poll(struct gpuvchan_channel *channel, uint32_t index, uint64_t value, uint32_t spin_us)
 {
     uint64_t give_up = 0;
 
@@ -645,4 +649,15 @@ gpuvchan_completion_spin(struct gpuvchan_channel *channel, uint32_t index, uint6
             sched_yield(); /* the worker may be waiting for this very processor */
     }
     return gpuvchan_channel_error(channel) != 0 ? gpuvchan_channel_error(channel) : -ETIME;
+}
+
+int
+gpuvchan_completion_spin(struct gpuvchan_channel *channel, uint32_t index, uint64_t value, uint32_t spin_us)
+{
+    uint64_t start = channel->stats ? gpuvchan__now_ns() : 0;
+    int status = completion_poll(channel, index, value, spin_us);
+
+    if (channel->stats)
+        gpuvchan__stats_completion(channel->stats, gpuvchan__now_ns() - start);
+    return status;
 }

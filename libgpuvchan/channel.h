@@ -38,9 +38,10 @@ struct gpuvchan_channel {
     bool same_address;
     bool fence;
     bool synchronous;
-    pthread_mutex_t lock; /* of the lanes' list and the completion words */
-    pthread_key_t key;    /* this thread's lane */
-    uint32_t lanes;       /* which the host allows */
+    struct gpuvchan__stats *stats; /* NULL: nobody counts */
+    pthread_mutex_t lock;          /* of the lanes' list and the completion words */
+    pthread_key_t key;             /* this thread's lane */
+    uint32_t lanes;                /* which the host allows */
     uint32_t lanes_open;
     struct gpuvchan_lane *lane[WIRE_LANES_MAX];
     struct gpuvchan_lane *idle;

@@ -12,6 +12,7 @@
 #include "channel.h"
 #include "copy.h"
 #include "error.h"
+#include "stats.h"
 
 /* The best of a dozen round trips: 100 to 140 ns within one cache, 190 to 250 to another, 5 us on one processor. */
 #define DISTANCE_FAR_NS 165u
@@ -41,7 +42,8 @@ lane_rings(struct gpuvchan_lane *lane)
     front->clock = &channel->clock;
     front->ordered = &channel->ordered;
     front->fence = channel->fence;
-    front->synchronous = channel->synchronous;
+    front->special =
+        (channel->synchronous ? GPUVCHAN_LANE_SYNCHRONOUS : 0u) | (channel->stats ? GPUVCHAN_LANE_COUNTED : 0u);
     gpuvchan__reader_init(&lane->reader, &lane->shared->reply, lane->shared->slot,
                           command + channel->hello.command_bytes, channel->hello.reply_bytes, channel->link,
                           lane->index, false, channel->fence);
@@ -274,7 +276,44 @@ gpuvchan_lane_take_error(struct gpuvchan_lane *lane)
 void
 gpuvchan_lane_set_synchronous(struct gpuvchan_lane *lane, bool on)
 {
-    lane->writer.front.synchronous = on || lane->channel->synchronous;
+    struct gpuvchan_lane_front *front = &lane->writer.front;
+
+    front->special &= ~(uint32_t)GPUVCHAN_LANE_SYNCHRONOUS;
+    if (on || lane->channel->synchronous)
+        front->special |= GPUVCHAN_LANE_SYNCHRONOUS;
+}
+
+int
+gpuvchan_lane_call_special(struct gpuvchan_lane *lane, uint8_t slot, uint16_t opcode, size_t payload,
+                           const void **reply, uint32_t *reply_bytes)
+{
+    uint64_t start = gpuvchan__now_ns();
+    int status;
+
+    gpuvchan_publish_call(lane, slot, opcode, payload);
+    status = gpuvchan_lane_wait_reply(lane, reply, reply_bytes);
+    gpuvchan__stats_call(lane->channel->stats, slot, opcode, gpuvchan__now_ns() - start);
+    return status;
+}
+
+int
+gpuvchan_lane_post_special(struct gpuvchan_lane *lane, uint8_t slot, uint16_t opcode, size_t payload)
+{
+    uint64_t start;
+    const void *reply;
+    uint32_t bytes;
+    int status;
+
+    if (!(lane->writer.front.special & GPUVCHAN_LANE_SYNCHRONOUS)) {
+        gpuvchan__stats_post(lane->channel->stats, slot, opcode);
+        gpuvchan_publish(lane, slot, opcode, 0, payload);
+        return 0;
+    }
+    start = gpuvchan__now_ns();
+    gpuvchan_publish(lane, slot, opcode, GPUVCHAN_RECORD_CALL, payload); /* it was reserved in the ring */
+    status = gpuvchan_lane_wait_reply(lane, &reply, &bytes);
+    gpuvchan__stats_call(lane->channel->stats, slot, opcode, gpuvchan__now_ns() - start);
+    return status;
 }
 
 void

@@ -56,6 +56,8 @@ PAGES = (
          ("gpuvchan_plugin", "gpuvchan_request", "gpuvchan_dispatch", "gpuvchan_entry", "gpuvchan_snapshot"),
          ("gpuvchan_session(3)", "gpuvchan_completion(3)", "gpuvchan_handles(3)", "gpuvchan-host(8)",
           "gpuvchan-scanner(1)", "gpuvchan-protocol(5)"), "plugin.h"),
+    Page("gpuvchan_stats", "what a guest process has sent, and waited for", ("gpuvchan_stats",),
+         ("gpuvchan_client(3)", "gpuvchan-run(1)", "gpuvchan(7)")),
     Page("gpuvchan_parse_size", "sizes as people write them", ("gpuvchan_parse_size",), ("gpuvchan_plugin(3)",)),
     Page("gpuvchan_protocol", "records: what generated stubs are made of",
          ("gpuvchan_protocol", "gpuvchan_record", "gpuvchan_reference", "gpuvchan_reserve", "gpuvchan_publish",

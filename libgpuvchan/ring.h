@@ -26,7 +26,7 @@ struct gpuvchan__writer {
     uint64_t spin_ns;
 };
 
-/** @p ring has been zeroed. front's clock, ordered, fence and synchronous are the caller's to set. */
+/** @p ring has been zeroed. front's clock, ordered, fence and special are the caller's to set. */
 void gpuvchan__writer_init(struct gpuvchan__writer *writer, struct wire_ring *shared, void *slot, void *ring,
                            uint64_t bytes, struct gpuvchan__link *link, uint32_t lane, uint64_t spin_ns);
 

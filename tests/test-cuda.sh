@@ -90,6 +90,16 @@ if forwarded libraries GPUVCHAN_ARENA=16M; then pass "libraries with a small are
     fail "libraries with a small arena"
     explain
 fi
+# In a worker that has waited, whose driver has made a context before.
+plugin_setting=--spare-workers=1
+for name in contexts settings modules devices memory registered faults exits; do
+    if forwarded "$name"; then pass "$name in a warm context"; else
+        fail "$name in a warm context"
+        explain
+    fi
+done
+plugin_setting=
+
 # Two processes of one host that share memory, where the administrator lets them.
 if cuda_compile ipc; then
     check natively ipc

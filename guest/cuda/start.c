@@ -140,8 +140,10 @@ connect_host(bool loud)
 
     if (error == 0)
         error = gpuvchan_client_open(cuda_guest.channel, &cuda_protocol, &cuda_guest.client);
-    if (error == 0)
+    if (error == 0) {
+        gpuvchan_client_name_entries(&cuda_guest.client, cuda_names);
         return CUDA_SUCCESS;
+    }
     if (loud)
         tell(&unable, gpuvchan_error_text());
     return CUDA_ERROR_NO_DEVICE;

@@ -115,6 +115,7 @@ connect_host(void)
         tell(gpuvchan_error_text());
         return error == -ENOENT && nvml_guest.channel ? NVML_ERROR_LIBRARY_NOT_FOUND : NVML_ERROR_DRIVER_NOT_LOADED;
     }
+    gpuvchan_client_name_entries(&nvml_guest.client, nvml_names);
     result = load();
     if (result == NVML_SUCCESS)
         atomic_store_explicit(&connected, true, memory_order_release);

@@ -8,7 +8,7 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import jax
 import jax.numpy as jnp
 import numpy as np
-from snippet import check, end, result, timed
+from snippet import check, end, result, steady, timed
 
 jax.config.update("jax_default_matmul_precision", "highest")
 device = jax.devices()[0]
@@ -62,4 +62,5 @@ for _ in range(50):
 check("descent", losses[-1] < losses[0] / 4, f"{losses[0]} {losses[-1]}")
 result("losses", *losses[::10])
 timed("step", lambda: step(weights)[0].block_until_ready(), 50, lambda: None)
+steady("step of JAX", lambda: step(weights), 50, lambda: step(weights)[0].block_until_ready())
 end()

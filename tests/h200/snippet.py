@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the snippets share: lines that are compared between native and forwarded, and the exit status."""
 
+import ctypes
 import os
 import sys
 import time
@@ -29,6 +30,22 @@ def timed(name, function, repeat, wait):
         wait()
         best = min(best, time.perf_counter() - begin)
     print(f"time: {name} {best * 1000:.4f} ms", flush=True)
+
+
+def steady(name, function, count, wait):
+    """With GPUVCHAN_STATS: what @count of @function, which waits for nothing, send to the host behind the first ones."""
+    if os.environ.get("GPUVCHAN_STATS") != "1":
+        return
+    print_stats = ctypes.CDLL("libgpuvchan.so.0", os.RTLD_NOW | os.RTLD_NOLOAD).gpuvchan_stats_print
+    for _ in range(3):
+        function()
+    wait()
+    print_stats()
+    for _ in range(count):
+        function()
+    print(f"steady: {name}, {count}", flush=True)
+    print_stats()
+    wait()
 
 
 def libraries():

@@ -4,7 +4,7 @@
 import math
 
 import torch
-from snippet import check, end, result, timed
+from snippet import check, end, result, steady, timed
 from torch import nn
 from torch.nn import functional
 
@@ -45,6 +45,7 @@ adam = torch.optim.Adam(model.parameters())
 for _ in range(20):
     step(model, adam, *there)
 timed("step of a perceptron, batch 64", lambda: step(model, adam, *there), 50, torch.cuda.synchronize)
+steady("step of a perceptron", lambda: step(model, adam, *there), 100, torch.cuda.synchronize)
 
 
 # ---- ResNet-50
@@ -80,6 +81,7 @@ images, classes = torch.randn(32, 3, 224, 224, device="cuda"), torch.randint(0, 
 trail = [step(model, optimizer, images, classes).item() for _ in range(8)]
 check("ResNet-50 learns its batch", all(map(math.isfinite, trail)) and min(trail) < trail[0], str(trail))
 timed("step of ResNet-50, batch 32", lambda: step(model, optimizer, images, classes), 10, torch.cuda.synchronize)
+steady("step of ResNet-50", lambda: step(model, optimizer, images, classes), 10, torch.cuda.synchronize)
 del model, optimizer, images
 
 
@@ -144,4 +146,5 @@ prompt = prompt.cuda()
 first = decode(small, prompt, 16)
 check("GPT-2 small decodes the same twice", torch.equal(first, decode(small, prompt, 16)))
 timed("GPT-2 small, 32 tokens of batch 1", lambda: decode(small, prompt, 32), 5, torch.cuda.synchronize)
+steady("32 tokens of GPT-2 small", lambda: decode(small, prompt, 32), 5, torch.cuda.synchronize)
 end()

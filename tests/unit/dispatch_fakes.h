@@ -443,6 +443,24 @@ gpuvchan_lane_wait_reply(struct gpuvchan_lane *lane, const void **answer, uint32
     return status;
 }
 
+int
+gpuvchan_lane_post_special(struct gpuvchan_lane *lane, uint8_t at, uint16_t opcode, size_t payload)
+{
+    const void *answer;
+    uint32_t bytes;
+
+    gpuvchan_publish(lane, at, opcode, GPUVCHAN_RECORD_CALL, payload);
+    return gpuvchan_lane_wait_reply(lane, &answer, &bytes);
+}
+
+int
+gpuvchan_lane_call_special(struct gpuvchan_lane *lane, uint8_t at, uint16_t opcode, size_t payload, const void **answer,
+                           uint32_t *bytes)
+{
+    gpuvchan_publish_call(lane, at, opcode, payload);
+    return gpuvchan_lane_wait_reply(lane, answer, bytes);
+}
+
 struct gpuvchan_lane *
 gpuvchan_lane_current(struct gpuvchan_channel *channel)
 {

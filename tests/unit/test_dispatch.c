@@ -736,7 +736,7 @@ static void
 test_synchronous_posts(void **state)
 {
     (void)state;
-    front.synchronous = 1;
+    front.special = GPUVCHAN_LANE_SYNCHRONOUS;
     give_back = 5;
     assert_int_equal(dispatch_nothing(&client), 5);
     assert_int_equal(calls, 1);

@@ -535,7 +535,7 @@ reservation_given_up(void **state)
     unsigned char *room;
 
     (void)state;
-    pair->guest.writer.front.synchronous = 0;
+    pair->guest.writer.front.special = 0;
     assert_non_null(gpuvchan_reserve_call(&pair->guest, 8));
     assert_int_equal(post(pair, 30), 0);
     take(pair, 30, 1);

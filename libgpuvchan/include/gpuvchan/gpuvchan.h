@@ -190,6 +190,12 @@ GPUVCHAN_EXPORT struct gpuvchan_lane *gpuvchan_lane_current(struct gpuvchan_chan
  */
 GPUVCHAN_EXPORT int gpuvchan_lane_take_error(struct gpuvchan_lane *lane);
 
+/**
+ * Prints to stderr what the channels of this process have sent since the last time, by kind of record, and for how
+ * long the process has waited; for all that began while GPUVCHAN_STATS=1 was in the environment, else nothing.
+ */
+GPUVCHAN_EXPORT void gpuvchan_stats_print(void);
+
 /** Has each post of this lane wait for the host and return its status, as with GPUVCHAN_SYNC=1; or no longer. */
 GPUVCHAN_EXPORT void gpuvchan_lane_set_synchronous(struct gpuvchan_lane *lane, bool on);
 

@@ -93,11 +93,17 @@ struct gpuvchan_lane_front {
     _Atomic uint64_t *clock;         /* tickets of this process */
     const _Atomic uint32_t *ordered; /* nonzero: more than one lane has been opened */
     unsigned char *slot;
-    uint32_t fence;       /* 1: publish needs a full fence before peer_asleep is read */
-    uint32_t synchronous; /* GPUVCHAN_SYNC=1: posts wait */
+    uint32_t fence;   /* 1: publish needs a full fence before peer_asleep is read */
+    uint32_t special; /* enum gpuvchan_lane_special: 0 is what is fast */
     uint16_t sequence;
     uint8_t flip;    /* of the slot's last record: 0 or GPUVCHAN_RECORD_FLIP */
     uint8_t in_slot; /* the record being filled is in the slot */
+};
+
+/** How a lane sends records in an unusual way. */
+enum gpuvchan_lane_special {
+    GPUVCHAN_LANE_SYNCHRONOUS = 1, /**< posts wait: GPUVCHAN_SYNC=1 */
+    GPUVCHAN_LANE_COUNTED = 2,     /**< records are counted: GPUVCHAN_STATS=1 */
 };
 
 /**
@@ -109,6 +115,12 @@ GPUVCHAN_EXPORT unsigned char *gpuvchan_lane_make_room(struct gpuvchan_lane *lan
 GPUVCHAN_EXPORT void gpuvchan_lane_ring_doorbell(struct gpuvchan_lane *lane);
 /** Second half of gpuvchan_call(): waits for the reply to the call that was published last. @return as gpuvchan_call(). */
 GPUVCHAN_EXPORT int gpuvchan_lane_wait_reply(struct gpuvchan_lane *lane, const void **reply, uint32_t *bytes);
+/** gpuvchan_post() of a lane that is special. @return as there. */
+GPUVCHAN_EXPORT int
+gpuvchan_lane_post_special(struct gpuvchan_lane *lane, uint8_t slot, uint16_t opcode, size_t payload);
+/** gpuvchan_call() of such a lane. @return as there. */
+GPUVCHAN_EXPORT int gpuvchan_lane_call_special(struct gpuvchan_lane *lane, uint8_t slot, uint16_t opcode,
+                                               size_t payload, const void **reply, uint32_t *reply_bytes);
 
 /** Bytes of ring that a record with @p payload bytes takes. */
 static inline uint32_t
@@ -218,6 +230,8 @@ static inline int
 gpuvchan_call(struct gpuvchan_lane *lane, uint8_t slot, uint16_t opcode, size_t payload, const void **reply,
               uint32_t *reply_bytes)
 {
+    if (__builtin_expect(((struct gpuvchan_lane_front *)lane)->special, 0))
+        return gpuvchan_lane_call_special(lane, slot, opcode, payload, reply, reply_bytes);
     gpuvchan_publish_call(lane, slot, opcode, payload);
     return gpuvchan_lane_wait_reply(lane, reply, reply_bytes);
 }
@@ -226,13 +240,8 @@ gpuvchan_call(struct gpuvchan_lane *lane, uint8_t slot, uint16_t opcode, size_t 
 static inline int
 gpuvchan_post(struct gpuvchan_lane *lane, uint8_t slot, uint16_t opcode, size_t payload)
 {
-    const void *reply;
-    uint32_t bytes;
-
-    if (__builtin_expect(((struct gpuvchan_lane_front *)lane)->synchronous, 0)) {
-        gpuvchan_publish(lane, slot, opcode, GPUVCHAN_RECORD_CALL, payload); /* it was reserved in the ring */
-        return gpuvchan_lane_wait_reply(lane, &reply, &bytes);
-    }
+    if (__builtin_expect(((struct gpuvchan_lane_front *)lane)->special, 0))
+        return gpuvchan_lane_post_special(lane, slot, opcode, payload);
     gpuvchan_publish(lane, slot, opcode, 0, payload);
     return 0;
 }
@@ -264,6 +273,12 @@ gpuvchan_lane_published_one(const struct gpuvchan_lane *lane, uint64_t before)
 
     return !(now & GPUVCHAN_PUBLISHED_ORDERED) || now == before + 1 ? now : 0;
 }
+
+/**
+ * Names a protocol's entries for GPUVCHAN_STATS: @p names is by opcode, of protocol->entries, with NULL for none, and
+ * stays the caller's. Generated headers have it as NAME_names.
+ */
+GPUVCHAN_EXPORT void gpuvchan_client_name_entries(const struct gpuvchan_client *client, const char *const *names);
 
 /** For generated stubs: the errno value behind a NULL of gpuvchan_reserve() or gpuvchan_lane_current(). */
 GPUVCHAN_EXPORT int gpuvchan_stub_error(struct gpuvchan_channel *channel);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """NAME-guest.h: a stub per call and post that marshals its arguments straight into the lane's ring."""
 
-from emit_common import (banner, declarations, guest_parameters, includes, note, opcodes, protocol_fields,
+from emit_common import (banner, declarations, guest_parameters, includes, note, opcodes, protocol_fields, quote,
                          variables, wire, wrap)
 
 _CONTRACT = """\
@@ -193,6 +193,13 @@ class _Stub:
         return lines + ["}", ""]
 
 
+def entry_names(protocol):
+    lines = ["/* By opcode, for gpuvchan_client_name_entries(). */",
+             f"static const char *const {protocol.name}_names[{protocol.upper}_OPCODES] __attribute__((unused)) = {{"]
+    lines += [f"    [{protocol.opcode_name(entry)}] = {quote(entry.name)}," for entry in protocol.records]
+    return lines + ["};", ""]
+
+
 def header(protocol):
     guard = f"{protocol.upper}_GUEST_H"
     lines = [banner(protocol), f"#ifndef {guard}", f"#define {guard}", "",
@@ -201,6 +208,7 @@ def header(protocol):
     lines += includes(protocol.includes) + opcodes(protocol) + wire(protocol)
     lines += [f"static const struct gpuvchan_protocol {protocol.name}_protocol __attribute__((unused)) = {{"]
     lines += [f"    {text}" for text in protocol_fields(protocol)] + ["};", ""]
+    lines += entry_names(protocol)
     lines += _CONTRACT.split("\n")
     lines += ["/* Never 0, which would tell callers, and the compiler, that outputs are set. */", STUB,
               f"{protocol.name}_failure(int error)", "{", "    return error != 0 ? error : -EIO;", "}", ""]
