@@ -26,6 +26,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
 # ---- What is built from what -----------------------------------------------------------------------
 
 LIB_SRCS := $(wildcard libgpuvchan/*.c)
+LIB_LIBS := -l:libnettle.a -Wl,--exclude-libs,libnettle.a # within, so that no program meets it
 -include host/build.mk host/ctl/build.mk bench/build.mk host/cuda/build.mk host/cuda/sim/build.mk guest/cuda/build.mk host/nvml/build.mk guest/nvml/build.mk libgpuvchan/xen/build.mk
 HOST_SRCS ?= $(wildcard host/*.c)
 SCANNER := libgpuvchan/protocol/scanner/gpuvchan-scanner
@@ -173,7 +174,7 @@ $(eval $(call protocol,bench,bench/bench.gpv))
 lib: $(BUILD)/lib/$(SONAME) ## build the library alone
 
 $(BUILD)/lib/$(SONAME): $(call objects,$(LIB_SRCS)) libgpuvchan/gpuvchan.map
-	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-soname$(comma)$(SONAME) -Wl$(comma)--version-script=libgpuvchan/gpuvchan.map -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-z$(comma)defs$(if $(SANITIZE),$(comma)-z$(comma)undefs) -lpthread)
+	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-soname$(comma)$(SONAME) -Wl$(comma)--version-script=libgpuvchan/gpuvchan.map -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-z$(comma)defs$(if $(SANITIZE),$(comma)-z$(comma)undefs) $(LIB_LIBS) -lpthread)
 	$(Q)ln -sf $(SONAME) $(BUILD)/lib/libgpuvchan.so
 
 $(BUILD)/bin/gpuvchan-scanner: $(SCANNER_SRCS)

@@ -49,6 +49,9 @@ const struct option_spec option_table[] = {
     {"spare-workers", 0, OPTION_NUMBER, 0, AT(spare_workers), .argument = "N", .standard = "1", .max = SPARES_MAX,
      .help =
          "workers that wait for guests with their drivers started; 0: each starts when its guest comes. With --run: 0"},
+    {"keep", 0, OPTION_SIZE, 0, AT(keep), .argument = "SIZE", .standard = "512M", .max = ARENA_MAX,
+     .help = "memory for what guests' processes leave for the next ones of their domain or user, such as module "
+             "images; 0: none"},
     {"plugin-dir", 'p', OPTION_PATHS, 0, AT(plugin_dirs), .argument = "DIR",
      .help = "folder with plugins; may repeat, the first that has a plugin wins"},
     {"plugins", 0, OPTION_NAMES, 0, AT(plugins), .argument = "NAME[,...]", .standard = "",

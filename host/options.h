@@ -75,6 +75,7 @@ struct host_options {
     int64_t max_processes, max_domain_processes, max_arena, max_lanes;
     int64_t spin_us;
     int64_t spare_workers;
+    int64_t keep;
     char *user, *group; /* of workers; "": that of the host */
     char *state_dir;    /* "": beside the socket */
     char *pidfile;

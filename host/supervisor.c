@@ -29,12 +29,14 @@
 #include <gpuvchan/gpuvchan.h>
 
 #include "config.h"
+#include "kept.h"
 #include "listen.h"
 #include "log.h"
 #include "notify.h"
 #include "policy.h"
 #include "privileges.h"
 #include "waiting.h"
+#include "worker_link.h"
 #include "workers.h"
 
 #define ACCEPTS_AT_ONCE 16
@@ -47,6 +49,7 @@
 /* What an event is about: the number of a listener, or one of these. */
 #define ABOUT_SIGNALS LISTENERS_MAX
 #define ABOUT_WORKER (1ull << 32) /* plus its process number */
+#define ABOUT_LINK (1ull << 33)   /* the same */
 
 struct supervisor {
     struct host_options *options;
@@ -56,6 +59,7 @@ struct supervisor {
     int epoll, signals, config;
     struct captive *captive;
     struct workers workers;
+    struct kept kept;
     struct waiting waiting;
     int64_t complain_at; /* not before this time */
     unsigned refused_silently;
@@ -163,6 +167,8 @@ watch_worker(const struct supervisor *supervisor, const struct worker *worker)
 {
     int error = watch(supervisor, worker->pidfd, ABOUT_WORKER | (uint64_t)worker->pid);
 
+    if (worker->link >= 0)
+        watch(supervisor, worker->link, ABOUT_LINK | (uint64_t)worker->pid);
     if (error != 0)
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "will not learn of the end of worker %d: %s", (int)worker->pid,
                      strerror(-error));
@@ -306,11 +312,53 @@ bury(struct supervisor *supervisor, pid_t pid)
     if (!workers_bury(&supervisor->workers, worker, &crashed))
         return;
     supervisor->crashed += crashed;
-    if (gone.spare < 0)
+    if (!gone.spare)
         release(supervisor, gone.listener, &gone.peer);
+    if (gone.peer.domain >= 0 && workers_of_domain(&supervisor->workers, gone.peer.domain) == 0)
+        kept_forget(&supervisor->kept, &gone.peer);
     tell_status(supervisor);
     if (!supervisor->stopping)
         serve_waiting(supervisor);
+}
+
+/* ---- What workers say ------------------------------------------------------------------------ */
+
+/* What it says may be its guest's words: whose it is, is known here. */
+static void
+take_word(struct supervisor *supervisor, struct worker *worker, const struct worker_message *message, int fd)
+{
+    int found;
+
+    if (message->word == WORKER_READY) {
+        worker->ready = true;
+    } else if (worker->spare) {
+        worker_close_link(worker);
+    } else if (message->word == WORKER_FIND) {
+        found = kept_find(&supervisor->kept, &worker->peer, message->bytes, message->any ? NULL : message->digest);
+        worker_link_answer(worker->link, found < 0 ? -ENOENT : 0, message->any ? -1 : found);
+    } else if (message->word == WORKER_KEEP) {
+        kept_add(&supervisor->kept, &worker->peer, message->bytes, message->digest, fd);
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+/* One message at a time: no worker keeps others, or guests that come, from their turn. */
+static void
+hear(struct supervisor *supervisor, pid_t pid)
+{
+    struct worker *worker = workers_find(&supervisor->workers, pid);
+    struct worker_message message;
+    int fd, error;
+
+    if (!worker || worker->link < 0)
+        return;
+    error = worker_link_receive(worker->link, &message, &fd);
+    if (error == 0)
+        take_word(supervisor, worker, &message, fd);
+    else if (error != -EAGAIN)
+        worker_close_link(worker);
 }
 
 /* Domains end without a word to whoever maps their memory. */
@@ -483,6 +531,7 @@ reload(struct supervisor *supervisor)
         supervisor->options = fresh;
         fresh = old;
         log_open(supervisor->options, "", false);
+        kept_limit(&supervisor->kept, (uint64_t)supervisor->options->keep);
         workers_end_spares(&supervisor->workers, now_ms() + STOP_MS);
         supervisor->spare_at = now_ms();
         serve_waiting(supervisor);
@@ -540,6 +589,7 @@ supervisor_create(struct host_options *options, const struct text_list *addresse
     supervisor->argv = argv;
     supervisor->spare_at = supervisor->kill_at = supervisor->give_up_at = NEVER;
     supervisor->signals = supervisor->workers.folder = -1;
+    kept_limit(&supervisor->kept, (uint64_t)options->keep);
     supervisor->epoll = epoll_create1(EPOLL_CLOEXEC);
     supervisor->config = config_hand_over(options);
     result = supervisor->epoll < 0 ? -errno : supervisor->config < 0 ? supervisor->config : watch_signals(supervisor);
@@ -563,6 +613,7 @@ supervisor_destroy(struct supervisor *supervisor)
         return;
     listeners_close(&supervisor->listeners);
     workers_finish(&supervisor->workers);
+    kept_finish(&supervisor->kept);
     if (supervisor->signals >= 0)
         close(supervisor->signals);
     if (supervisor->config >= 0)
@@ -630,6 +681,8 @@ take_event(struct supervisor *supervisor, uint64_t about)
         take_signals(supervisor);
     else if (about & ABOUT_WORKER)
         bury(supervisor, (pid_t)(about & ~ABOUT_WORKER));
+    else if (about & ABOUT_LINK)
+        hear(supervisor, (pid_t)(about & ~ABOUT_LINK));
     else if (!supervisor->stopping)
         accept_guests(supervisor, (size_t)about);
 }

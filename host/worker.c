@@ -30,7 +30,7 @@
 #include "log.h"
 #include "plugin.h"
 #include "privileges.h"
-#include "spare.h"
+#include "worker_link.h"
 
 #define CLOSE_SECONDS 3
 
@@ -112,12 +112,17 @@ serve(struct gpuvchan_session *session, const struct host_plugins *plugins)
 static int
 accept_and_serve(const struct host_options *options, const struct host_plugins *plugins, int connection)
 {
+    static int link = WORKER_LINK_FD;
+    static const struct gpuvchan_keeping keeping = {
+        .size = sizeof(keeping), .user = &link, .find = worker_link_find, .keep = worker_link_keep};
     struct gpuvchan_session_limits limits = {
         .size = sizeof(limits),
         .arena_bytes = (uint64_t)options->max_arena,
         .lanes = (uint32_t)options->max_lanes,
         .spin_us = options->spin_us == 0 ? -1 : (int32_t)options->spin_us, /* there, 0 is the default */
         .trace = options->trace,
+        .keeping = options->keep > 0 ? &keeping : NULL,
+        .keep_bytes = (uint64_t)options->keep,
     };
     struct gpuvchan_session *session;
     int result = gpuvchan_session_accept(connection, &limits, &session);
@@ -142,21 +147,18 @@ accept_and_serve(const struct host_options *options, const struct host_plugins *
 }
 
 static bool
-is_handed_over(void)
+is_handed_over(bool spare)
 {
-    return fcntl(WORKER_CONNECTION_FD, F_GETFD) >= 0 && fcntl(WORKER_CONFIG_FD, F_GET_SEALS) >= 0;
+    return (spare || fcntl(WORKER_CONNECTION_FD, F_GETFD) >= 0) && fcntl(WORKER_CONFIG_FD, F_GET_SEALS) >= 0 &&
+           fcntl(WORKER_LINK_FD, F_GETFD) >= 0;
 }
 
 /* @return the guest's connection, or -1: there will be none. */
 static int
 await_guest(const struct host_plugins *plugins)
 {
-    int connection;
-
     plugins_warm(plugins);
-    connection = spare_await(WORKER_CONNECTION_FD);
-    close(WORKER_CONNECTION_FD);
-    return connection;
+    return worker_link_await(WORKER_LINK_FD);
 }
 
 int
@@ -167,12 +169,13 @@ worker_main(bool spare)
     char error[OPTIONS_ERROR], who[32];
     int result, connection = WORKER_CONNECTION_FD;
 
-    if (!is_handed_over()) {
+    if (!is_handed_over(spare)) {
         fprintf(stderr, "gpuvchan-host: %s is for the host itself: a worker is started with a guest's connection\n",
                 WORKER_ARGUMENT);
         return WORKER_FAILED;
     }
     fcntl(WORKER_CONNECTION_FD, F_SETFD, FD_CLOEXEC);
+    fcntl(WORKER_LINK_FD, F_SETFD, FD_CLOEXEC);
     fcntl(WORKER_FILE_FD, F_SETFD, FD_CLOEXEC); /* stays open: its lock says that this process lives */
     handle_signals();
     prctl(PR_SET_NAME, "gpuvchan-worker");

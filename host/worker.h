@@ -7,13 +7,14 @@
 
 /*
  * What the supervisor hands it: a first argument, and descriptors; that of its file, locked, may be missing. A spare
- * worker gets its guest later, through a socket in the place of the connection; see spare.h.
+ * worker gets the connection and the file later, through the link.
  */
 #define WORKER_ARGUMENT "--worker"
 #define WORKER_SPARE_ARGUMENT "--spare-worker"
 #define WORKER_CONNECTION_FD 3
 #define WORKER_CONFIG_FD 4
-#define WORKER_FILE_FD 5
+#define WORKER_LINK_FD 5 /* see worker_link.h */
+#define WORKER_FILE_FD 6
 
 /* How it ends; anything else is a crash. */
 enum worker_exit {

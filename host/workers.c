@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "policy.h"
-#include "spare.h"
 #include "worker.h"
+#include "worker_link.h"
 
 #define WARM_MS 3000 /* a spare worker that is not ready by then has a driver that hangs */
 #define SPARE_STOP_MS 2000
@@ -35,16 +35,23 @@ add(struct workers *workers)
     if (!grown)
         abort();
     workers->items = grown;
-    grown[workers->count] = (struct worker){.pidfd = -1, .spare = -1, .listener = SIZE_MAX, .kill_at = NEVER};
+    grown[workers->count] = (struct worker){.pidfd = -1, .link = -1, .listener = SIZE_MAX, .kill_at = NEVER};
     return &grown[workers->count++];
+}
+
+void
+worker_close_link(struct worker *worker)
+{
+    if (worker->link >= 0)
+        close(worker->link);
+    worker->link = -1;
 }
 
 static void
 forget(struct workers *workers, struct worker *worker)
 {
     close(worker->pidfd);
-    if (worker->spare >= 0)
-        close(worker->spare);
+    worker_close_link(worker);
     worker_file_remove(workers->folder, worker->pid);
     *worker = workers->items[--workers->count];
 }
@@ -60,8 +67,7 @@ workers_finish(struct workers *workers)
 {
     for (size_t i = 0; i < workers->count; i++) {
         close(workers->items[i].pidfd);
-        if (workers->items[i].spare >= 0)
-            close(workers->items[i].spare);
+        worker_close_link(&workers->items[i]);
     }
     free(workers->items);
     if (workers->folder >= 0) {
@@ -86,7 +92,7 @@ renew_folder(struct workers *workers)
 void
 worker_describe(const struct worker *worker, char *text, size_t bytes)
 {
-    if (worker->spare >= 0)
+    if (worker->spare)
         snprintf(text, bytes, "spare");
     else if (worker->peer.domain >= 0)
         policy_describe(&worker->peer, text, bytes);
@@ -115,11 +121,11 @@ name_of_process(pid_t pid, char *name, size_t bytes)
 
 /* In the child: only the descriptors of a worker pass, at their numbers. @p record is NULL for a spare one. */
 static _Noreturn void
-become_worker(int connection, int config, int folder, struct worker_record *record)
+become_worker(int connection, int config, int link, int folder, struct worker_record *record)
 {
     char *arguments[] = {"gpuvchan-host", record ? WORKER_ARGUMENT : WORKER_SPARE_ARGUMENT, NULL};
-    const int wanted[] = {WORKER_CONNECTION_FD, WORKER_CONFIG_FD, WORKER_FILE_FD};
-    int given[] = {connection, config, -1};
+    const int wanted[] = {WORKER_CONNECTION_FD, WORKER_CONFIG_FD, WORKER_LINK_FD, WORKER_FILE_FD};
+    int given[] = {connection, config, link, -1};
     sigset_t none;
 
     if (record) {
@@ -127,10 +133,10 @@ become_worker(int connection, int config, int folder, struct worker_record *reco
         record->started = worker_file_started(record->pid);
     }
     if (record && folder >= 0)
-        given[2] = worker_file_write(folder, record);
-    for (size_t i = 0; i < 3; i++)
+        given[3] = worker_file_write(folder, record);
+    for (size_t i = 0; i < 4; i++)
         given[i] = given[i] < 0 ? -1 : fcntl(given[i], F_DUPFD, WORKER_FILE_FD + 1);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         if (given[i] < 0)
             close(wanted[i]);
         else if (dup2(given[i], wanted[i]) < 0)
@@ -146,25 +152,30 @@ become_worker(int connection, int config, int folder, struct worker_record *reco
 static int
 spawn(struct workers *workers, int connection, int config, struct worker_record *record, struct worker **out)
 {
-    int pidfd, error;
-    pid_t pid = fork();
+    int links[2], pidfd = -1, error = worker_link_create(links);
+    pid_t pid;
 
+    if (error != 0)
+        return error;
+    pid = fork();
     if (pid == 0)
-        become_worker(connection, config, workers->folder, record);
-    if (pid < 0)
-        return -errno;
-    pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (pidfd < 0) {
-        error = -errno;
+        become_worker(connection, config, links[1], workers->folder, record);
+    error = pid < 0 || (pidfd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0 ? -errno : 0;
+    close(links[1]);
+    if (error == 0) {
+        *out = add(workers);
+        (*out)->pid = pid;
+        (*out)->pidfd = pidfd;
+        (*out)->link = links[0];
+        return 0;
+    }
+    close(links[0]);
+    if (pid > 0) {
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
         worker_file_remove(workers->folder, pid);
-        return error;
     }
-    *out = add(workers);
-    (*out)->pid = pid;
-    (*out)->pidfd = pidfd;
-    return 0;
+    return error;
 }
 
 static void
@@ -204,17 +215,11 @@ workers_start(struct workers *workers, int connection, int config, const char *a
 int
 workers_start_spare(struct workers *workers, int config, int64_t now, struct worker **out)
 {
-    int sockets[2], error = spare_sockets(sockets);
+    int error = spawn(workers, -1, config, NULL, out);
 
     if (error != 0)
         return error;
-    error = spawn(workers, sockets[1], config, NULL, out);
-    close(sockets[1]);
-    if (error != 0) {
-        close(sockets[0]);
-        return error;
-    }
-    (*out)->spare = sockets[0];
+    (*out)->spare = true;
     (*out)->born = now;
     return 0;
 }
@@ -222,7 +227,7 @@ workers_start_spare(struct workers *workers, int config, int64_t now, struct wor
 static bool
 waits(const struct worker *worker)
 {
-    return worker->spare >= 0 && !worker->told;
+    return worker->spare && !worker->told;
 }
 
 /*
@@ -239,7 +244,7 @@ find_spare(struct workers *workers, int64_t now)
 
         if (!waits(worker))
             continue;
-        if (now - worker->born > WARM_MS && !spare_is_ready(worker->spare)) {
+        if (now - worker->born > WARM_MS && !worker->ready) {
             gpuvchan_log(GPUVCHAN_LOG_WARNING, "spare worker %d does not get ready: it is ended", (int)worker->pid);
             worker_end(worker, now + SPARE_STOP_MS);
         } else if (!oldest || worker->born < oldest->born) {
@@ -260,10 +265,9 @@ workers_take_spare(struct workers *workers, int connection, const char *address,
         return NULL;
     describe_guest(&record, address, peer);
     renew_folder(workers);
-    if (spare_hand_over(worker->spare, connection, workers->folder, &record) != 0)
+    if (worker_link_hand_over(worker->link, connection, workers->folder, &record) != 0)
         return NULL; /* it has just died, of which its descriptor will tell */
-    close(worker->spare);
-    worker->spare = -1;
+    worker->spare = false;
     begin_serving(worker, listener, &record);
     return worker;
 }
@@ -316,7 +320,7 @@ workers_of_domain(const struct workers *workers, int32_t domain)
     size_t count = 0;
 
     for (size_t i = 0; i < workers->count; i++)
-        count += workers->items[i].spare < 0 && workers->items[i].peer.domain == domain;
+        count += !workers->items[i].spare && workers->items[i].peer.domain == domain;
     return count;
 }
 
@@ -336,7 +340,7 @@ workers_serving(const struct workers *workers)
     size_t count = 0;
 
     for (size_t i = 0; i < workers->count; i++)
-        count += workers->items[i].spare < 0;
+        count += !workers->items[i].spare;
     return count;
 }
 
@@ -404,7 +408,7 @@ log_end(const struct worker *worker, int status)
     else
         snprintf(how, sizeof(how), "ended with status %u", code);
     if (ours || (known && code == WORKER_DONE))
-        level = worker->spare >= 0 ? GPUVCHAN_LOG_DEBUG : GPUVCHAN_LOG_INFO;
+        level = worker->spare ? GPUVCHAN_LOG_DEBUG : GPUVCHAN_LOG_INFO;
     else if (number != 0)
         level = GPUVCHAN_LOG_ERROR;
     worker_describe(worker, who, sizeof(who));

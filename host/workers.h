@@ -12,7 +12,9 @@
 struct worker {
     pid_t pid;
     int pidfd;    /* readable when it has ended */
-    int spare;    /* its socket, see spare.h; -1: it has a guest */
+    int link;     /* see worker_link.h; -1: an adopted one's, or it is closed */
+    bool spare;   /* it has no guest */
+    bool ready;   /* nor anything else to do */
     int64_t born; /* of a spare one */
     bool adopted; /* another's child: how it ends is not to be learnt */
     bool told;    /* to end, by this supervisor */
@@ -68,6 +70,9 @@ struct worker *workers_find(const struct workers *workers, pid_t pid);
 
 /** How many serve processes of this domain. */
 size_t workers_of_domain(const struct workers *workers, int32_t domain);
+
+/** Nothing more is said to it, or by it. */
+void worker_close_link(struct worker *worker);
 
 /** Sends SIGTERM now, and lets worker_kill_late() send SIGKILL at @p kill_at. */
 void worker_end(struct worker *worker, int64_t kill_at);

@@ -2,7 +2,7 @@
 # Test programs in C, from tests/ to $(BUILD)/tests/. They link the library's objects, since unit tests and
 # hostile peers need what it does not export.
 
-TESTS_UNIT := ring ring_hostile arena handles size wire threads heap
+TESTS_UNIT := ring ring_hostile arena handles size wire threads heap kept digest
 TESTS_PROGRAMS := conformance/conformance hostile/hostile_guest hostile/hostile_host helpers/kill_guest \
 	helpers/test_host
 TESTS_XEN := hostile/hostile_xen hostile/third_domain
@@ -18,18 +18,20 @@ tests-build: $(TESTS_BINARIES) $(BUILD)/tests/plugins/subject.so
 
 $(TESTS_UNIT:%=$(BUILD)/tests/unit/test_%) $(TESTS_PROGRAMS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: \
 		$(BUILD)/obj/tests/%.o $(TESTS_SUPPORT)
-	$(call link,$@,$(filter %.o,$^),-lcmocka -lpthread)
+	$(call link,$@,$(filter %.o,$^),-lcmocka $(LIB_LIBS) -lpthread)
 
 $(BUILD)/tests/unit/test_heap: $(BUILD)/obj/guest/cuda/heap.o
+$(BUILD)/obj/tests/unit/test_kept.o: CPPFLAGS += -Ihost
+$(BUILD)/tests/unit/test_kept: $(call objects,$(addprefix host/,kept.c worker_link.c worker_file.c))
 
 # By hand, what the transport for Xen does.
 $(TESTS_XEN:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTS_SUPPORT)
-	$(call link,$@,$(filter %.o,$^),$(shell pkg-config --libs xenvchan xenstore xengnttab xenevtchn) -lcmocka -lpthread)
+	$(call link,$@,$(filter %.o,$^),$(shell pkg-config --libs xenvchan xenstore xengnttab xenevtchn) -lcmocka $(LIB_LIBS) -lpthread)
 
 # Each with a main of its own, for replaying inputs without libFuzzer.
 $(TESTS_FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/obj/examples/hello/plugin.o $(BUILD)/obj/gen/hello-host.o $(TESTS_SUPPORT)
-	$(call link,$@,$(filter %.o,$^),-lpthread)
+	$(call link,$@,$(filter %.o,$^),$(LIB_LIBS) -lpthread)
 
 $(call objects,$(TESTS_FUZZ:%=tests/fuzz/fuzz_%.c)): $(GEN)/hello-guest.h $(GEN)/hello-host.h
 

@@ -13,8 +13,8 @@
 set -eu
 
 # What each is for: inih reads the host's configuration, jansson writes the benchmark's JSON, ck and xen
-# are what the benchmark compares with, png is for the sharpen example.
-build="gcc libc6-dev make pkg-config python3 libinih-dev libjansson-dev libck-dev libxen-dev libpng-dev liblz4-dev libzstd-dev scdoc"
+# are what the benchmark compares with, png is for the sharpen example, nettle has the library's hash.
+build="gcc libc6-dev make pkg-config python3 libinih-dev libjansson-dev libck-dev libxen-dev libpng-dev liblz4-dev libzstd-dev nettle-dev scdoc"
 
 # cmocka for unit tests, clang for the second compiler and the fuzzers, perl for prove, procps for ps and
 # pgrep, binutils for nm and readelf, librsvg2 for the benchmark's plots as PNG.

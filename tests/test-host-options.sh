@@ -37,7 +37,7 @@ is "help: status" "$status" 0
 is "help: stderr" "$errors" ""
 like "help: usage" "$output" '^Usage: gpuvchan-host '
 for option in address allow-domains max-processes-per-domain user group state-dir plugin-dir plugins max-processes max-arena socket-mode socket-group pidfile log log-level \
-    trace spin-us spare-workers dump-config dump-plugin list-plugins run exit-with-parent foreground daemon config; do
+    trace spin-us spare-workers keep dump-config dump-plugin list-plugins run exit-with-parent foreground daemon config; do
     like "help: --$option" "$output" "--$option(=| |\$)"
 done
 is "help: no line is wider than a terminal" "$(printf '%s\n' "$output" | awk 'length > 80')" ""

@@ -4,12 +4,13 @@
  *
  * Design notes: a small image goes as a whole. Of a large one the processor fills one half of a buffer while the
  * host's thread empties the other, so that libraries larger than the arena load, and no later than smaller ones
- * would.
+ * would. One that the host has kept from an earlier process is named by its digest and not sent.
  */
 #include "load.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 
 #define WHOLE_BYTES ((size_t)1 << 20)
 #define HALF_BYTES ((size_t)2 << 20)
+#define DIGEST_THREADS 4u
 #define HALF_BYTES_LEAST ((size_t)64 << 10)
 
 /* ---- Options of the compiler ------------------------------------------------------------------- */
@@ -169,6 +171,30 @@ send_pieces(struct cuda_guest_thread *self, const struct gpuvchan_buffer *buffer
     return result == CUDA_SUCCESS ? cuda_guest_settle(self) : result;
 }
 
+static unsigned
+processors(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+/* Does the host have it of another process? A digest is made only if it has one of that size. */
+static bool
+is_kept(struct cuda_guest_thread *self, const void *image, size_t bytes)
+{
+    const struct gpuvchan_client *client = &cuda_guest.client;
+    unsigned threads = processors();
+    uint8_t digest[GPUVCHAN_DIGEST];
+    bool kept = false;
+
+    if (cuda_guest_settle(self) != CUDA_SUCCESS || cuda_image_kept_on(client, self->lane, bytes, NULL, 0, &kept) != 0 ||
+        !kept)
+        return false;
+    gpuvchan_digest(image, bytes, threads < DIGEST_THREADS ? threads : DIGEST_THREADS, digest);
+    return cuda_image_kept_on(client, self->lane, bytes, digest, sizeof(digest), &kept) == 0 && kept;
+}
+
 CUresult
 cuda_guest_image_send(struct cuda_guest_thread *self, const void *image, size_t bytes,
                       CUresult (*load)(struct cuda_guest_thread *self, struct gpuvchan_reference image, void *context),
@@ -179,6 +205,8 @@ cuda_guest_image_send(struct cuda_guest_thread *self, const void *image, size_t 
     CUresult result;
     size_t half;
 
+    if (bytes > WHOLE_BYTES && is_kept(self, image, bytes))
+        return load(self, reference, context);
     if (bytes <= WHOLE_BYTES && gpuvchan_buffer_create(cuda_guest.channel, bytes, &buffer) == 0) {
         reference = (struct gpuvchan_reference){.offset = gpuvchan_buffer_offset(buffer), .bytes = bytes};
         gpuvchan_arena_write(self->lane, gpuvchan_buffer_data(buffer), image, bytes);

@@ -151,8 +151,10 @@ enum cuda_lane_slot {
 
 /** An image that comes in pieces. */
 struct cuda_staged {
-    unsigned char *image; /* NULL: none */
+    unsigned char *image; /* NULL: none, or it goes to fd */
     size_t bytes, filled;
+    bool to_keep; /* fd is memory that others will see */
+    int fd;
 };
 
 struct cuda_lane {
@@ -166,6 +168,8 @@ struct cuda_lane {
     int32_t instantiate_result; /* why the last graph_instantiate failed */
     uint32_t instantiate_node;
 };
+
+struct cuda_keeping;
 
 struct cuda_host {
     const struct cuda_driver *native;
@@ -182,6 +186,7 @@ struct cuda_host {
     pthread_mutex_t graphs_lock;      /* all that looks at graphs or changes them, but launches; before other locks */
     struct gpuvchan_handles *numbers; /* of graphs, nodes and user objects */
     struct cuda_callbacks *callbacks; /* the guest's functions that are due */
+    struct cuda_keeping *keeping;     /* with the lock; NULL: nothing is being kept */
     _Atomic(struct cuda_output *) output; /* NULL: the guest has not asked for it */
     pthread_mutex_t lock;                 /* for what follows, and the tree of objects */
     struct cuda_context *newest;
@@ -263,6 +268,16 @@ void *cuda_lane_image(struct cuda_lane *lane, const void *image, size_t bytes, i
 void *cuda_lane_data(struct cuda_lane *lane, const void *data, size_t *bytes, int *result);
 void cuda_lane_forget_logs(struct cuda_lane *lane);
 void cuda_lane_forget_image(struct cuda_lane *lane);
+
+/* keep.c */
+/** Makes memory for an image that is to be kept for other processes of the guest's. False: it cannot be. */
+bool cuda_keep_begin(struct cuda_host *host, struct cuda_staged *staged, size_t bytes);
+/** The next piece of it. @return a CUresult. */
+int cuda_keep_part(struct cuda_staged *staged, const void *part, size_t bytes);
+/** It is filled: @return the image, for cuda_image_free(), while it is kept; NULL: out of memory. */
+void *cuda_keep_filled(struct cuda_host *host, struct cuda_staged *staged);
+/** The guest process ends: what is being kept gets a moment. */
+void cuda_keep_finish(struct cuda_host *host);
 
 /* module.c, library.c, link.c */
 void cuda_function_finish(struct cuda_function *function);

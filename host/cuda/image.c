@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "cuda_api.h"
 
@@ -211,12 +212,59 @@ cuda_image_fits(unsigned char *image, size_t bytes)
            image[0] == ' ';
 }
 
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+/* Before an image. */
+struct front {
+    size_t mapped; /* bytes from a page before the image on; 0: it is of the heap */
+    unsigned char rest[64 - sizeof(size_t)];
+};
+
+#define PAGE 4096u
+
+static struct front *
+front_of(void *image)
+{
+    return (struct front *)image - 1;
+}
+
 void *
 cuda_image_memory(size_t bytes)
 {
-    unsigned char *memory = bytes < SIZE_MAX - TAIL ? malloc(bytes + TAIL) : NULL;
+    struct front *front = bytes < SIZE_MAX - TAIL - sizeof(*front) ? malloc(sizeof(*front) + bytes + TAIL) : NULL;
 
-    if (memory)
-        memset(memory + bytes, 0, TAIL);
-    return memory;
+    if (!front)
+        return NULL;
+    front->mapped = 0;
+    memset((unsigned char *)(front + 1) + bytes, 0, TAIL);
+    return front + 1;
+}
+
+void *
+cuda_image_map(int fd, size_t bytes)
+{
+    size_t pages = (bytes + PAGE - 1) / PAGE * PAGE, all = PAGE + pages + TAIL;
+    unsigned char *memory;
+
+    memory = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    if (mmap(memory + PAGE, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        munmap(memory, all);
+        return NULL;
+    }
+    madvise(memory + PAGE, pages, MADV_POPULATE_READ); /* at once, where the kernel can; it is no matter if not */
+    front_of(memory + PAGE)->mapped = all;
+    return memory + PAGE;
+}
+
+void
+cuda_image_free(void *image)
+{
+    if (!image)
+        return;
+    if (front_of(image)->mapped > 0)
+        munmap((unsigned char *)image - PAGE, front_of(image)->mapped);
+    else
+        free(front_of(image));
 }

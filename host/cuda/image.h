@@ -9,8 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Memory for an image of @p bytes with zeros behind, for free(), or NULL. */
+/** Memory for an image of @p bytes with zeros behind, for cuda_image_free(), or NULL. */
 void *cuda_image_memory(size_t bytes);
+/** The same with what @p fd has, sealed memory of @p bytes, as long as nobody writes there. */
+void *cuda_image_map(int fd, size_t bytes);
+/** NULL is allowed. */
+void cuda_image_free(void *image);
 /**
  * Is what lies there an image that stays inside its @p bytes? In memory of cuda_image_memory(). Offsets in a wrapper
  * become the pointers that the driver expects there.

@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#include "image.h"
+
 #define KERNEL_ATTRIBUTES 16u /* numbers that this version of the API knows */
 
 /* ---- Beginning ------------------------------------------------------------------------------- */
@@ -74,7 +76,7 @@ cuda_host_library_load(struct gpuvchan_request *request, struct cuda_library **m
 void
 cuda_library_finish(struct cuda_library *library)
 {
-    free(library->image);
+    cuda_image_free(library->image);
     library->image = NULL;
     library->modules = NULL;
 }

@@ -104,7 +104,7 @@ cuda_host_link_add(struct gpuvchan_request *request, struct cuda_link *to, int32
         result = cuda_leave(lane, cuda_native(request)->cuLinkAddData(to->native, (CUjitInputType)type, copy,
                                                                       data_bytes, name[0] ? name : NULL, options.count,
                                                                       options.names, options.values));
-    free(copy);
+    cuda_image_free(copy);
     return result;
 }
 

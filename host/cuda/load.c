@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "image.h"
 
@@ -80,7 +81,9 @@ cuda_lane_forget_logs(struct cuda_lane *lane)
 void
 cuda_lane_forget_image(struct cuda_lane *lane)
 {
-    free(lane->staged.image);
+    if (lane->staged.to_keep)
+        close(lane->staged.fd);
+    cuda_image_free(lane->staged.image);
     lane->staged = (struct cuda_staged){0};
 }
 
@@ -114,14 +117,17 @@ cuda_host_image_part(struct gpuvchan_request *request, uint64_t total, uint64_t 
         cuda_lane_forget_image(lane);
         if (total == 0 || total > CUDA_IMAGE_MAX)
             return CUDA_ERROR_INVALID_IMAGE;
-        staged->image = cuda_image_memory(total);
-        if (!staged->image)
+        if (!cuda_keep_begin(lane->host, staged, total))
+            *staged = (struct cuda_staged){.image = cuda_image_memory(total), .bytes = total};
+        if (!staged->image && !staged->to_keep)
             return CUDA_ERROR_OUT_OF_MEMORY;
-        staged->bytes = total;
     }
     /* In their order, so that what is filled is one piece. */
-    if (!staged->image || total != staged->bytes || at != staged->filled || part_bytes > total - at)
+    if ((!staged->image && !staged->to_keep) || total != staged->bytes || at != staged->filled ||
+        part_bytes > total - at)
         return CUDA_ERROR_INVALID_VALUE;
+    if (staged->to_keep)
+        return cuda_keep_part(staged, part, part_bytes);
     gpuvchan_arena_read(staged->image + at, part, part_bytes);
     staged->filled += part_bytes;
     return 0;
@@ -133,12 +139,16 @@ staged_take(struct cuda_lane *lane, size_t *bytes, int *result)
 {
     unsigned char *image = lane->staged.image;
 
-    if (!image || lane->staged.filled != lane->staged.bytes) {
+    if ((!image && !lane->staged.to_keep) || lane->staged.filled != lane->staged.bytes) {
         cuda_lane_forget_image(lane);
         *result = CUDA_ERROR_INVALID_IMAGE;
         return NULL;
     }
     *bytes = lane->staged.bytes;
+    if (lane->staged.to_keep)
+        image = cuda_keep_filled(lane->host, &lane->staged);
+    if (!image)
+        *result = CUDA_ERROR_OUT_OF_MEMORY;
     lane->staged = (struct cuda_staged){0};
     return image;
 }
@@ -164,7 +174,7 @@ cuda_lane_image(struct cuda_lane *lane, const void *image, size_t bytes, int *re
     void *copy = cuda_lane_data(lane, image, &bytes, result);
 
     if (copy && !cuda_image_fits(copy, bytes)) {
-        free(copy);
+        cuda_image_free(copy);
         copy = NULL;
         *result = CUDA_ERROR_INVALID_IMAGE;
     }

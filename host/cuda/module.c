@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image.h"
+
 #define FUNCTION_ATTRIBUTES 16u /* numbers that this version of the API knows */
 #define PARAMETERS_MAX 4096u    /* no kernel has more: each has at least a byte of 32764 and drivers allow fewer */
 
@@ -51,7 +53,7 @@ cuda_host_module_load(struct gpuvchan_request *request, struct cuda_module **mad
     if (!copy)
         return result;
     result = load(request, copy, &options, made);
-    free(copy);
+    cuda_image_free(copy);
     return result;
 }
 

@@ -34,9 +34,38 @@ config_switch(const char *key, const char *value, void (*allow)(bool yes))
     return 0;
 }
 
+/* Read by the driver when it starts. How much it may hold the driver decides: CUDA_CACHE_MAXSIZE, or 1 GiB. */
+static int
+config_cache(const char *value)
+{
+    if (value[0] != '/') {
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "cache '%s': must be the full path of a folder", value);
+        return -EINVAL;
+    }
+    return setenv("CUDA_CACHE_PATH", value, 1) == 0 ? 0 : -ENOMEM;
+}
+
+/* The worker is by now the user that it stays. Without that folder the driver compiles in each process. */
+static void
+check_cache(const struct cuda_driver *native)
+{
+    const char *path = getenv("CUDA_CACHE_PATH"), *off = getenv("CUDA_CACHE_DISABLE"), *home = getenv("HOME");
+
+    if (native->simulated || (off && strcmp(off, "1") == 0))
+        return;
+    path = path ? path : home;
+    if (!path || (access(path, W_OK) != 0 && errno != ENOENT))
+        gpuvchan_log(GPUVCHAN_LOG_INFO,
+                     "cuda: the driver cannot keep what it compiles: the worker may not write to %s: set cuda.cache to "
+                     "a folder that belongs to the user of workers",
+                     path ? path : "any folder, since HOME is not set");
+}
+
 static int
 cuda_config(const char *key, const char *value)
 {
+    if (strcmp(key, "cache") == 0)
+        return config_cache(value);
     if (strcmp(key, "driver") == 0)
         return cuda_driver_choose(value);
     if (strcmp(key, "ipc") == 0)
@@ -93,6 +122,7 @@ cuda_close(void *state)
 {
     struct cuda_host *host = state;
 
+    cuda_keep_finish(host);
     cuda_pools_end(host);
     /* Newest first. All lanes are closed, so nobody is in here but this thread. */
     cuda_libraries_end(host);
@@ -136,6 +166,7 @@ cuda_open(struct gpuvchan_session *session, void **state)
     if (!host)
         return -ENOMEM;
     memset(host, 0, sizeof(*host));
+    check_cache(native);
     host->native = native;
     host->session = session;
     if (sysconf(_SC_NPROCESSORS_ONLN) >= LINGER_PROCESSORS)
@@ -199,6 +230,7 @@ static struct gpuvchan_plugin cuda_plugin = {
         "auto: NVIDIA's if it has a device, else the simulated one\n"
         "warm=yes|no  yes: a spare worker starts the driver, and makes a context on the first device, before its guest "
         "comes\n"
+        "cache=/FOLDER  where the driver keeps what it compiles; workers write there\n"
         "ipc=no|yes  yes: processes share memory and events by CUDA's IPC handles, also those of other guests",
     .dispatch = &cuda_dispatch,
     .config = cuda_config,

@@ -14,7 +14,7 @@ $(BUILD)/obj/tests/unit/test_cuda_plugin.o: CPPFLAGS += $(FAKE_CPPFLAGS)
 $(BUILD)/obj/tests/unit/test_cuda_plugin.o: $(GEN)/cuda-guest.h $(GEN)/cuda-host.h
 $(BUILD)/tests/unit/test_cuda_plugin: $(BUILD)/obj/tests/unit/test_cuda_plugin.o $(BUILD)/obj/gen/cuda-host.o \
 		$(call objects,$(CUDA_PLUGIN_SRCS) $(LIB_SRCS)) | $(FAKE_LIBCUDA)
-	$(call link,$@,$(filter %.o,$^),-lcmocka -ldl -lpthread)
+	$(call link,$@,$(filter %.o,$^),-lcmocka $(LIB_LIBS) -ldl -lpthread)
 
 tests-build: $(BUILD)/tests/unit/test_cuda_plugin
 

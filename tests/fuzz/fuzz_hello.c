@@ -6,7 +6,7 @@
  * Input: flags (1 byte), difference of the region's real size in pages (1), the hello as far as it goes.
  * What is missing of the hello is that of a right one.
  *
- * build: ALL:libgpuvchan -lpthread
+ * build: ALL:libgpuvchan -l:libnettle.a -lpthread
  */
 #include <fcntl.h>
 #include <stdint.h>

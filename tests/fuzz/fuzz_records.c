@@ -6,7 +6,7 @@
  * Input: flags (1 byte), the reply ring's position (1), then the slot's 256 bytes and the ring's. With the
  * first flag the records in it are numbered as they should be, so that inputs get further than the first.
  *
- * build: ALL:libgpuvchan examples/hello/plugin.c GEN/hello-host.c -lpthread
+ * build: ALL:libgpuvchan examples/hello/plugin.c GEN/hello-host.c -l:libnettle.a -lpthread
  */
 #include <fcntl.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
  * then what the host puts into the slot for each call, in pieces of 1 + n bytes: n (1), the record's first
  * n bytes. With the first flag pieces are given the number and the flags that are due.
  *
- * build: ALL:libgpuvchan -lpthread
+ * build: ALL:libgpuvchan -l:libnettle.a -lpthread
  */
 #include <poll.h>
 #include <pthread.h>

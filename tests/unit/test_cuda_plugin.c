@@ -638,6 +638,45 @@ send_part(uint64_t total, uint64_t at, uint64_t bytes)
 }
 
 static void
+test_cache_folder(void **state)
+{
+    (void)state;
+    assert_int_equal(fake.plugin->config("cache", "relative"), -EINVAL);
+    assert_int_equal(fake.plugin->config("cache", "/tmp/cache"), 0);
+    assert_string_equal(getenv("CUDA_CACHE_PATH"), "/tmp/cache");
+    unsetenv("CUDA_CACHE_PATH");
+    assert_int_equal(fake.plugin->config("warm", "maybe"), -EINVAL);
+    assert_int_equal(fake.plugin->config("warm", "yes"), 0);
+}
+
+static int
+ask_kept(uint64_t bytes, size_t digest_bytes)
+{
+    struct cuda_image_kept_request request = {.bytes = bytes, .digest_bytes = (uint32_t)digest_bytes};
+
+    memcpy(fake.record, &request, sizeof(request));
+    memset(fake.record + sizeof(request), 7, digest_bytes);
+    return fake_execute(&fake, 0, CUDA_OPCODE_IMAGE_KEPT, (uint32_t)(sizeof(request) + digest_bytes));
+}
+
+/* This session's host keeps nothing. */
+static void
+test_nothing_is_kept(void **state)
+{
+    const struct cuda_image_kept_reply *kept = reply();
+
+    (void)state;
+    assert_int_equal(ask_kept(100, 0), 0);
+    assert_false(kept->kept);
+    assert_int_equal(ask_kept(100, 32), 0);
+    assert_false(kept->kept);
+    assert_int_equal(ask_kept(UINT64_MAX, 32), 0);
+    assert_false(kept->kept);
+    assert_int_equal(ask_kept(100, 31), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(SEND(LIBRARY_LOAD, library_load, .made = LIBRARY), CUDA_ERROR_INVALID_IMAGE);
+}
+
+static void
 test_image_in_parts(void **state)
 {
     (void)state;
@@ -1589,6 +1628,8 @@ main(void)
         TEST(test_library),
         TEST(test_function_is_no_kernel),
         TEST(test_library_module),
+        TEST(test_cache_folder),
+        TEST(test_nothing_is_kept),
         TEST(test_image_in_parts),
         TEST(test_linked_images_that_reach_out_of_themselves),
         TEST(test_launch_attributes),

@@ -332,14 +332,38 @@ GPUVCHAN_EXPORT void gpuvchan_listener_release(struct gpuvchan_listener *listene
 /** Tells an accepted guest why it cannot be served, and closes @p fd. Blocks at most 100 ms. */
 GPUVCHAN_EXPORT void gpuvchan_session_refuse(int fd, int error, const char *reason);
 
+/** Bytes of gpuvchan_digest(). */
+#define GPUVCHAN_DIGEST 32
+
+/**
+ * A cryptographic hash of @p bytes at @p data: SHA-256 of the SHA-256 hashes of its pieces of 4 MiB. Up to @p threads
+ * threads make it, which end before it returns; 0 is 1.
+ */
+GPUVCHAN_EXPORT void gpuvchan_digest(const void *data, size_t bytes, unsigned threads, uint8_t digest[GPUVCHAN_DIGEST]);
+
+/**
+ * Where a host keeps what sessions of one guest domain, or of one user, leave for each other; see
+ * gpuvchan_session_keep(). Set size to sizeof(struct gpuvchan_keeping). Any thread may call these.
+ */
+struct gpuvchan_keeping {
+    size_t size;
+    void *user; /**< passed to both */
+    /** A descriptor of what is kept, the caller's, or -ENOENT. @p digest NULL: 0 if there is any of that size. */
+    int (*find)(void *user, uint64_t bytes, const uint8_t *digest);
+    /** Keeps @p fd, which stays the caller's. @return 0 or -errno. */
+    int (*keep)(void *user, uint64_t bytes, const uint8_t *digest, int fd);
+};
+
 /** What a host allows one guest process. Set size to sizeof(struct gpuvchan_session_limits); zero means the default. */
 struct gpuvchan_session_limits {
     size_t size;
-    uint64_t arena_bytes; /**< largest arena that it may share; default 64 GiB */
-    uint32_t lanes;       /**< default 256, at most GPUVCHAN_LANES_MAX */
-    uint32_t timeout_ms;  /**< for the handshake; default 5000 */
-    int32_t spin_us;      /**< how long an idle lane spins before it sleeps; default 50, -1: never */
-    uint32_t trace;       /**< 1: log every record that is executed, by name */
+    uint64_t arena_bytes;                   /**< largest arena that it may share; default 64 GiB */
+    uint32_t lanes;                         /**< default 256, at most GPUVCHAN_LANES_MAX */
+    uint32_t timeout_ms;                    /**< for the handshake; default 5000 */
+    int32_t spin_us;                        /**< how long an idle lane spins before it sleeps; default 50, -1: never */
+    uint32_t trace;                         /**< 1: log every record that is executed, by name */
+    const struct gpuvchan_keeping *keeping; /**< NULL: nothing is kept */
+    uint64_t keep_bytes;                    /**< most that one thing that is kept may have */
 };
 
 /**

@@ -176,6 +176,26 @@ gpuvchan_request_linger(struct gpuvchan_request *request, uint32_t microseconds)
 GPUVCHAN_EXPORT int
 gpuvchan_request_corrupt(struct gpuvchan_request *request, const char *format, ...) GPUVCHAN_PRINTF(2, 3);
 
+/**
+ * Does this host keep things of @p bytes for later sessions, of other processes of the same guest domain or, locally, of
+ * the same user? Nobody else gets them.
+ */
+GPUVCHAN_EXPORT bool gpuvchan_session_may_keep(const struct gpuvchan_session *session, uint64_t bytes);
+/** Is anything of that size kept? Then a digest is worth while. Waits for another process of the host, briefly. */
+GPUVCHAN_EXPORT bool gpuvchan_session_has_kept(struct gpuvchan_session *session, uint64_t bytes);
+/**
+ * What is kept with that digest: sealed memory of @p bytes, never to be changed; the descriptor is the caller's.
+ * -ENOENT: there is none. Waits as above.
+ */
+GPUVCHAN_EXPORT int
+gpuvchan_session_open_kept(struct gpuvchan_session *session, uint64_t bytes, const uint8_t digest[GPUVCHAN_DIGEST]);
+/**
+ * Has sealed memory (memfd_create(2) with F_SEAL_SEAL, _SHRINK, _GROW and _WRITE) kept; @p fd stays the caller's.
+ * @p digest must be that of its contents, never what a guest says. The host may drop it at any time. @return 0 or -errno.
+ */
+GPUVCHAN_EXPORT int
+gpuvchan_session_keep(struct gpuvchan_session *session, uint64_t bytes, const uint8_t digest[GPUVCHAN_DIGEST], int fd);
+
 /** Parses "64M", "1G", "4096"; K, M, G, T are powers of 1024. @return 0 or -EINVAL. */
 GPUVCHAN_EXPORT int gpuvchan_parse_size(const char *text, uint64_t *bytes);
 
