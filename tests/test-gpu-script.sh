@@ -19,12 +19,13 @@ for file in "$top"/tests/h200/*.py "$top/tests/h200/run"; do
     ok "${file##*/} is Python" python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file"
 done
 
-run 200 env BUILD="$build" OUT="$work/out" LD_LIBRARY_PATH="$sim" "$top/tests/h200/run" examples calls samples
+run 200 env BUILD="$build" OUT="$work/out" LD_LIBRARY_PATH="$sim" "$top/tests/h200/run" examples calls kept samples
 table=$(cat "$work/out/table.txt")
 like "native and forwarded are compared" "$table" '^examples +vectoradd +passed +passed +yes '
 like "matmul as well" "$table" '^examples +matmul +passed +passed +yes '
 like "steady states are counted" "$table" '^calls +driver API +passed'
 like "by the step" "$table" '^driver API: 0 calls and 6 posts a step, waits [0-9.]+ ms$'
+like "the host keeps an image" "$table" '^kept +64 MiB of PTX +passed'
 like "what is not there is skipped" "$table" '^samples +skipped$'
 like "the simulated device is no GPU" "$table" '^plugin .* simulated$'
 is "so one has failed" "$status" 1

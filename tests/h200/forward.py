@@ -49,13 +49,13 @@ def end_group(process):
     process.poll()
 
 
-def forwarded(command, seconds, log, asks="cuda: driver ", **more):
+def forwarded(command, seconds, log, asks="cuda: driver ", options=(), **more):
     """The same through gpuvchan-host and gpuvchan-run, of the build in BUILD."""
     with tempfile.TemporaryDirectory(prefix="gpuvchan-") as folder:
         messages = os.path.join(folder, "host")
         inner = shlex.join([os.path.join(BUILD, "bin/gpuvchan-run"), "--", *command])
         outer = [os.path.join(BUILD, "bin/gpuvchan-host"), "-c", "/dev/null", f"--address={folder}/socket",
-                 "--plugins=cuda,nvml", "--log=stderr", "--log-level=info", "--run",
+                 "--plugins=cuda,nvml", "--log=stderr", "--log-level=info", *options, "--run",
                  f"exec >>{shlex.quote(log)} 2>&1; {inner}"]
         status = run_limited(outer, seconds, messages, **more)
         with open(messages, "r", encoding="utf-8", errors="replace") as text:
