@@ -294,6 +294,15 @@ beside(const char *path)
     return folder;
 }
 
+bool
+listeners_are_local(const struct host_listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        if (!listeners->items[i].local)
+            return false;
+    return true;
+}
+
 const char *
 listeners_first_local(const struct text_list *addresses)
 {

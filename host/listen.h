@@ -52,6 +52,9 @@ void listeners_close_local(struct host_listeners *listeners);
 /** Stops listening. */
 void listeners_close(struct host_listeners *listeners);
 
+/** Does no guest come through Xen? */
+bool listeners_are_local(const struct host_listeners *listeners);
+
 /** The first local one of them, or the first if there is none. */
 const char *listeners_first_local(const struct text_list *addresses);
 

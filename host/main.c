@@ -213,9 +213,11 @@ main(int argc, char **argv)
     int result;
 
     if (argc == 2 && strcmp(argv[1], WORKER_ARGUMENT) == 0)
-        return worker_main(false);
+        return worker_main(WORKER_WITH_GUEST);
     if (argc == 2 && strcmp(argv[1], WORKER_SPARE_ARGUMENT) == 0)
-        return worker_main(true);
+        return worker_main(WORKER_SPARE);
+    if (argc == 2 && strcmp(argv[1], WORKER_LOCAL_SPARE_ARGUMENT) == 0)
+        return worker_main(WORKER_LOCAL_SPARE);
     notify_init();
     options = malloc(sizeof(*options));
     if (!options)

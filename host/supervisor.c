@@ -227,7 +227,8 @@ start_spares(struct supervisor *supervisor)
 
     supervisor->spare_at = NEVER;
     while (!supervisor->stopping && workers_spare(&supervisor->workers) < (size_t)supervisor->options->spare_workers) {
-        int error = workers_start_spare(&supervisor->workers, supervisor->config, now_ms(), &worker);
+        int error = workers_start_spare(&supervisor->workers, supervisor->config,
+                                        listeners_are_local(&supervisor->listeners), now_ms(), &worker);
 
         if (error != 0) {
             gpuvchan_log(GPUVCHAN_LOG_WARNING, "cannot start a spare worker: %s", strerror(-error));

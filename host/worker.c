@@ -11,7 +11,9 @@
  * does it look into that memory.
  *
  * A spare worker is started before there is a guest for it. Then its plugins do what takes long, and it waits for the
- * connection, which comes through a socket; from there on it is like any other. Without a supervisor it ends.
+ * connection, which comes through a socket; from there on it is like any other. Without a supervisor it ends. A driver
+ * may remember as whom it was started: a worker that is to become another user does so before, and where it cannot yet,
+ * since its guest may come through Xen, nothing is started beforehand.
  *
  * It lives as long as its guest, not as long as the supervisor. Whatever a plugin does, the process ends
  * soon after the guest: gpuvchan_session_run() gives up lanes that are stuck, and an alarm what closes.
@@ -72,14 +74,14 @@ handle_signals(void)
 
 /* With the guest's memory mapped, neither other domains nor the host's own rights are needed any more. */
 static int
-give_up_rights(const struct host_options *options, struct gpuvchan_session *session)
+give_up_rights(const struct host_options *options, struct gpuvchan_session *session, bool dropped)
 {
     char error[OPTIONS_ERROR];
     int result = gpuvchan_session_restrict(session);
 
     if (result != 0)
         gpuvchan_log(GPUVCHAN_LOG_WARNING, "keeps its access to other domains: %s", strerror(-result));
-    result = privileges_drop(options, error);
+    result = dropped ? 0 : privileges_drop(options, error);
     if (result != 0)
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s; the worker ends", error);
     return result;
@@ -110,7 +112,7 @@ serve(struct gpuvchan_session *session, const struct host_plugins *plugins)
 }
 
 static int
-accept_and_serve(const struct host_options *options, const struct host_plugins *plugins, int connection)
+accept_and_serve(const struct host_options *options, const struct host_plugins *plugins, int connection, bool dropped)
 {
     static int link = WORKER_LINK_FD;
     static const struct gpuvchan_keeping keeping = {
@@ -135,7 +137,7 @@ accept_and_serve(const struct host_options *options, const struct host_plugins *
         gpuvchan_log(GPUVCHAN_LOG_WARNING, "no session: %s", gpuvchan_error_text());
         return result == -EPROTO ? WORKER_CORRUPT : WORKER_FAILED;
     }
-    result = give_up_rights(options, session) == 0 ? serve(session, plugins) : WORKER_FAILED;
+    result = give_up_rights(options, session, dropped) == 0 ? serve(session, plugins) : WORKER_FAILED;
     if (result == WORKER_STUCK) {
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "a plugin's handler does not return; the worker ends without it");
         _exit(WORKER_STUCK);
@@ -155,19 +157,29 @@ is_handed_over(bool spare)
 
 /* @return the guest's connection, or -1: there will be none. */
 static int
-await_guest(const struct host_plugins *plugins)
+await_guest(const struct host_options *options, const struct host_plugins *plugins, bool local, bool *dropped)
 {
-    plugins_warm(plugins);
+    bool changes = options->user[0] || options->group[0];
+    char error[OPTIONS_ERROR];
+
+    *dropped = changes && local;
+    if (*dropped && privileges_drop(options, error) != 0) {
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s; the worker ends", error);
+        return -1;
+    }
+    if (!changes || local)
+        plugins_warm(plugins);
     return worker_link_await(WORKER_LINK_FD);
 }
 
 int
-worker_main(bool spare)
+worker_main(enum worker_kind kind)
 {
     struct host_options options;
     struct host_plugins plugins;
     char error[OPTIONS_ERROR], who[32];
     int result, connection = WORKER_CONNECTION_FD;
+    bool spare = kind != WORKER_WITH_GUEST, dropped = false;
 
     if (!is_handed_over(spare)) {
         fprintf(stderr, "gpuvchan-host: %s is for the host itself: a worker is started with a guest's connection\n",
@@ -194,8 +206,8 @@ worker_main(bool spare)
     plugins_load(&plugins, &options, true);
     privileges_restrict();
     if (spare)
-        connection = await_guest(&plugins);
-    result = connection < 0 ? WORKER_DONE : accept_and_serve(&options, &plugins, connection);
+        connection = await_guest(&options, &plugins, kind == WORKER_LOCAL_SPARE, &dropped);
+    result = connection < 0 ? WORKER_DONE : accept_and_serve(&options, &plugins, connection, dropped);
     plugins_unload(&plugins);
     options_finish(&options);
     return result;

@@ -3,14 +3,14 @@
 #ifndef HOST_WORKER_H
 #define HOST_WORKER_H
 
-#include <stdbool.h>
-
 /*
  * What the supervisor hands it: a first argument, and descriptors; that of its file, locked, may be missing. A spare
  * worker gets the connection and the file later, through the link.
  */
 #define WORKER_ARGUMENT "--worker"
 #define WORKER_SPARE_ARGUMENT "--spare-worker"
+#define WORKER_LOCAL_SPARE_ARGUMENT \
+    "--local-spare-worker" /* its guest will be local: mapping its memory takes no rights */
 #define WORKER_CONNECTION_FD 3
 #define WORKER_CONFIG_FD 4
 #define WORKER_LINK_FD 5 /* see worker_link.h */
@@ -25,7 +25,13 @@ enum worker_exit {
     WORKER_NO_EXEC = 4, /* the program could not be started anew */
 };
 
+enum worker_kind {
+    WORKER_WITH_GUEST,
+    WORKER_SPARE,
+    WORKER_LOCAL_SPARE,
+};
+
 /** The whole life of the process. @return its exit status. */
-int worker_main(bool spare);
+int worker_main(enum worker_kind kind);
 
 #endif

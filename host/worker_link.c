@@ -9,7 +9,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define DESCRIPTORS 2    /* the connection; the folder, if there is one */
+#define DESCRIPTORS 2    /* the connection; the worker's file, if there is one */
 #define ANSWER_SECONDS 2 /* for the supervisor, which does nothing that takes long */
 
 union control {
@@ -102,11 +102,11 @@ worker_link_answer(int link, int result, int fd)
 }
 
 int
-worker_link_hand_over(int link, int connection, int folder, const struct worker_record *record)
+worker_link_hand_over(int link, int connection, int file)
 {
-    const int descriptors[DESCRIPTORS] = {connection, folder};
+    const int descriptors[DESCRIPTORS] = {connection, file};
 
-    return send_with(link, record, sizeof(*record), descriptors, folder < 0 ? 1 : 2, MSG_DONTWAIT);
+    return send_with(link, "", 1, descriptors, file < 0 ? 1 : 2, MSG_DONTWAIT);
 }
 
 /* ---- The worker's end -------------------------------------------------------------------------- */
@@ -116,22 +116,16 @@ worker_link_await(int link)
 {
     const struct worker_message ready = {.word = WORKER_READY};
     struct pollfd guest = {.fd = link, .events = POLLIN};
-    struct worker_record record;
-    int descriptors[DESCRIPTORS];
+    int descriptors[DESCRIPTORS]; /* the file's stays open as long as the worker lives */
     size_t count = DESCRIPTORS;
+    char word;
 
     if (send_with(link, &ready, sizeof(ready), NULL, 0, 0) != 0)
         return -1;
     while (poll(&guest, 1, -1) < 0 && errno == EINTR)
         continue;
-    if (receive_with(link, &record, sizeof(record), descriptors, &count, 0) != 0 || count == 0)
+    if (receive_with(link, &word, sizeof(word), descriptors, &count, 0) != 0 || count == 0)
         return -1;
-    record.pid = getpid();
-    record.started = worker_file_started(record.pid);
-    if (count > 1) {
-        worker_file_write(descriptors[1], &record); /* the lock goes with the process; what fails is logged */
-        close(descriptors[1]);
-    }
     return descriptors[0];
 }
 

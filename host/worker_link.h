@@ -7,16 +7,15 @@
  * A worker may be anybody's once its guest has found a hole in a driver: the supervisor takes messages of one fixed
  * size from it, and at most one descriptor with each, and never waits for it.
  *
- * A spare worker says when its plugins are ready, and gets its guest: the connection, what the worker's file is to say,
- * and the folder where it lies. Before the guest has said a word the worker writes that file itself. When the
- * supervisor dies, a worker without a guest ends; others go on, and find nothing kept any more.
+ * A spare worker says when its plugins are ready, and gets its guest: the connection, and its file, whose lock goes with
+ * the descriptor. When the supervisor dies, a worker without a guest ends; others go on, and find nothing kept any more.
  *
  * Any worker may ask for what its guest's domain or user has had kept, and have more kept; see kept.h.
  */
 #ifndef HOST_WORKER_LINK_H
 #define HOST_WORKER_LINK_H
 
-#include "worker_file.h"
+#include <stdint.h>
 
 enum worker_word {
     WORKER_READY = 1, /* a spare one's plugins are */
@@ -47,15 +46,12 @@ int worker_link_receive(int link, struct worker_message *message, int *fd);
 /** Answers WORKER_FIND: 0 with a descriptor or -1, or a negative errno value. */
 void worker_link_answer(int link, int result, int fd);
 
-/** Hands the guest on @p connection over, which stays the caller's. @p folder may be -1. @return 0 or -errno. */
-int worker_link_hand_over(int link, int connection, int folder, const struct worker_record *record);
+/** Hands over a guest on @p connection, and the worker's file or -1; both stay the caller's, too. @return 0 or -errno. */
+int worker_link_hand_over(int link, int connection, int file);
 
 /* ---- The worker's end -------------------------------------------------------------------------- */
 
-/**
- * Says that a spare worker is ready, and waits for its guest. @return the guest's connection, whose worker's file is
- * written and stays locked; -1: there will be no guest.
- */
+/** Says that a spare worker is ready, and waits for its guest. @return the connection; -1: there will be no guest. */
 int worker_link_await(int link);
 
 /** For struct gpuvchan_keeping: @p link is a pointer to the worker's descriptor. */

@@ -121,9 +121,9 @@ name_of_process(pid_t pid, char *name, size_t bytes)
 
 /* In the child: only the descriptors of a worker pass, at their numbers. @p record is NULL for a spare one. */
 static _Noreturn void
-become_worker(int connection, int config, int link, int folder, struct worker_record *record)
+become_worker(const char *kind, int connection, int config, int link, int folder, struct worker_record *record)
 {
-    char *arguments[] = {"gpuvchan-host", record ? WORKER_ARGUMENT : WORKER_SPARE_ARGUMENT, NULL};
+    char *arguments[] = {"gpuvchan-host", (char *)(uintptr_t)kind, NULL};
     const int wanted[] = {WORKER_CONNECTION_FD, WORKER_CONFIG_FD, WORKER_LINK_FD, WORKER_FILE_FD};
     int given[] = {connection, config, link, -1};
     sigset_t none;
@@ -150,7 +150,8 @@ become_worker(int connection, int config, int link, int folder, struct worker_re
 
 /* Starts the process; @p record is NULL for a spare one. @return 0 or -errno. */
 static int
-spawn(struct workers *workers, int connection, int config, struct worker_record *record, struct worker **out)
+spawn(struct workers *workers, const char *kind, int connection, int config, struct worker_record *record,
+      struct worker **out)
 {
     int links[2], pidfd = -1, error = worker_link_create(links);
     pid_t pid;
@@ -159,7 +160,7 @@ spawn(struct workers *workers, int connection, int config, struct worker_record 
         return error;
     pid = fork();
     if (pid == 0)
-        become_worker(connection, config, links[1], workers->folder, record);
+        become_worker(kind, connection, config, links[1], workers->folder, record);
     error = pid < 0 || (pidfd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0 ? -errno : 0;
     close(links[1]);
     if (error == 0) {
@@ -204,7 +205,7 @@ workers_start(struct workers *workers, int connection, int config, const char *a
 
     describe_guest(&record, address, peer);
     renew_folder(workers);
-    error = spawn(workers, connection, config, &record, out);
+    error = spawn(workers, WORKER_ARGUMENT, connection, config, &record, out);
     if (error == 0)
         begin_serving(*out, listener, &record);
     return error;
@@ -213,9 +214,10 @@ workers_start(struct workers *workers, int connection, int config, const char *a
 /* ---- Spare ones ------------------------------------------------------------------------------ */
 
 int
-workers_start_spare(struct workers *workers, int config, int64_t now, struct worker **out)
+workers_start_spare(struct workers *workers, int config, bool local, int64_t now, struct worker **out)
 {
-    int error = spawn(workers, -1, config, NULL, out);
+    const char *kind = local ? WORKER_LOCAL_SPARE_ARGUMENT : WORKER_SPARE_ARGUMENT;
+    int error = spawn(workers, kind, -1, config, NULL, out);
 
     if (error != 0)
         return error;
@@ -260,12 +262,19 @@ workers_take_spare(struct workers *workers, int connection, const char *address,
 {
     struct worker *worker = find_spare(workers, now);
     struct worker_record record;
+    int file, error;
 
     if (!worker)
         return NULL;
     describe_guest(&record, address, peer);
     renew_folder(workers);
-    if (worker_link_hand_over(worker->link, connection, workers->folder, &record) != 0)
+    record.pid = worker->pid;
+    record.started = worker_file_started(record.pid);
+    file = workers->folder < 0 ? -1 : worker_file_write(workers->folder, &record);
+    error = worker_link_hand_over(worker->link, connection, file);
+    if (file >= 0)
+        close(file);
+    if (error != 0)
         return NULL; /* it has just died, of which its descriptor will tell */
     worker->spare = false;
     begin_serving(worker, listener, &record);

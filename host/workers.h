@@ -43,9 +43,10 @@ int workers_start(struct workers *workers, int connection, int config, const cha
                   const struct gpuvchan_peer *peer, struct worker **out);
 
 /**
- * Starts one that waits for a guest, with configuration @p config. *@p out as above. @return 0 or -errno, not logged.
+ * Starts one that waits for a guest, with configuration @p config; @p local: for one that does not come through Xen.
+ * *@p out as above. @return 0 or -errno, not logged.
  */
-int workers_start_spare(struct workers *workers, int config, int64_t now, struct worker **out);
+int workers_start_spare(struct workers *workers, int config, bool local, int64_t now, struct worker **out);
 
 /**
  * Hands the guest on @p connection to a spare one, whose descriptor is watched already; parameters as for

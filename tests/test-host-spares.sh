@@ -216,12 +216,16 @@ stop_host
 
 if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1; then
     chmod 755 "$work" run
-    start_host dropping --user=nobody
-    within 10 so_many 1
+    start_host dropping --user=nobody probe.warm=verbose
+    ok "user: its plugins get warm" within 10 has_line dropping.err "probe: is warm"
+    is "user: without the host's rights" "$(sed -n 's/^Uid:[[:space:]]*//p' "/proc/$(spares)/status" | tr '\t' ' ')" \
+        "$(id -u nobody) $(id -u nobody) $(id -u nobody) $(id -u nobody)"
     start_guest dropped
-    is "user: it gives up its rights with its guest" \
+    is "user: nor has it more with its guest" \
         "$(sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$(servers)/status") $(servers)" "$(id -u nobody) $(spares | head -n 1)"
     is "user: and can gain none" "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' "/proc/$(servers)/status")" 1
+    ok "user: it has a file" test -e "run/workers/$(servers)"
+    not_ok "user: which is locked" flock -n "run/workers/$(servers)" true
     tell_guest dropped
     finish 8 "$guest_pid"
     is "user: the guest is served well" $? 0

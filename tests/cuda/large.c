@@ -92,6 +92,7 @@ main(int argc, char **argv)
     printf("time: load %.1f ms\n", now_ms() - begin);
     CHECK(cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, NULL, parameters, NULL));
     CHECK(cuMemcpyDtoH_v2(&have, memory, 4));
+    free(image);
     puts(have == what ? "right" : "wrong");
     return have != what;
 }
