@@ -640,7 +640,7 @@ cuGraphBatchMemOpNodeGetParams(CUgraphNode node, CUDA_BATCH_MEM_OP_NODE_PARAMS *
         return operations ? result : CUDA_ERROR_OUT_OF_MEMORY;
     }
     memcpy(operations, answer->operations, answer->operation_count * sizeof(*operations));
-    *out = (CUDA_BATCH_MEM_OP_NODE_PARAMS){.ctx = cuda_guest_handle(&cuda_guest_current(self)->object),
+    *out = (CUDA_BATCH_MEM_OP_NODE_PARAMS){.ctx = cuda_guest_handle(&cuda_guest_view(self)->object),
                                            .count = (unsigned)answer->operation_count,
                                            .paramArray = operations,
                                            .flags = answer->params.memOp.flags};

@@ -57,6 +57,9 @@ struct cuda_guest_object {
 struct cuda_guest_context {
     struct cuda_guest_object object; /* its handle is the application's */
     _Atomic uint32_t wire;           /* the host's, 0: destroyed, or a primary context that nobody retains */
+    /* Itself. Of a green context: the primary context that it is a part of, which has all that is made in it. */
+    struct cuda_guest_context *root;
+    struct cuda_guest_context *greens, *next_green; /* of the root; with the contexts' lock */
     int device;
     unsigned flags;
     bool primary;
@@ -128,6 +131,7 @@ struct cuda_guest_function {
 
 struct cuda_guest_stream {
     struct cuda_guest_object object;
+    struct cuda_guest_context *view; /* the context, or the green one that it was made in */
     unsigned flags;
     int priority;
     uint64_t id;
@@ -234,7 +238,9 @@ struct cuda_guest_thread {
 struct cuda_guest_thread *cuda_guest_self(void);
 /** cuda_guest_enter()'s slow part: explains why not, or tells the lane its context. */
 CUresult cuda_guest_agree(struct cuda_guest_thread *self);
-/** The current context, or NULL. */
+/** The context that the program has made current, which may be a green one; or NULL. */
+struct cuda_guest_context *cuda_guest_view(const struct cuda_guest_thread *self);
+/** The context that objects of the program are in: the current one, or a green context's primary one; or NULL. */
 struct cuda_guest_context *cuda_guest_current(const struct cuda_guest_thread *self);
 /** Finds the context of a handle; NULL: there was never one. */
 struct cuda_guest_context *cuda_guest_context_find(CUcontext context);
@@ -336,7 +342,7 @@ cuda_guest_stream_wire(struct cuda_guest_thread *self, CUstream stream, uint32_t
     const struct cuda_guest_stream *found;
 
     if ((uintptr_t)stream <= CUDA_GUEST_WIRE_PER_THREAD) {
-        struct cuda_guest_context *current = self->stack[self->depth - 1];
+        struct cuda_guest_context *current = self->stack[self->depth - 1]->root;
 
         if (stream == CU_STREAM_PER_THREAD)
             atomic_store_explicit(&current->independent, true, memory_order_relaxed);
@@ -348,6 +354,8 @@ cuda_guest_stream_wire(struct cuda_guest_thread *self, CUstream stream, uint32_t
     found = cuda_guest_find(stream, CUDA_HANDLE_STREAM);
     if (!found)
         return CUDA_ERROR_INVALID_HANDLE;
+    if (__builtin_expect(atomic_load_explicit(&found->view->wire, memory_order_relaxed) == 0, 0))
+        return CUDA_ERROR_CONTEXT_IS_DESTROYED; /* a green one's: its streams are the program's to destroy before */
     *wire = found->object.handle;
     if (context)
         *context = found->object.context;

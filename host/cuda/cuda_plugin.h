@@ -136,6 +136,14 @@ struct cuda_graph_exec {
     pthread_mutex_t lock; /* one lane at a time launches it or changes it */
 };
 
+/** A part of a primary context; see green.c. */
+struct cuda_green {
+    struct cuda_object object;
+    CUgreenCtx native;
+    CUcontext context; /* it, to be made current */
+    struct cuda_context *primary;
+};
+
 /** What a lane's record is using: its context, objects, and two ranges of addresses. */
 enum cuda_lane_slot {
     CUDA_SLOT_CONTEXT,
@@ -161,6 +169,7 @@ struct cuda_lane {
     /* And only the lane's own thread at these. */
     struct cuda_host *host __attribute__((aligned(64)));
     struct cuda_context *current; /* what ctx_set_current named last; it may be dead */
+    struct cuda_green *green;     /* of that context, what the lane acts in; or NULL */
     char *info_log, *error_log;   /* of the last load that asked for logs, or NULL */
     struct cuda_staged staged;
     int32_t instantiate_result; /* why the last graph_instantiate failed */
@@ -192,6 +201,9 @@ struct cuda_host {
     struct cuda_range *chunks;       /* by address, also those that are just being made */
     CUdeviceptr window;              /* where they lie */
     uint64_t window_bytes;           /* 0: there is none yet */
+    CUdevResource *resources;        /* parts of multiprocessors, by number */
+    CUdevResourceDesc *descriptions;
+    uint32_t resource_count, description_count;
     struct cuda_object *made;
     struct cuda_object *unused[CUDA_OBJECT_KINDS];
     void *numbered; /* a tree by what the driver calls them */
@@ -215,6 +227,20 @@ cuda_native(const struct gpuvchan_request *request)
     return cuda_host_of(request)->native;
 }
 
+/** What the lane's records are in: its context, or its green one. Both must be there. */
+static inline struct cuda_object *
+cuda_lane_scope(const struct cuda_lane *lane)
+{
+    return lane->green ? &lane->green->object : &lane->current->object;
+}
+
+/** The driver's name for that. */
+static inline CUcontext
+cuda_lane_native(const struct cuda_lane *lane)
+{
+    return lane->green ? lane->green->context : lane->current->native;
+}
+
 static inline CUstream
 cuda_stream_native(const struct cuda_stream *stream)
 {
@@ -236,6 +262,13 @@ int cuda_leave(struct cuda_lane *lane, int result);
 /* context.c */
 /** Destroys @p context and all in it. @return what the driver said. */
 int cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_context *context, bool reset);
+
+/** Has the lane act in @p now, and there in @p green (NULL: in all of it). Both are announced, or NULL. */
+int cuda_lane_set_current(struct cuda_lane *lane, struct cuda_context *now, struct cuda_green *green);
+
+/* green.c */
+/** Ends the green contexts of a context that nobody uses any more. */
+void cuda_greens_end(struct cuda_host *host, const struct cuda_context *context);
 
 /* copy.c */
 /** Can there be no memory of this process at the address? Then it may have been made up from NULL. */

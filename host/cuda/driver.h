@@ -47,6 +47,13 @@
     OPTIONAL(cuCtxSetSharedMemConfig, cuCtxSetSharedMemConfig)                                                         \
     OPTIONAL(cuCtxSetFlags, cuCtxSetFlags)                                                                             \
     OPTIONAL(cuCtxResetPersistingL2Cache, cuCtxResetPersistingL2Cache)                                                 \
+    OPTIONAL(cuDeviceGetDevResource, cuDeviceGetDevResource)                                                           \
+    OPTIONAL(cuCtxGetDevResource, cuCtxGetDevResource)                                                                 \
+    OPTIONAL(cuDevSmResourceSplitByCount, cuDevSmResourceSplitByCount)                                                 \
+    OPTIONAL(cuDevResourceGenerateDesc, cuDevResourceGenerateDesc)                                                     \
+    OPTIONAL(cuGreenCtxCreate, cuGreenCtxCreate)                                                                       \
+    OPTIONAL(cuGreenCtxDestroy, cuGreenCtxDestroy)                                                                     \
+    OPTIONAL(cuCtxFromGreenCtx, cuCtxFromGreenCtx)                                                                     \
     OPTIONAL(cuCtxGetExecAffinity, cuCtxGetExecAffinity)                                                               \
     NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
     NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \

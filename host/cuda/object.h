@@ -47,6 +47,7 @@ enum cuda_object_kind {
     CUDA_OBJECT_GRAPH,
     CUDA_OBJECT_NODE,
     CUDA_OBJECT_GRAPH_EXEC,
+    CUDA_OBJECT_GREEN,
     CUDA_OBJECT_KINDS,
 };
 

@@ -109,6 +109,8 @@ cuda_close(void *state)
     pthread_mutex_destroy(&host->completions_lock);
     pthread_mutex_destroy(&host->lock);
     free(host->primaries);
+    free(host->resources);
+    free(host->descriptions);
     free(host);
 }
 
@@ -183,6 +185,7 @@ cuda_lane_close(void *state, void *lane_state)
     host->native->cuCtxSetCurrent(NULL);
     cuda_lane_default_mode(lane);
     lane->current = NULL;
+    lane->green = NULL;
     cuda_lane_forget_logs(lane);
     cuda_lane_forget_image(lane);
 }

@@ -174,9 +174,9 @@ cuCtxDestroy_v2(CUcontext handle)
     if (result)
         return result;
     context = sim_object_find(handle, OBJECT_CONTEXT);
-    if (!context || context->primary)
+    if (!context || context->root->primary)
         return sim_end(CUDA_ERROR_INVALID_CONTEXT);
-    if (sim_current() == context)
+    if (sim_view() == context)
         sim_pop(&top);
     sim_context_destroy(context);
     return sim_end(CUDA_SUCCESS);
@@ -284,7 +284,7 @@ cuCtxGetCurrent(CUcontext *handle)
         return result;
     if (!handle)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *handle = (CUcontext)sim_current();
+    *handle = (CUcontext)sim_view();
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -403,7 +403,7 @@ cuCtxSynchronize_v2(CUcontext handle)
     struct sim_context *context;
     CUresult result = enter_handle(handle, &context);
 
-    return result ? result : sim_end(context->error);
+    return result ? result : sim_end(context->root->error);
 }
 
 static bool
@@ -530,6 +530,14 @@ find_peer(struct sim_context *context, unsigned long long id)
     return NULL;
 }
 
+static struct sim_context *
+peer_find(CUcontext handle)
+{
+    struct sim_context *context = sim_object_find(handle, OBJECT_CONTEXT);
+
+    return context ? context->root : NULL;
+}
+
 static CUresult
 enable_peer(struct sim_context *context, const struct sim_context *other)
 {
@@ -556,7 +564,7 @@ cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
 
     if (result)
         return result;
-    return sim_end(flags ? CUDA_ERROR_INVALID_VALUE : enable_peer(context, sim_object_find(peer, OBJECT_CONTEXT)));
+    return sim_end(flags ? CUDA_ERROR_INVALID_VALUE : enable_peer(context, peer_find(peer)));
 }
 
 SIM_EXPORT CUresult
@@ -569,7 +577,7 @@ cuCtxDisablePeerAccess(CUcontext peer)
 
     if (result)
         return result;
-    other = sim_object_find(peer, OBJECT_CONTEXT);
+    other = peer_find(peer);
     if (!other)
         return sim_end(CUDA_ERROR_INVALID_CONTEXT);
     place = find_peer(context, other->id);

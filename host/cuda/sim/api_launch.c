@@ -558,12 +558,21 @@ gather_params(const struct sim_function *kernel, void **params, void **extra, un
 
 #define WORKSPACE_BYTES 4096
 
+/* The context or green context whose multiprocessors a stream has. */
+static const struct sim_context *
+place_of(CUstream handle)
+{
+    const struct sim_stream *stream = sim_object_find(handle, OBJECT_STREAM);
+
+    return stream ? stream->view : sim_view();
+}
+
 /* All blocks of a cooperative launch must fit the device at once. */
 static bool
 fits(const struct sim_function_handle *handle, const CUlaunchConfig *c)
 {
     int block = (int)(c->blockDimX * c->blockDimY * c->blockDimZ);
-    uint64_t room = (uint64_t)active_blocks(handle, block, c->sharedMemBytes) * SIM_MULTIPROCESSORS;
+    uint64_t room = (uint64_t)active_blocks(handle, block, c->sharedMemBytes) * place_of(c->hStream)->units;
 
     return (uint64_t)c->gridDimX * c->gridDimY <= room && (uint64_t)c->gridDimX * c->gridDimY * c->gridDimZ <= room;
 }
@@ -584,6 +593,8 @@ run(struct sim_context *context, const struct sim_function_handle *handle, const
         .memory = sim_driver.memory,
         .ordinal = context->device,
         .context = context,
+        .first_unit = place_of(c->hStream)->first_unit,
+        .units = place_of(c->hStream)->units,
         .grid_id = ++sim_driver.launches,
     };
     char message[256];

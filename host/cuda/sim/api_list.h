@@ -24,9 +24,11 @@
     X(cuCtxDetach, 2000, cuCtxDetach)                                                                 \
     X(cuCtxDisablePeerAccess, 2000, cuCtxDisablePeerAccess)                                           \
     X(cuCtxEnablePeerAccess, 2000, cuCtxEnablePeerAccess)                                             \
+    X(cuCtxFromGreenCtx, 12040, cuCtxFromGreenCtx)                                                    \
     X(cuCtxGetApiVersion, 2000, cuCtxGetApiVersion)                                                   \
     X(cuCtxGetCacheConfig, 2000, cuCtxGetCacheConfig)                                                 \
     X(cuCtxGetCurrent, 2000, cuCtxGetCurrent)                                                         \
+    X(cuCtxGetDevResource, 12040, cuCtxGetDevResource)                                                \
     X(cuCtxGetDevice, 2000, cuCtxGetDevice)                                                           \
     X(cuCtxGetDevice, 13000, cuCtxGetDevice_v2)                                                       \
     X(cuCtxGetExecAffinity, 2000, cuCtxGetExecAffinity)                                               \
@@ -45,6 +47,8 @@
     X(cuCtxSetSharedMemConfig, 2000, cuCtxSetSharedMemConfig)                                         \
     X(cuCtxSynchronize, 2000, cuCtxSynchronize)                                                       \
     X(cuCtxSynchronize, 13000, cuCtxSynchronize_v2)                                                   \
+    X(cuDevResourceGenerateDesc, 12040, cuDevResourceGenerateDesc)                                    \
+    X(cuDevSmResourceSplitByCount, 12040, cuDevSmResourceSplitByCount)                                \
     X(cuDeviceCanAccessPeer, 2000, cuDeviceCanAccessPeer)                                             \
     X(cuDeviceComputeCapability, 2000, cuDeviceComputeCapability)                                     \
     X(cuDeviceGet, 2000, cuDeviceGet)                                                                 \
@@ -52,6 +56,7 @@
     X(cuDeviceGetByPCIBusId, 2000, cuDeviceGetByPCIBusId)                                             \
     X(cuDeviceGetCount, 2000, cuDeviceGetCount)                                                       \
     X(cuDeviceGetDefaultMemPool, 11020, cuDeviceGetDefaultMemPool)                                    \
+    X(cuDeviceGetDevResource, 12040, cuDeviceGetDevResource)                                          \
     X(cuDeviceGetExecAffinitySupport, 2000, cuDeviceGetExecAffinitySupport)                           \
     X(cuDeviceGetLuid, 2000, cuDeviceGetLuid)                                                         \
     X(cuDeviceGetMemPool, 11020, cuDeviceGetMemPool)                                                  \
@@ -90,6 +95,13 @@
     X(cuGetExportTable, 2000, cuGetExportTable)                                                       \
     X(cuGetProcAddress, 11030, cuGetProcAddress)                                                      \
     X(cuGetProcAddress, 12000, cuGetProcAddress_v2)                                                   \
+    X(cuGreenCtxCreate, 12040, cuGreenCtxCreate)                                                      \
+    X(cuGreenCtxDestroy, 12040, cuGreenCtxDestroy)                                                    \
+    X(cuGreenCtxGetDevResource, 12040, cuGreenCtxGetDevResource)                                      \
+    X(cuGreenCtxGetId, 12090, cuGreenCtxGetId)                                                        \
+    X(cuGreenCtxRecordEvent, 12040, cuGreenCtxRecordEvent)                                            \
+    X(cuGreenCtxStreamCreate, 12050, cuGreenCtxStreamCreate)                                          \
+    X(cuGreenCtxWaitEvent, 12040, cuGreenCtxWaitEvent)                                                \
     X(cuInit, 2000, cuInit)                                                                           \
     X(cuKernelGetAttribute, 2000, cuKernelGetAttribute)                                               \
     X(cuKernelGetFunction, 2000, cuKernelGetFunction)                                                 \
@@ -231,6 +243,7 @@
     X(cuStreamGetCtx, 2000, cuStreamGetCtx)                                                           \
     X(cuStreamGetDevice, 2000, cuStreamGetDevice)                                                     \
     X(cuStreamGetFlags, 2000, cuStreamGetFlags)                                                       \
+    X(cuStreamGetGreenCtx, 12040, cuStreamGetGreenCtx)                                                \
     X(cuStreamGetId, 2000, cuStreamGetId)                                                             \
     X(cuStreamGetPriority, 2000, cuStreamGetPriority)                                                 \
     X(cuStreamIsCapturing, 2000, cuStreamIsCapturing)                                                 \

@@ -10,6 +10,7 @@ SIM_SRCS := \
 	host/cuda/sim/api_graph.c \
 	host/cuda/sim/api_graph_exec.c \
 	host/cuda/sim/api_graph_typed.c \
+	host/cuda/sim/api_green.c \
 	host/cuda/sim/api_launch.c \
 	host/cuda/sim/api_managed.c \
 	host/cuda/sim/api_memory.c \

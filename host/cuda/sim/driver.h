@@ -26,7 +26,6 @@
 #define SIM_DRIVER_VERSION 13000
 #define SIM_CAPABILITY 90  /* what the device claims, and the highest target it takes */
 #define SIM_PTX_VERSION 90 /* the newest .version it reads */
-#define SIM_MULTIPROCESSORS 2
 #define SIM_STREAM_ATTRIBUTES 17
 
 enum object_kind {
@@ -46,7 +45,8 @@ enum object_kind {
     OBJECT_GRAPH,
     OBJECT_NODE,
     OBJECT_GRAPH_EXEC,
-    OBJECT_USER
+    OBJECT_USER,
+    OBJECT_DESCRIPTION
 };
 
 struct object {
@@ -58,6 +58,8 @@ struct object {
 
 struct sim_context {
     struct object object;
+    struct sim_context *root;       /* itself; of a green context, which has nothing but its place: the primary one */
+    unsigned int first_unit, units; /* multiprocessors */
     unsigned long long id;
     int device;
     bool primary;
@@ -98,6 +100,8 @@ struct sim_function_handle {
 
 struct sim_stream {
     struct object object;
+    struct sim_context
+        *view; /* the context or green context it was made in; NULL: that was a green one, and has gone */
     unsigned int flags;
     int priority;
     unsigned long long id;
@@ -177,7 +181,8 @@ bool sim_object_add(struct object *object, enum object_kind kind, struct sim_con
 void sim_object_remove(struct object *object);
 void *sim_object_find(const void *handle, enum object_kind kind);
 
-/* Current contexts of the calling thread. */
+/* Current contexts of the calling thread: with its place, which may be green, and what owns things. */
+struct sim_context *sim_view(void);
 struct sim_context *sim_current(void);
 CUresult sim_push(struct sim_context *context);
 CUresult sim_pop(struct sim_context **context);

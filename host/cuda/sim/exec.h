@@ -25,6 +25,7 @@
 #include <stdatomic.h>
 
 #define SIM_LANES 32
+#define SIM_MULTIPROCESSORS 2
 #define SIM_FULL 0xffffffffu
 #define SIM_NO_SLOT UINT32_MAX
 
@@ -215,6 +216,7 @@ struct launch {
     int ordinal; /* of the device */
     struct sim_context *context;
     uint64_t grid_id;
+    uint32_t first_unit, units; /* multiprocessors that have the blocks */
 };
 
 /* One thread that executes blocks of a launch. */
