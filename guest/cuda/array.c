@@ -115,6 +115,7 @@ cuMipmappedArrayCreate(CUmipmappedArray *handle, const CUDA_ARRAY3D_DESCRIPTOR *
         cuda_guest_object_undo(&mipmap->object);
         return result;
     }
+    mipmap->description = *description;
     mipmap->levels = levels;
     *handle = cuda_guest_handle(&mipmap->object);
     return CUDA_SUCCESS;

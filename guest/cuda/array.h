@@ -19,6 +19,7 @@ struct cuda_guest_array {
 
 struct cuda_guest_mipmap {
     struct cuda_guest_object object;
+    CUDA_ARRAY3D_DESCRIPTOR description;
     uint32_t levels;
     uint32_t parts[CUDA_GUEST_LEVELS];
 };

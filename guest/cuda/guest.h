@@ -84,9 +84,10 @@ struct cuda_guest_context {
 
 struct cuda_guest_module {
     struct cuda_guest_object object;
-    struct cuda_guest_function *functions; /* with the objects' lock */
-    struct cuda_guest_library *library;    /* whose module it is in its context, or NULL */
-    struct cuda_guest_module *next;        /* of the library's; with the objects' lock */
+    struct cuda_guest_function *functions;   /* with the objects' lock */
+    struct cuda_guest_reference *references; /* the same; see reference.c */
+    struct cuda_guest_library *library;      /* whose module it is in its context, or NULL */
+    struct cuda_guest_module *next;          /* of the library's; with the objects' lock */
 };
 
 /** A library. It is in no context, but has a module in each in which one was asked for. */
@@ -374,6 +375,8 @@ cuda_guest_stream_enter(CUstream stream, struct cuda_guest_thread **self, uint32
 /* module.c, function.c */
 /** Frees a module that was taken and that the host has ended, with its functions and variables. */
 void cuda_guest_module_drop(struct cuda_guest_module *module);
+/** Ends the texture and surface references of a module. */
+void cuda_guest_references_drop(struct cuda_guest_module *module);
 /** Ends all functions of the list. */
 void cuda_guest_functions_drop(struct cuda_guest_function **list);
 /** The function of that name in the list, or NULL. */
@@ -868,7 +871,10 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node, cons
     X(cuArrayCreate)                   \
     X(cuArray3DCreate)                 \
     X(cuArrayGetDescriptor)            \
-    X(cuArray3DGetDescriptor)
+    X(cuArray3DGetDescriptor)          \
+    X(cuTexRefSetAddress)              \
+    X(cuTexRefSetAddress2D)            \
+    X(cuTexRefGetAddress)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

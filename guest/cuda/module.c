@@ -88,6 +88,7 @@ cuda_guest_module_drop(struct cuda_guest_module *module)
 
     cuda_guest_library_forget(module);
     cuda_guest_functions_drop(&module->functions);
+    cuda_guest_references_drop(module);
     while (cuda_guest_range_take_of(NULL, module, &variable))
         continue;
     cuda_guest_object_free(&module->object);

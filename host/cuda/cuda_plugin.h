@@ -110,6 +110,14 @@ struct cuda_surface {
     CUsurfObject native;
 };
 
+/** A texture or surface reference. */
+struct cuda_reference {
+    struct cuda_object object;
+    CUtexref texture; /* one of these */
+    CUsurfref surface;
+    bool named; /* of a module, with which it goes */
+};
+
 /** What has no handle but a number, which the host gives; see graph.c. */
 struct cuda_numbered {
     struct cuda_object object;

@@ -54,6 +54,33 @@
     OPTIONAL(cuGreenCtxCreate, cuGreenCtxCreate)                                                                       \
     OPTIONAL(cuGreenCtxDestroy, cuGreenCtxDestroy)                                                                     \
     OPTIONAL(cuCtxFromGreenCtx, cuCtxFromGreenCtx)                                                                     \
+    OPTIONAL(cuModuleGetTexRef, cuModuleGetTexRef)                                                                     \
+    OPTIONAL(cuModuleGetSurfRef, cuModuleGetSurfRef)                                                                   \
+    OPTIONAL(cuTexRefCreate, cuTexRefCreate)                                                                           \
+    OPTIONAL(cuTexRefDestroy, cuTexRefDestroy)                                                                         \
+    OPTIONAL(cuTexRefSetArray, cuTexRefSetArray)                                                                       \
+    OPTIONAL(cuTexRefSetMipmappedArray, cuTexRefSetMipmappedArray)                                                     \
+    OPTIONAL(cuTexRefSetAddress, cuTexRefSetAddress_v2)                                                                \
+    OPTIONAL(cuTexRefSetAddress2D, cuTexRefSetAddress2D_v3)                                                            \
+    OPTIONAL(cuTexRefSetFormat, cuTexRefSetFormat)                                                                     \
+    OPTIONAL(cuTexRefSetAddressMode, cuTexRefSetAddressMode)                                                           \
+    OPTIONAL(cuTexRefSetFilterMode, cuTexRefSetFilterMode)                                                             \
+    OPTIONAL(cuTexRefSetMipmapFilterMode, cuTexRefSetMipmapFilterMode)                                                 \
+    OPTIONAL(cuTexRefSetMipmapLevelBias, cuTexRefSetMipmapLevelBias)                                                   \
+    OPTIONAL(cuTexRefSetMipmapLevelClamp, cuTexRefSetMipmapLevelClamp)                                                 \
+    OPTIONAL(cuTexRefSetMaxAnisotropy, cuTexRefSetMaxAnisotropy)                                                       \
+    OPTIONAL(cuTexRefSetBorderColor, cuTexRefSetBorderColor)                                                           \
+    OPTIONAL(cuTexRefSetFlags, cuTexRefSetFlags)                                                                       \
+    OPTIONAL(cuTexRefGetFormat, cuTexRefGetFormat)                                                                     \
+    OPTIONAL(cuTexRefGetAddressMode, cuTexRefGetAddressMode)                                                           \
+    OPTIONAL(cuTexRefGetFilterMode, cuTexRefGetFilterMode)                                                             \
+    OPTIONAL(cuTexRefGetMipmapFilterMode, cuTexRefGetMipmapFilterMode)                                                 \
+    OPTIONAL(cuTexRefGetMipmapLevelBias, cuTexRefGetMipmapLevelBias)                                                   \
+    OPTIONAL(cuTexRefGetMipmapLevelClamp, cuTexRefGetMipmapLevelClamp)                                                 \
+    OPTIONAL(cuTexRefGetMaxAnisotropy, cuTexRefGetMaxAnisotropy)                                                       \
+    OPTIONAL(cuTexRefGetBorderColor, cuTexRefGetBorderColor)                                                           \
+    OPTIONAL(cuTexRefGetFlags, cuTexRefGetFlags)                                                                       \
+    OPTIONAL(cuSurfRefSetArray, cuSurfRefSetArray)                                                                     \
     OPTIONAL(cuCtxGetExecAffinity, cuCtxGetExecAffinity)                                                               \
     NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
     NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \

@@ -25,6 +25,8 @@ static const size_t object_bytes[CUDA_OBJECT_KINDS] = {
     [CUDA_OBJECT_NODE] = sizeof(struct cuda_node),
     [CUDA_OBJECT_GRAPH_EXEC] = sizeof(struct cuda_graph_exec),
     [CUDA_OBJECT_GREEN] = sizeof(struct cuda_green),
+    [CUDA_OBJECT_TEXREF] = sizeof(struct cuda_reference),
+    [CUDA_OBJECT_SURFREF] = sizeof(struct cuda_reference),
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -227,7 +229,8 @@ unbind(struct cuda_host *host, struct cuda_object *object)
         [CUDA_OBJECT_PHYSICAL] = CUDA_HANDLE_PHYSICAL, [CUDA_OBJECT_ARRAY] = CUDA_HANDLE_CUARRAY,
         [CUDA_OBJECT_MIPMAP] = CUDA_HANDLE_MIPMAP,     [CUDA_OBJECT_TEXTURE] = CUDA_HANDLE_TEXTURE,
         [CUDA_OBJECT_SURFACE] = CUDA_HANDLE_SURFACE,   [CUDA_OBJECT_GRAPH_EXEC] = CUDA_HANDLE_GRAPH_EXEC,
-        [CUDA_OBJECT_GREEN] = CUDA_HANDLE_GREEN,
+        [CUDA_OBJECT_GREEN] = CUDA_HANDLE_GREEN,       [CUDA_OBJECT_TEXREF] = CUDA_HANDLE_TEXREF,
+        [CUDA_OBJECT_SURFREF] = CUDA_HANDLE_SURFREF,
     };
 
     if (object->kind == CUDA_OBJECT_GRAPH || object->kind == CUDA_OBJECT_NODE)
@@ -281,6 +284,10 @@ destroy_native(const struct cuda_driver *native, struct cuda_object *object)
         return native->cuTexObjectDestroy(((struct cuda_texture *)object)->native);
     case CUDA_OBJECT_SURFACE:
         return native->cuSurfObjectDestroy(((struct cuda_surface *)object)->native);
+    case CUDA_OBJECT_TEXREF:
+        return ((struct cuda_reference *)object)->named
+                   ? 0
+                   : (int)native->cuTexRefDestroy(((struct cuda_reference *)object)->texture);
     case CUDA_OBJECT_GRAPH:
         return native->cuGraphDestroy(((struct cuda_graph *)object)->is.native);
     case CUDA_OBJECT_NODE:

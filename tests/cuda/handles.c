@@ -35,6 +35,8 @@ foreign(const char *what, void *handle)
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuKernelGetAttribute(&attribute, 0, handle, 0));
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuKernelGetFunction(&function, handle));
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuLinkDestroy(handle));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuTexRefSetFlags(handle, 0));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuTexRefGetFlags(&flags, handle));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxSetCurrent(handle));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxPushCurrent_v2(handle));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxDestroy_v2(handle));

@@ -218,6 +218,8 @@
     X(cuModuleGetFunctionCount, 2000, cuModuleGetFunctionCount)                                       \
     X(cuModuleGetGlobal, 3020, cuModuleGetGlobal_v2)                                                  \
     X(cuModuleGetLoadingMode, 2000, cuModuleGetLoadingMode)                                           \
+    X(cuModuleGetSurfRef, 3000, cuModuleGetSurfRef)                                                   \
+    X(cuModuleGetTexRef, 2000, cuModuleGetTexRef)                                                     \
     X(cuModuleLoad, 2000, cuModuleLoad)                                                               \
     X(cuModuleLoadData, 2000, cuModuleLoadData)                                                       \
     X(cuModuleLoadDataEx, 2000, cuModuleLoadDataEx)                                                   \
@@ -231,6 +233,7 @@
     X(cuOccupancyMaxPotentialClusterSize, 11070, cuOccupancyMaxPotentialClusterSize)                  \
     X(cuOccupancyMaxPotentialBlockSize, 2000, cuOccupancyMaxPotentialBlockSize)                       \
     X(cuOccupancyMaxPotentialBlockSizeWithFlags, 2000, cuOccupancyMaxPotentialBlockSizeWithFlags)     \
+    X(cuParamSetTexRef, 2000, cuParamSetTexRef)                                                       \
     X(cuPointerGetAttribute, 2000, cuPointerGetAttribute)                                             \
     X(cuPointerGetAttributes, 2000, cuPointerGetAttributes)                                           \
     X(cuPointerSetAttribute, 2000, cuPointerSetAttribute)                                             \
@@ -257,6 +260,8 @@
     X(cuSurfObjectCreate, 5000, cuSurfObjectCreate)                                                   \
     X(cuSurfObjectDestroy, 5000, cuSurfObjectDestroy)                                                 \
     X(cuSurfObjectGetResourceDesc, 5000, cuSurfObjectGetResourceDesc)                                 \
+    X(cuSurfRefGetArray, 3000, cuSurfRefGetArray)                                                     \
+    X(cuSurfRefSetArray, 3000, cuSurfRefSetArray)                                                     \
     X(cuTensorMapEncodeIm2col, 12000, cuTensorMapEncodeIm2col)                                        \
     X(cuTensorMapEncodeIm2colWide, 12080, cuTensorMapEncodeIm2colWide)                                \
     X(cuTensorMapEncodeTiled, 12000, cuTensorMapEncodeTiled)                                          \
@@ -266,6 +271,33 @@
     X(cuTexObjectGetResourceDesc, 5000, cuTexObjectGetResourceDesc)                                   \
     X(cuTexObjectGetResourceViewDesc, 5000, cuTexObjectGetResourceViewDesc)                           \
     X(cuTexObjectGetTextureDesc, 5000, cuTexObjectGetTextureDesc)                                     \
+    X(cuTexRefCreate, 2000, cuTexRefCreate)                                                           \
+    X(cuTexRefDestroy, 2000, cuTexRefDestroy)                                                         \
+    X(cuTexRefGetAddress, 3020, cuTexRefGetAddress_v2)                                                \
+    X(cuTexRefGetAddressMode, 2000, cuTexRefGetAddressMode)                                           \
+    X(cuTexRefGetArray, 2000, cuTexRefGetArray)                                                       \
+    X(cuTexRefGetBorderColor, 8000, cuTexRefGetBorderColor)                                           \
+    X(cuTexRefGetFilterMode, 2000, cuTexRefGetFilterMode)                                             \
+    X(cuTexRefGetFlags, 2000, cuTexRefGetFlags)                                                       \
+    X(cuTexRefGetFormat, 2000, cuTexRefGetFormat)                                                     \
+    X(cuTexRefGetMaxAnisotropy, 5000, cuTexRefGetMaxAnisotropy)                                       \
+    X(cuTexRefGetMipmapFilterMode, 5000, cuTexRefGetMipmapFilterMode)                                 \
+    X(cuTexRefGetMipmapLevelBias, 5000, cuTexRefGetMipmapLevelBias)                                   \
+    X(cuTexRefGetMipmapLevelClamp, 5000, cuTexRefGetMipmapLevelClamp)                                 \
+    X(cuTexRefGetMipmappedArray, 5000, cuTexRefGetMipmappedArray)                                     \
+    X(cuTexRefSetAddress, 3020, cuTexRefSetAddress_v2)                                                \
+    X(cuTexRefSetAddress2D, 4010, cuTexRefSetAddress2D_v3)                                            \
+    X(cuTexRefSetAddressMode, 2000, cuTexRefSetAddressMode)                                           \
+    X(cuTexRefSetArray, 2000, cuTexRefSetArray)                                                       \
+    X(cuTexRefSetBorderColor, 8000, cuTexRefSetBorderColor)                                           \
+    X(cuTexRefSetFilterMode, 2000, cuTexRefSetFilterMode)                                             \
+    X(cuTexRefSetFlags, 2000, cuTexRefSetFlags)                                                       \
+    X(cuTexRefSetFormat, 2000, cuTexRefSetFormat)                                                     \
+    X(cuTexRefSetMaxAnisotropy, 5000, cuTexRefSetMaxAnisotropy)                                       \
+    X(cuTexRefSetMipmapFilterMode, 5000, cuTexRefSetMipmapFilterMode)                                 \
+    X(cuTexRefSetMipmapLevelBias, 5000, cuTexRefSetMipmapLevelBias)                                   \
+    X(cuTexRefSetMipmapLevelClamp, 5000, cuTexRefSetMipmapLevelClamp)                                 \
+    X(cuTexRefSetMipmappedArray, 5000, cuTexRefSetMipmappedArray)                                     \
     X(cuThreadExchangeStreamCaptureMode, 2000, cuThreadExchangeStreamCaptureMode)
 
 #endif

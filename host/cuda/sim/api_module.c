@@ -293,7 +293,7 @@ find_global(const struct sim_module *module, const char *name, CUdeviceptr *addr
     uint32_t i;
 
     for (i = 0; i < module->variable_count; i++)
-        if (strcmp(module->variables[i].name, name) == 0) {
+        if (strcmp(module->variables[i].name, name) == 0 && !module->variables[i].reference) {
             if (address)
                 *address = module->variables[i].address;
             if (bytes)

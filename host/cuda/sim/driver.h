@@ -46,7 +46,9 @@ enum object_kind {
     OBJECT_NODE,
     OBJECT_GRAPH_EXEC,
     OBJECT_USER,
-    OBJECT_DESCRIPTION
+    OBJECT_DESCRIPTION,
+    OBJECT_TEXREF,
+    OBJECT_SURFREF
 };
 
 struct object {
@@ -81,6 +83,7 @@ struct sim_module {
         char *name;
         uintptr_t address;
         size_t size;
+        enum ptx_reference reference; /* then it is no variable to others */
     } * variables;
     uint32_t variable_count;
     struct sim_function_handle **functions; /* made when asked for */
@@ -204,6 +207,8 @@ bool sim_copy_reaches(uint64_t address, size_t size, bool device);
 CUresult sim_module_load(struct sim_context *context, const void *image, size_t size, struct ptx_log *log,
                          struct sim_module **module);
 void sim_module_destroy(struct sim_module *module);
+/* The module's texture and surface references go with it. */
+void sim_references_forget(const struct sim_module *module);
 CUresult sim_library_load(const void *image, struct ptx_log *log, struct sim_library **library);
 void sim_library_destroy(struct sim_library *library);
 /* The library's module in the context. */

@@ -57,8 +57,12 @@ parse_variable_type(struct parser *p, struct ptx_variable *variable)
             lanes = 2;
         else if (parser_is_text(&p->token, ".v4"))
             lanes = 4;
-        else if (parser_is_text(&p->token, ".texref") || parser_is_text(&p->token, ".surfref") ||
-                 parser_is_text(&p->token, ".samplerref")) {
+        else if (variable->space == PTX_GLOBAL &&
+                 (parser_is_text(&p->token, ".texref") || parser_is_text(&p->token, ".surfref"))) {
+            variable->type = PTX_B64;
+            variable->reference = parser_is_text(&p->token, ".texref") ? PTX_TEXREF : PTX_SURFREF;
+        } else if (parser_is_text(&p->token, ".texref") || parser_is_text(&p->token, ".surfref") ||
+                   parser_is_text(&p->token, ".samplerref")) {
             ptx_log_set(p->log, true, p->token.line, "type '%.*s' is not supported", (int)p->token.length,
                         p->token.text);
             return false;
