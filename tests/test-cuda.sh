@@ -54,7 +54,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts settings modules libraries launches memory allocations pools virtual managed registered rows arrays batches textures references green devices pageable fills streams quiets asks handles faults threads order forks exits captures graphs callbacks odds prints; do
+for name in contexts settings modules libraries launches memory allocations pools virtual managed registered rows arrays batches textures references sparse green devices pageable fills streams quiets asks handles faults threads order forks exits captures graphs callbacks odds prints; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue

@@ -802,6 +802,7 @@ CUresult cuda_guest_parameters_pack(const struct cuda_guest_function *function, 
     X(cuMemDiscardBatchAsync, cuMemDiscardBatchAsync_ptsz)                             \
     X(cuMemDiscardAndPrefetchBatchAsync, cuMemDiscardAndPrefetchBatchAsync_ptsz)       \
     X(cuMemBatchDecompressAsync, cuMemBatchDecompressAsync_ptsz)                       \
+    X(cuMemMapArrayAsync, cuMemMapArrayAsync_ptsz)                                     \
     X(cuMemcpyBatchAsync, cuMemcpyBatchAsync_ptsz)                                     \
     X(cuMemcpyBatchAsync_v2, cuMemcpyBatchAsync_v2_ptsz)                               \
     X(cuMemcpy3DBatchAsync, cuMemcpy3DBatchAsync_ptsz)                                 \

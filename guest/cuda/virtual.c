@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "chunk.h"
 
 struct cuda_guest_physical {
@@ -139,10 +140,16 @@ static CUresult
 create_on_host(struct cuda_guest_thread *self, struct cuda_guest_physical *physical)
 {
     uint32_t device = cuda_guest.device[physical->properties.location.id].ordinal;
-    bool compressed = physical->properties.allocFlags.compressionType == CU_MEM_ALLOCATION_COMP_GENERIC;
-    CUresult result =
-        cuda_guest_result(cuda_physical_create_on(&cuda_guest.client, self->lane, physical->object.handle, device,
-                                                  physical->bytes, compressed, &physical->granularity, &compressed));
+    uint32_t wants = 0;
+    bool compressed = false;
+    CUresult result;
+
+    if (physical->properties.allocFlags.compressionType == CU_MEM_ALLOCATION_COMP_GENERIC)
+        wants |= CUDA_PHYSICAL_COMPRESSIBLE;
+    if (physical->properties.allocFlags.usage & CU_MEM_CREATE_USAGE_TILE_POOL)
+        wants |= CUDA_PHYSICAL_TILES;
+    result = cuda_guest_result(cuda_physical_create_on(&cuda_guest.client, self->lane, physical->object.handle, device,
+                                                       physical->bytes, wants, &physical->granularity, &compressed));
 
     if (result == CUDA_SUCCESS) /* the driver may have had none that is */
         physical->properties.allocFlags.compressionType =
@@ -192,6 +199,19 @@ physical_find(CUmemGenericAllocationHandle handle)
     struct cuda_guest_physical *physical = cuda_guest_find((void *)(uintptr_t)handle, CUDA_HANDLE_PHYSICAL);
 
     return physical && physical->handles > 0 ? physical : NULL;
+}
+
+uint32_t
+cuda_guest_physical_wire(CUmemGenericAllocationHandle handle)
+{
+    const struct cuda_guest_physical *physical;
+    uint32_t wire;
+
+    pthread_mutex_lock(&lock);
+    physical = physical_find(handle);
+    wire = physical ? physical->object.handle : 0;
+    pthread_mutex_unlock(&lock);
+    return wire;
 }
 
 /* Ends it if nothing holds it any more. With the lock. */

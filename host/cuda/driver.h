@@ -81,6 +81,7 @@
     OPTIONAL(cuTexRefGetBorderColor, cuTexRefGetBorderColor)                                                           \
     OPTIONAL(cuTexRefGetFlags, cuTexRefGetFlags)                                                                       \
     OPTIONAL(cuSurfRefSetArray, cuSurfRefSetArray)                                                                     \
+    OPTIONAL(cuMemMapArrayAsync, cuMemMapArrayAsync)                                                                   \
     OPTIONAL(cuCtxGetExecAffinity, cuCtxGetExecAffinity)                                                               \
     NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
     NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \

@@ -154,6 +154,7 @@
     X(cuMemHostRegister, 3020, cuMemHostRegister_v2)                                                  \
     X(cuMemHostUnregister, 2000, cuMemHostUnregister)                                                 \
     X(cuMemMap, 10020, cuMemMap)                                                                      \
+    X(cuMemMapArrayAsync, 11010, cuMemMapArrayAsync)                                                  \
     X(cuMemPoolCreate, 11020, cuMemPoolCreate)                                                        \
     X(cuMemPoolDestroy, 11020, cuMemPoolDestroy)                                                      \
     X(cuMemPoolGetAccess, 11020, cuMemPoolGetAccess)                                                  \

@@ -233,6 +233,19 @@ cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAlloca
     return sim_end(result);
 }
 
+bool
+sim_physical_tiles(CUmemGenericAllocationHandle handle, int device, int *file, size_t *size)
+{
+    const struct sim_physical *physical = sim_object_find((void *)(uintptr_t)handle, OBJECT_PHYSICAL);
+
+    if (!physical || physical->properties.location.id != device ||
+        !(physical->properties.allocFlags.usage & CU_MEM_CREATE_USAGE_TILE_POOL))
+        return false;
+    *file = physical->file;
+    *size = physical->size;
+    return true;
+}
+
 static void
 drop(struct sim_physical *physical)
 {

@@ -17,6 +17,7 @@ SIM_SRCS := \
 	host/cuda/sim/api_module.c \
 	host/cuda/sim/api_pool.c \
 	host/cuda/sim/api_reference.c \
+	host/cuda/sim/api_sparse.c \
 	host/cuda/sim/api_stream.c \
 	host/cuda/sim/api_stream_more.c \
 	host/cuda/sim/api_table.c \

@@ -282,6 +282,8 @@ object_destroy(struct object *object)
         sim_module_destroy((struct sim_module *)object);
         return;
     }
+    if (object->kind == OBJECT_ARRAY && ((struct sim_array *)object)->desc.Flags & SIM_LATER_FLAGS)
+        sim_sparse_end((struct sim_array *)object);
     sim_object_remove(object);
     free(object->payload);
     free(object);

@@ -51,6 +51,8 @@ enum object_kind {
     OBJECT_SURFREF
 };
 
+#define SIM_LATER_FLAGS (CUDA_ARRAY3D_SPARSE | CUDA_ARRAY3D_DEFERRED_MAPPING) /* of arrays */
+
 struct object {
     enum object_kind kind;
     struct sim_context *context;
@@ -234,6 +236,12 @@ struct fatbin_wrapper {
  */
 CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *length, char **memory,
                             struct ptx_log *log);
+
+/* An array's address space, where its memory is mapped later. */
+CUresult sim_sparse_begin(struct sim_array *array, int device);
+void sim_sparse_end(struct sim_array *array);
+/* The file that is physical memory of the device, and its size, if it was made for arrays. */
+bool sim_physical_tiles(CUmemGenericAllocationHandle handle, int device, int *file, size_t *size);
 
 /* If the range that starts there is from a pool, it is no longer; before it is freed, outside the lock. */
 void sim_pool_forget(CUdeviceptr start);
