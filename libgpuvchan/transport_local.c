@@ -533,6 +533,18 @@ local_welcome(struct gpuvchan__link *link, const struct wire_hello *hello, const
     return 0;
 }
 
+/* A user: its processes could share memory by other ways as well. */
+static void
+local_identify(const struct gpuvchan__link *link, char *text, size_t bytes)
+{
+    const struct local_link *l = (const struct local_link *)link;
+    struct ucred credentials;
+    socklen_t size = sizeof(credentials);
+
+    if (getsockopt(l->socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0)
+        snprintf(text, bytes, "user %u", (unsigned)credentials.uid);
+}
+
 static int
 local_restrict_self(struct gpuvchan__link *link)
 {
@@ -843,6 +855,7 @@ const struct gpuvchan__transport gpuvchan__transport_local = {
     .is_mine = local_is_mine,
     .refuse = local_refuse,
     .receive = local_receive,
+    .identify = local_identify,
     .map = local_map,
     .welcome = local_welcome,
     .restrict_self = local_restrict_self,
