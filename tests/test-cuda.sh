@@ -90,17 +90,19 @@ if forwarded libraries GPUVCHAN_ARENA=16M; then pass "libraries with a small are
     fail "libraries with a small arena"
     explain
 fi
-# Two processes of one host that share memory, where the administrator lets them.
-if cuda_compile ipc; then
-    check natively ipc
-    plugin_setting=cuda.ipc=yes
-    check forwarded ipc
+# Two processes of one guest that share memory, unless the administrator forbids it.
+for name in ipc shared; do
+    if ! cuda_compile "$name"; then
+        fail "$name compiles"
+        continue
+    fi
+    check natively "$name"
+    check forwarded "$name"
+    plugin_setting=cuda.ipc=no
+    forwarded "$name"
     plugin_setting=
-    forwarded ipc
-    like "processes share no memory unless it is allowed" "$(cat "$work/out")" "skip"
-else
-    fail "ipc compiles"
-fi
+    like "$name: nothing is shared where it is forbidden" "$(cat "$work/out")" "skip"
+done
 
 # Little shared memory, as Xen grants it by default, and next to none.
 for arena in 4M 256K; do

@@ -199,6 +199,7 @@ cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_con
     while ((range = take_registered(host, context)))
         host->native->cuMemHostUnregister(range->memory);
     cuda_greens_end(host, context);
+    cuda_ipc_end(host, context);
     host->native->cuCtxSetCurrent(NULL);
     result = destroy_native(host, context, reset);
     cuda_output_settle(host);

@@ -80,13 +80,15 @@ struct cuda_event {
 struct cuda_pool {
     struct cuda_object object;
     CUmemoryPool native;
-    bool lasting; /* the device's own, which nobody destroys */
+    uint32_t device; /* the guest's number */
+    bool lasting;    /* the device's own, which nobody destroys */
 };
 
 /** Memory of a device without an address. */
 struct cuda_physical {
     struct cuda_object object;
     CUmemGenericAllocationHandle native;
+    uint64_t bytes;
 };
 
 struct cuda_array {
@@ -206,6 +208,7 @@ struct cuda_host {
     struct cuda_range *registered;   /* parts of the arena, also those that are just being registered */
     struct cuda_range *reserved;     /* address space */
     CUdeviceptr suggested;           /* of it, to the next who does not care where; 0: to nobody yet */
+    struct cuda_imported *imported;  /* chunks of other processes; one at a time looks, see ipc.c */
     struct cuda_range *chunks;       /* by address, also those that are just being made */
     CUdeviceptr window;              /* where they lie */
     uint64_t window_bytes;           /* 0: there is none yet */
@@ -378,12 +381,17 @@ struct cuda_range *cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr addr
 int cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result);
 
 /* pool.c */
+/** A pool of the guest's device @p device; @p lasting: the device's own. @return 0 or a CUresult. */
+int cuda_pool_begin(const struct gpuvchan_request *request, CUmemoryPool native, uint32_t device, bool lasting,
+                    struct cuda_pool **made);
 /** The guest process ends: frees its pools, and what was allocated from any. Before its contexts end. */
 void cuda_pools_end(struct cuda_host *host);
 
 /* device.c */
 /** The driver's name for the guest's device @p number. @return a CUresult. */
 int cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device);
+/** And the guest's number of what the driver calls @p device. @return a CUresult. */
+int cuda_device_ordinal(const struct cuda_driver *native, CUdevice device, uint32_t *number);
 
 /* virtual.c */
 /** Has the driver the functions for it? Devices may not. */
@@ -403,6 +411,27 @@ void cuda_window_end(struct cuda_host *host);
 /** May guests share memory and events between processes? They all may share with each other then. */
 void cuda_ipc_allow(bool yes);
 bool cuda_ipc_allowed(void);
+/** Ends what was opened in a context that nobody uses any more. */
+void cuda_ipc_end(struct cuda_host *host, const struct cuda_context *context);
+/** Says once why processes share nothing. @return what the guest gets. */
+int cuda_ipc_refuse(void);
+
+/* ipc_chunk.c */
+/** Can the driver give other processes chunks of the device? */
+bool cuda_chunks_shareable(const struct cuda_driver *native, CUdevice device);
+/** The token for a part of a chunk, which is announced. @return a CUresult. */
+int cuda_chunk_share(struct cuda_lane *lane, struct cuda_range *chunk, CUdeviceptr address, uint64_t bytes,
+                     struct gpuvchan_session_token *token);
+/** No other process opens the chunk any more. */
+void cuda_chunk_withdraw(struct cuda_host *host, struct cuda_range *chunk);
+/** Is that what cuda_chunk_share() has offered? */
+bool cuda_is_piece(const void *data, size_t bytes);
+/** Maps the chunk of which @p data is a part, where it is not yet in this context. Between enter and leave; one at a time. */
+int cuda_piece_open(struct cuda_lane *lane, const void *data, CUdeviceptr *address, uint64_t *bytes);
+/** Undoes that. False: there is no such part. */
+bool cuda_piece_close(struct cuda_host *host, CUdeviceptr address);
+/** Unmaps what @p context has of them. */
+void cuda_pieces_end(struct cuda_host *host, const struct cuda_context *context);
 
 /* output.c */
 /** What has been printed is there for the guest to fetch. For records that have waited for the device. */

@@ -82,6 +82,13 @@
     OPTIONAL(cuTexRefGetFlags, cuTexRefGetFlags)                                                                       \
     OPTIONAL(cuSurfRefSetArray, cuSurfRefSetArray)                                                                     \
     OPTIONAL(cuMemMapArrayAsync, cuMemMapArrayAsync)                                                                   \
+    OPTIONAL(cuMemExportToShareableHandle, cuMemExportToShareableHandle)                                               \
+    OPTIONAL(cuMemImportFromShareableHandle, cuMemImportFromShareableHandle)                                           \
+    OPTIONAL(cuMemPoolExportToShareableHandle, cuMemPoolExportToShareableHandle)                                       \
+    OPTIONAL(cuMemPoolImportFromShareableHandle, cuMemPoolImportFromShareableHandle)                                   \
+    OPTIONAL(cuMemPoolExportPointer, cuMemPoolExportPointer)                                                           \
+    OPTIONAL(cuMemPoolImportPointer, cuMemPoolImportPointer)                                                           \
+    OPTIONAL(cuMemRetainAllocationHandle, cuMemRetainAllocationHandle)                                                 \
     OPTIONAL(cuCtxGetExecAffinity, cuCtxGetExecAffinity)                                                               \
     NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
     NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \

@@ -194,10 +194,9 @@ static struct gpuvchan_plugin cuda_plugin = {
     .name = "cuda",
     .version = GPUVCHAN_VERSION,
     .description = "executes guests' CUDA on NVIDIA's driver, or on a device simulated on the CPU",
-    .config_help =
-        "driver=auto|simulated|/PATH/libcuda.so.1  "
-        "auto: NVIDIA's if it has a device, else the simulated one\n"
-        "ipc=no|yes  yes: processes share memory and events by CUDA's IPC handles, also those of other guests",
+    .config_help = "driver=auto|simulated|/PATH/libcuda.so.1  "
+                   "auto: NVIDIA's if it has a device, else the simulated one\n"
+                   "ipc=yes|no  may processes of one guest (a domain, or a user) share memory and events?",
     .dispatch = &cuda_dispatch,
     .config = cuda_config,
     .config_complete = cuda_config_complete,

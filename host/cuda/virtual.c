@@ -189,6 +189,10 @@ cuda_host_physical_create(struct gpuvchan_request *request, struct cuda_physical
         wanted.allocFlags.compressionType = CU_MEM_ALLOCATION_COMP_GENERIC;
     if (wants & CUDA_PHYSICAL_TILES)
         wanted.allocFlags.usage = CU_MEM_CREATE_USAGE_TILE_POOL;
+    /* Programs ask for it that never export. */
+    if (wants & CUDA_PHYSICAL_SHAREABLE && cuda_ipc_allowed())
+        wanted.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+    physical->bytes = bytes;
     result = native->cuMemCreate(&physical->native, bytes, &wanted, 0);
     if (result != CUDA_SUCCESS) {
         cuda_object_destroy(host, &physical->object);

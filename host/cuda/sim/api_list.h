@@ -138,6 +138,7 @@
     X(cuMemAllocManaged, 2000, cuMemAllocManaged)                                                     \
     X(cuMemAllocPitch, 3020, cuMemAllocPitch_v2)                                                      \
     X(cuMemCreate, 10020, cuMemCreate)                                                                \
+    X(cuMemExportToShareableHandle, 10020, cuMemExportToShareableHandle)                              \
     X(cuMemFree, 3020, cuMemFree_v2)                                                                  \
     X(cuMemFreeAsync, 2000, cuMemFreeAsync)                                                           \
     X(cuMemFreeHost, 2000, cuMemFreeHost)                                                             \
@@ -153,6 +154,7 @@
     X(cuMemHostGetFlags, 2000, cuMemHostGetFlags)                                                     \
     X(cuMemHostRegister, 3020, cuMemHostRegister_v2)                                                  \
     X(cuMemHostUnregister, 2000, cuMemHostUnregister)                                                 \
+    X(cuMemImportFromShareableHandle, 10020, cuMemImportFromShareableHandle)                          \
     X(cuMemMap, 10020, cuMemMap)                                                                      \
     X(cuMemMapArrayAsync, 11010, cuMemMapArrayAsync)                                                  \
     X(cuMemPoolCreate, 11020, cuMemPoolCreate)                                                        \

@@ -377,3 +377,40 @@ cuMemFreeAsync(CUdeviceptr address, CUstream stream)
     return result ? result : sim_free(address);
 }
 SIM_SYNONYM(cuMemFreeAsync_ptsz, cuMemFreeAsync);
+
+/* Pools' memory is that of one process. */
+
+SIM_EXPORT CUresult
+cuMemPoolExportToShareableHandle(void *handle, CUmemoryPool pool, CUmemAllocationHandleType type,
+                                 unsigned long long flags)
+{
+    (void)pool;
+    (void)type;
+    (void)flags;
+    return handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuMemPoolImportFromShareableHandle(CUmemoryPool *pool, void *descriptor, CUmemAllocationHandleType type,
+                                   unsigned long long flags)
+{
+    (void)descriptor;
+    (void)type;
+    (void)flags;
+    return pool ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuMemPoolExportPointer(CUmemPoolPtrExportData *data, CUdeviceptr address)
+{
+    (void)address;
+    return data ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuMemPoolImportPointer(CUdeviceptr *address, CUmemoryPool pool, CUmemPoolPtrExportData *data)
+{
+    (void)pool;
+    (void)data;
+    return address ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}

@@ -7,6 +7,7 @@
 enum cuda_physical_wants {
     CUDA_PHYSICAL_COMPRESSIBLE = 1, /* if the driver can */
     CUDA_PHYSICAL_TILES = 2,        /* for arrays, and for nothing else */
+    CUDA_PHYSICAL_SHAREABLE = 4,    /* with other processes of the guest */
 };
 
 #endif
