@@ -122,6 +122,15 @@ fi
 check forwarded devices
 results >"$work/forwarded"
 [ -n "${CUDA_NATIVE:-}" ] || ok "devices says the same of two" cmp -s "$work/native" "$work/forwarded"
+if cuda_compile gpus; then
+    check natively gpus
+    results >"$work/native"
+    check forwarded gpus
+    results >"$work/forwarded"
+    ok "gpus says the same" cmp -s "$work/native" "$work/forwarded"
+else
+    fail "gpus compiles"
+fi
 
 # sees NAME WANTED [VARIABLE=VALUE...]: the devices by their UUIDs' last byte, behind cuInit's result.
 sees() {

@@ -49,7 +49,7 @@ fill_kernel(struct message *message)
     if (!function)
         return params->func || params->kern ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
-        result = cuda_guest_function_learn(self, function, cuda_guest_current(self)->device);
+        result = cuda_guest_function_learn(self, function, cuda_guest_function_device(self, function));
     if (result != CUDA_SUCCESS)
         return result;
     message->kernel = function->object.handle;

@@ -391,6 +391,11 @@ struct cuda_guest_function_answer {
 /** Keeps it. The function may be in use by other threads, unless it is a new one. */
 CUresult cuda_guest_function_keep(struct cuda_guest_function *function, int device,
                                   const struct cuda_guest_function_answer *answer);
+/** The device that a function is asked about for: that of its module, or for a kernel the current one. */
+int cuda_guest_function_device(const struct cuda_guest_thread *self, const struct cuda_guest_function *function);
+/** Enters, with the function or kernel behind a handle, and its attributes on that device. */
+CUresult cuda_guest_function_enter(CUfunction handle, struct cuda_guest_thread **self,
+                                   struct cuda_guest_function **function, struct cuda_guest_attributes **attributes);
 /** A function or kernel that nobody knows yet. */
 CUresult
 cuda_guest_function_create(struct cuda_guest_context *context, const char *name, struct cuda_guest_function **out);

@@ -229,7 +229,7 @@ cuCtxGetExecAffinity(CUexecAffinityParam *affinity, CUexecAffinityType type)
         return result;
     if (!affinity || type != CU_EXEC_AFFINITY_TYPE_SM_COUNT)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *affinity = (CUexecAffinityParam){.type = type, .param.smCount.val = SIM_MULTIPROCESSORS};
+    *affinity = (CUexecAffinityParam){.type = type, .param.smCount.val = sim_units(context->device)};
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -536,6 +536,15 @@ peer_find(CUcontext handle)
     struct sim_context *context = sim_object_find(handle, OBJECT_CONTEXT);
 
     return context ? context->root : NULL;
+}
+
+bool
+sim_is_peer(const struct sim_context *context, const struct sim_context *of)
+{
+    for (size_t i = 0; of && i < SIM_MAX_PEERS; i++)
+        if (context->peers[i] == of->id)
+            return true;
+    return false;
 }
 
 static CUresult

@@ -37,8 +37,9 @@ part_read(const CUdevResource *resource, struct part *part)
     if (resource->type != CU_DEV_RESOURCE_TYPE_SM)
         return CUDA_ERROR_INVALID_RESOURCE_TYPE;
     memcpy(part, resource->_internal_padding, sizeof *part);
-    if (part->magic != PART_MAGIC || part->first >= SIM_MULTIPROCESSORS || part->count == 0 ||
-        part->count > SIM_MULTIPROCESSORS - part->first)
+    if (part->magic != PART_MAGIC || part->device >= (uint32_t)sim_driver.device_count ||
+        part->first >= sim_units((int)part->device) || part->count == 0 ||
+        part->count > sim_units((int)part->device) - part->first)
         return CUDA_ERROR_INVALID_VALUE;
     return CUDA_SUCCESS;
 }
@@ -65,7 +66,7 @@ cuDeviceGetDevResource(CUdevice device, CUdevResource *resource, CUdevResourceTy
         return result;
     if (device < 0 || device >= sim_driver.device_count)
         return sim_end(CUDA_ERROR_INVALID_DEVICE);
-    return sim_end(tell_part(resource, type, device, 0, SIM_MULTIPROCESSORS));
+    return sim_end(tell_part(resource, type, device, 0, sim_units(device)));
 }
 
 SIM_EXPORT CUresult

@@ -408,7 +408,7 @@ cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction hand
             best_blocks = blocks;
         }
     }
-    *grid = best_blocks * SIM_MULTIPROCESSORS;
+    *grid = best_blocks * (int)sim_units(function->module->object.context->device);
     *block = best;
     return sim_end(CUDA_SUCCESS);
 }
@@ -464,7 +464,7 @@ cuOccupancyMaxActiveClusters(int *clusters, CUfunction handle, const CUlaunchCon
         if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION && !is_one_block(&c->attrs[i].value))
             return sim_end(CUDA_ERROR_INVALID_CLUSTER_SIZE);
     *clusters = active_blocks(function, (int)(c->blockDimX * c->blockDimY * c->blockDimZ), c->sharedMemBytes) *
-                SIM_MULTIPROCESSORS;
+                (int)sim_units(function->module->object.context->device);
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -577,6 +577,24 @@ fits(const struct sim_function_handle *handle, const CUlaunchConfig *c)
     return (uint64_t)c->gridDimX * c->gridDimY <= room && (uint64_t)c->gridDimX * c->gridDimY * c->gridDimZ <= room;
 }
 
+/* Its own memory, that of peers, and what was mapped or granted for it. */
+static bool
+reaches(const struct launch *launch, const struct range *range)
+{
+    switch (range->kind) {
+    case RANGE_HOST:
+    case RANGE_REGISTERED:
+    case RANGE_MANAGED:
+        return true;
+    case RANGE_MAPPED:
+        return range->reachable >> launch->ordinal & 1;
+    case RANGE_POOLED:
+        return range->device == launch->ordinal || sim_pool_reachable(range->pool, launch->ordinal);
+    default:
+        return range->device == launch->ordinal || sim_is_peer(launch->context, range->context);
+    }
+}
+
 static CUresult
 run(struct sim_context *context, const struct sim_function_handle *handle, const CUlaunchConfig *c, bool cooperative,
     unsigned char *params)
@@ -595,6 +613,7 @@ run(struct sim_context *context, const struct sim_function_handle *handle, const
         .context = context,
         .first_unit = place_of(c->hStream)->first_unit,
         .units = place_of(c->hStream)->units,
+        .reaches = reaches,
         .grid_id = ++sim_driver.launches,
     };
     char message[256];

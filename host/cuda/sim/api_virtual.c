@@ -42,7 +42,7 @@ struct mapping {
     uintptr_t start;
     size_t size;
     struct sim_physical *physical;
-    CUmemAccess_flags access;
+    CUmemAccess_flags access[SIM_MAX_DEVICES];
 };
 
 struct reservation {
@@ -459,22 +459,49 @@ cuMemUnmap(CUdeviceptr address, size_t size)
     return sim_end(CUDA_SUCCESS);
 }
 
-static CUresult
-grant(struct mapping *mapping, CUmemAccess_flags access)
+static unsigned int
+reachable(const struct mapping *mapping)
 {
+    unsigned int devices = 0;
+
+    for (int i = 0; i < SIM_MAX_DEVICES; i++)
+        if (mapping->access[i] != CU_MEM_ACCESS_FLAGS_PROT_NONE)
+            devices |= 1u << i;
+    return devices;
+}
+
+/* What no device reaches is not there for copies either. */
+static CUresult
+grant(struct mapping *mapping, int device, CUmemAccess_flags access)
+{
+    unsigned int before = reachable(mapping), now;
     CUresult result = CUDA_SUCCESS;
 
-    if (mapping->access == CU_MEM_ACCESS_FLAGS_PROT_NONE && access != CU_MEM_ACCESS_FLAGS_PROT_NONE)
+    mapping->access[device] = access;
+    now = reachable(mapping);
+    if (!before && now)
         result = sim_memory_add(sim_driver.memory, RANGE_MAPPED, mapping->physical->properties.location.id,
                                 mapping->start, mapping->size);
-    else if (mapping->access != CU_MEM_ACCESS_FLAGS_PROT_NONE && access == CU_MEM_ACCESS_FLAGS_PROT_NONE)
+    else if (before && !now)
         result = sim_memory_free(sim_driver.memory, RANGE_MAPPED, mapping->start);
-    if (!result)
-        mapping->access = access;
+    if (now)
+        sim_memory_set_reachable(sim_driver.memory, mapping->start, now);
     return result;
 }
 
-/* Of several devices the last one's: each reaches all memory. */
+static CUresult
+grant_all(struct mapping *mapping, const CUmemAccessDesc *grants, size_t count)
+{
+    CUresult result = CUDA_SUCCESS;
+
+    for (size_t i = 0; i < count && !result; i++)
+        result = grants[i].location.type == CU_MEM_LOCATION_TYPE_DEVICE && grants[i].location.id >= 0 &&
+                         grants[i].location.id < sim_driver.device_count
+                     ? grant(mapping, grants[i].location.id, grants[i].flags)
+                     : CUDA_ERROR_INVALID_VALUE;
+    return result;
+}
+
 SIM_EXPORT CUresult
 cuMemSetAccess(CUdeviceptr address, size_t size, const CUmemAccessDesc *grants, size_t count)
 {
@@ -487,7 +514,7 @@ cuMemSetAccess(CUdeviceptr address, size_t size, const CUmemAccessDesc *grants, 
     while (size && !result) {
         struct mapping *mapping = *find_mapping(address);
 
-        result = grant(mapping, grants[count - 1].flags);
+        result = grant_all(mapping, grants, count);
         address += mapping->size;
         size -= mapping->size;
     }
@@ -505,6 +532,8 @@ cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdevic
     mapping = *find_mapping(address);
     if (!flags || !location || !mapping)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *flags = location->type == CU_MEM_LOCATION_TYPE_DEVICE ? mapping->access : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+    *flags = location->type == CU_MEM_LOCATION_TYPE_DEVICE && location->id >= 0 && location->id < SIM_MAX_DEVICES
+                 ? mapping->access[location->id]
+                 : CU_MEM_ACCESS_FLAGS_PROT_NONE;
     return sim_end(CUDA_SUCCESS);
 }

@@ -261,7 +261,7 @@ sim_context_create(int device, unsigned int flags, struct sim_context **context_
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     context->root = context;
-    context->units = SIM_MULTIPROCESSORS;
+    context->units = sim_units(device);
     context->id = sim_driver.next_id++;
     context->device = device;
     context->flags = flags;

@@ -193,6 +193,11 @@ CUresult sim_push(struct sim_context *context);
 CUresult sim_pop(struct sim_context **context);
 CUresult sim_set_current(struct sim_context *context);
 
+/* May kernels of the context reach the other's memory? */
+bool sim_is_peer(const struct sim_context *context, const struct sim_context *of);
+/* May the device reach what is allocated from the pool of another? */
+bool sim_pool_reachable(const void *pool, int device);
+
 CUresult sim_context_create(int device, unsigned int flags, struct sim_context **context);
 void sim_context_destroy(struct sim_context *context);
 

@@ -348,7 +348,7 @@ special_uniform(const struct warp *w, uint32_t which)
     case SPECIAL_SMID:
         return launch->first_unit + w->block->ctaid[0] % launch->units;
     case SPECIAL_NSMID:
-        return SIM_MULTIPROCESSORS;
+        return sim_units(launch->ordinal);
     case SPECIAL_GRIDID:
         return launch->grid_id;
     case SPECIAL_CLOCK:
