@@ -165,6 +165,7 @@ unset GPUVCHAN_SIM_DEVICES
     -o "$work/cuda-symbols.h" || bail "the protocol is not scanned"
 cuda_compile refusals -I"$work" -L"$guest" || bail "refusals does not compile"
 check forwarded refusals GPUVCHAN_LOG=debug
+is "a managed variable is refused aloud, once" "$(grep -c 'warning: cuda: variable both is __managed__' "$work/err")" 1
 is "each reason is told once" "$(grep -c 'cuGLInit is refused: OpenGL' "$work/err")" 1
 
 # Every post waits: errors come at once, results stay.

@@ -89,6 +89,7 @@
     OPTIONAL(cuMemPoolExportPointer, cuMemPoolExportPointer)                                                           \
     OPTIONAL(cuMemPoolImportPointer, cuMemPoolImportPointer)                                                           \
     OPTIONAL(cuMemRetainAllocationHandle, cuMemRetainAllocationHandle)                                                 \
+    OPTIONAL(cuPointerGetAttribute, cuPointerGetAttribute)                                                             \
     OPTIONAL(cuCtxGetExecAffinity, cuCtxGetExecAffinity)                                                               \
     NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
     NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \

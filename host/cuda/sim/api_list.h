@@ -118,6 +118,7 @@
     X(cuLibraryGetGlobal, 2000, cuLibraryGetGlobal)                                                   \
     X(cuLibraryGetKernel, 2000, cuLibraryGetKernel)                                                   \
     X(cuLibraryGetKernelCount, 2000, cuLibraryGetKernelCount)                                         \
+    X(cuLibraryGetManaged, 12000, cuLibraryGetManaged)                                                \
     X(cuLibraryGetModule, 2000, cuLibraryGetModule)                                                   \
     X(cuLibraryLoadData, 2000, cuLibraryLoadData)                                                     \
     X(cuLibraryLoadFromFile, 2000, cuLibraryLoadFromFile)                                             \

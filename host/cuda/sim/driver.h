@@ -85,6 +85,7 @@ struct sim_module {
         char *name;
         uintptr_t address;
         size_t size;
+        bool managed;
         enum ptx_reference reference; /* then it is no variable to others */
     } * variables;
     uint32_t variable_count;
@@ -254,6 +255,9 @@ void sim_pool_forget(CUdeviceptr start);
 CUresult sim_free(CUdeviceptr address);
 
 uint64_t sim_now(void);
+
+/* Is it that of a managed variable? */
+bool sim_is_managed_variable(const struct sim_context *context, uintptr_t address);
 
 /* Another name for a function of the same file. */
 #define SIM_SYNONYM(name, function) extern __typeof__(function) name SIM_EXPORT __attribute__((alias(#function)))

@@ -142,6 +142,7 @@ remember_variables(struct sim_module *module, const struct ptx_module *tree, con
         place->address = addresses[i];
         place->size = variables[i].size;
         place->reference = variables[i].reference;
+        place->managed = variables[i].managed;
         module->variable_count++;
     }
     return true;

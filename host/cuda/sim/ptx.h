@@ -212,6 +212,7 @@ struct ptx_variable {
     enum ptx_space space;
     enum ptx_type type;
     enum ptx_reference reference;
+    bool managed;
     enum ptx_linkage linkage;
     unsigned int align;
     unsigned int line;
