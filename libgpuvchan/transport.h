@@ -28,7 +28,8 @@ struct gpuvchan__door;
 
 struct gpuvchan__transport {
     const char *name;
-    uint64_t arena_bytes;                /* default */
+    uint64_t arena_bytes;                /* default, */
+    uint64_t arena_less;                 /* and what is tried where the host or this process has no room for that */
     uint32_t lanes;                      /* default */
     uint32_t command_bytes, reply_bytes; /* defaults of the rings */
     uint32_t arena_grain;                /* the arena begins at a multiple of it */

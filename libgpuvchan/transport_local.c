@@ -841,7 +841,8 @@ local_fence_peer(struct gpuvchan__link *link)
 
 const struct gpuvchan__transport gpuvchan__transport_local = {
     .name = "local",
-    .arena_bytes = 256ull << 20,
+    .arena_bytes = 1ull << 30, /* address space: pages come when they are used */
+    .arena_less = 256ull << 20,
     .lanes = 256,
     .command_bytes = 1u << 20,
     .reply_bytes = 64u << 10,

@@ -104,6 +104,14 @@ for name in ipc shared; do
     like "$name: nothing is shared where it is forbidden" "$(cat "$work/out")" "skip"
 done
 
+# A host that allows less than programs ask for by default, and one that allows next to nothing.
+plugin_setting=--max-arena=300M
+check forwarded memory
+plugin_setting=--max-arena=64M
+forwarded memory
+like "a host that allows too little says so" "$(cat "$work/err")" "this host allows 67108864: lower GPUVCHAN_ARENA"
+plugin_setting=
+
 # Little shared memory, as Xen grants it by default, and next to none.
 for arena in 4M 256K; do
     if forwarded pageable GPUVCHAN_ARENA=$arena; then pass "pageable memory through an arena of $arena"; else
