@@ -358,27 +358,16 @@ channel_free(struct gpuvchan_channel *channel)
     free(channel);
 }
 
-int
-gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_options *given,
-                         struct gpuvchan_channel **out)
+static int
+connect_once(const struct gpuvchan__transport *transport, const char *place,
+             const struct gpuvchan_channel_options *options, uint32_t lanes_asked, struct gpuvchan_channel **out)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     static _Atomic uint64_t ids;
-    const struct gpuvchan__transport *transport;
-    struct gpuvchan_channel_options options;
     struct gpuvchan_channel *channel;
-    const char *place, *sync = getenv("GPUVCHAN_SYNC");
-    char room[256];
-    uint32_t lanes_asked = 0;
+    const char *sync = getenv("GPUVCHAN_SYNC");
     int error;
 
-    if (!address)
-        address = default_address(room, sizeof(room));
-    error = gpuvchan__transport_find(address, &transport, &place);
-    if (error == 0)
-        error = options_settle(given, transport, &options, &lanes_asked);
-    if (error != 0)
-        return error;
     channel = aligned_alloc(64, (sizeof(*channel) + 63) & ~(size_t)63);
     if (!channel)
         return gpuvchan__error(-ENOMEM, "out of memory");
@@ -388,12 +377,12 @@ gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_opti
     channel->id = atomic_fetch_add(&ids, 1) + 1;
     channel->synchronous = sync && sync[0] && strcmp(sync, "0") != 0;
     channel->stats = gpuvchan__stats_create();
-    channel->spin_ns = gpuvchan__spin_ns(options.spin_us, transport);
-    error = hello_fill(&channel->hello, &options, transport->arena_grain);
+    channel->spin_ns = gpuvchan__spin_ns(options->spin_us, transport);
+    error = hello_fill(&channel->hello, options, transport->arena_grain);
     if (error == 0)
-        error = transport->connect(place, options.timeout_ms, &channel->link);
+        error = transport->connect(place, options->timeout_ms, &channel->link);
     if (error == 0)
-        error = channel_greet(channel, lanes_asked, options.timeout_ms);
+        error = channel_greet(channel, lanes_asked, options->timeout_ms);
     if (error == 0 && pthread_key_create(&channel->key, gpuvchan__lane_retire) != 0)
         error = gpuvchan__error(-EAGAIN, "no thread-specific key is left in this process");
     if (error != 0) {
@@ -407,6 +396,34 @@ gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_opti
     pthread_mutex_unlock(&channels_lock);
     *out = channel;
     return 0;
+}
+
+int
+gpuvchan_channel_connect(const char *address, const struct gpuvchan_channel_options *given,
+                         struct gpuvchan_channel **out)
+{
+    const struct gpuvchan__transport *transport;
+    struct gpuvchan_channel_options options;
+    const char *place;
+    char room[256];
+    uint32_t lanes_asked = 0;
+    bool chosen = getenv("GPUVCHAN_ARENA") != NULL;
+    int error;
+
+    if (!address)
+        address = default_address(room, sizeof(room));
+    error = gpuvchan__transport_find(address, &transport, &place);
+    if (error == 0)
+        error = options_settle(given, transport, &options, &lanes_asked);
+    if (error != 0)
+        return error;
+    chosen = chosen || options.arena_bytes != transport->arena_bytes;
+    error = connect_once(transport, place, &options, lanes_asked, out);
+    if (!chosen && (error == -E2BIG || error == -ENOMEM) && transport->arena_less != 0) {
+        options.arena_bytes = transport->arena_less;
+        error = connect_once(transport, place, &options, lanes_asked, out);
+    }
+    return error;
 }
 
 void

@@ -141,9 +141,11 @@ gpuvchan_session_accept(int fd, const struct gpuvchan_session_limits *given, str
     pthread_mutex_init(&session->lock, NULL);
     limits_settle(&session->limits, given);
     session->spin_ns = gpuvchan__spin_ns(session->limits.spin_us, transport);
+    gpuvchan__share_init(&session->share, "");
     error = transport->receive(fd, &session->hello, session->limits.timeout_ms, &session->link);
     if (error != 0)
         goto destroy;
+    transport->identify(session->link, session->share.guest, sizeof(session->share.guest));
     error = hello_check(&session->hello, &session->limits);
     if (error == 0) {
         uint64_t features = transport->features(session->link) & session->hello.features & WIRE_FEATURES_KNOWN;
@@ -380,6 +382,7 @@ gpuvchan_session_destroy(struct gpuvchan_session *session)
         session->protocols[slot].plugin->close(session->protocols[slot].state);
     for (uint32_t i = 0; i < session->lane_count; i++)
         gpuvchan__session_lane_destroy(session->lanes[i]);
+    gpuvchan__share_finish(&session->share);
     if (session->link)
         session->link->transport->close(session->link);
     pthread_mutex_destroy(&session->lock);
@@ -429,4 +432,24 @@ gpuvchan_session_completions(struct gpuvchan_session *session, size_t *bytes)
 {
     *bytes = WIRE_COMPLETION_BYTES;
     return session->base + WIRE_PAGE;
+}
+
+int
+gpuvchan_session_share(struct gpuvchan_session *session, const void *data, size_t bytes, int fd,
+                       struct gpuvchan_session_token *token)
+{
+    return gpuvchan__share_offer(&session->share, data, bytes, fd, token);
+}
+
+void
+gpuvchan_session_unshare(struct gpuvchan_session *session, const struct gpuvchan_session_token *token)
+{
+    gpuvchan__share_end(&session->share, token);
+}
+
+int
+gpuvchan_session_take(struct gpuvchan_session *session, const struct gpuvchan_session_token *token, void *data,
+                      size_t *bytes, int *fd)
+{
+    return gpuvchan__share_take(&session->share, token, data, bytes, fd);
 }

@@ -8,6 +8,7 @@
 #include <gpuvchan/plugin.h>
 
 #include "ring.h"
+#include "share.h"
 #include "transport.h"
 
 #define SESSION_OFFERS 32u
@@ -45,6 +46,7 @@ struct session_lane {
 
 struct gpuvchan_session {
     struct gpuvchan__link *link;
+    struct gpuvchan__share share;
     struct wire_hello hello;
     struct gpuvchan_session_limits limits;
     unsigned char *base;

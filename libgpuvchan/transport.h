@@ -28,7 +28,8 @@ struct gpuvchan__door;
 
 struct gpuvchan__transport {
     const char *name;
-    uint64_t arena_bytes;                /* default */
+    uint64_t arena_bytes;                /* default, */
+    uint64_t arena_less;                 /* and what is tried where the host or this process has no room for that */
     uint32_t lanes;                      /* default */
     uint32_t command_bytes, reply_bytes; /* defaults of the rings */
     uint32_t arena_grain;                /* the arena begins at a multiple of it */
@@ -54,6 +55,8 @@ struct gpuvchan__transport {
     void (*refuse)(int fd, const struct wire_welcome *welcome);
     /* Host: receive the hello over an accepted connection. Takes fd in any case. */
     int (*receive)(int fd, struct wire_hello *hello, uint32_t timeout_ms, struct gpuvchan__link **out);
+    /* Host: who the guest is, in words that are the same for all its processes and for nobody else. "": nobody knows. */
+    void (*identify)(const struct gpuvchan__link *link, char *text, size_t bytes);
     /* Host: map the region; hello has been checked. At the guest's address where that is free here. */
     int (*map)(struct gpuvchan__link *link, const struct wire_hello *hello, void **base);
     /* Host: create the doorbells where the transport needs it, and answer. */

@@ -533,6 +533,18 @@ local_welcome(struct gpuvchan__link *link, const struct wire_hello *hello, const
     return 0;
 }
 
+/* A user: its processes could share memory by other ways as well. */
+static void
+local_identify(const struct gpuvchan__link *link, char *text, size_t bytes)
+{
+    const struct local_link *l = (const struct local_link *)link;
+    struct ucred credentials;
+    socklen_t size = sizeof(credentials);
+
+    if (getsockopt(l->socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0)
+        snprintf(text, bytes, "user %u", (unsigned)credentials.uid);
+}
+
 static int
 local_restrict_self(struct gpuvchan__link *link)
 {
@@ -829,7 +841,8 @@ local_fence_peer(struct gpuvchan__link *link)
 
 const struct gpuvchan__transport gpuvchan__transport_local = {
     .name = "local",
-    .arena_bytes = 256ull << 20,
+    .arena_bytes = 1ull << 30, /* address space: pages come when they are used */
+    .arena_less = 256ull << 20,
     .lanes = 256,
     .command_bytes = 1u << 20,
     .reply_bytes = 64u << 10,
@@ -843,6 +856,7 @@ const struct gpuvchan__transport gpuvchan__transport_local = {
     .is_mine = local_is_mine,
     .refuse = local_refuse,
     .receive = local_receive,
+    .identify = local_identify,
     .map = local_map,
     .welcome = local_welcome,
     .restrict_self = local_restrict_self,

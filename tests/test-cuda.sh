@@ -54,7 +54,7 @@ check() {
     if "$@"; then pass "$2 $1"; else fail "$2 $1"; explain; fi
 }
 
-for name in contexts settings modules libraries launches memory allocations pools virtual managed registered rows arrays batches textures devices pageable fills streams quiets asks handles faults threads order forks exits captures graphs callbacks odds prints; do
+for name in contexts settings modules libraries launches memory allocations pools virtual managed registered rows arrays batches textures references sparse green devices pageable fills streams quiets asks handles faults threads order forks exits captures graphs callbacks odds prints; do
     if ! cuda_compile "$name"; then
         fail "$name compiles"
         continue
@@ -100,17 +100,27 @@ for name in contexts settings modules devices memory registered faults exits; do
 done
 plugin_setting=
 
-# Two processes of one host that share memory, where the administrator lets them.
-if cuda_compile ipc; then
-    check natively ipc
-    plugin_setting=cuda.ipc=yes
-    check forwarded ipc
+# Two processes of one guest that share memory, unless the administrator forbids it.
+for name in ipc shared; do
+    if ! cuda_compile "$name"; then
+        fail "$name compiles"
+        continue
+    fi
+    check natively "$name"
+    check forwarded "$name"
+    plugin_setting=cuda.ipc=no
+    forwarded "$name"
     plugin_setting=
-    forwarded ipc
-    like "processes share no memory unless it is allowed" "$(cat "$work/out")" "skip"
-else
-    fail "ipc compiles"
-fi
+    like "$name: nothing is shared where it is forbidden" "$(cat "$work/out")" "skip"
+done
+
+# A host that allows less than programs ask for by default, and one that allows next to nothing.
+plugin_setting=--max-arena=300M
+check forwarded memory
+plugin_setting=--max-arena=64M
+forwarded memory
+like "a host that allows too little says so" "$(cat "$work/err")" "this host allows 67108864: lower GPUVCHAN_ARENA"
+plugin_setting=
 
 # Little shared memory, as Xen grants it by default, and next to none.
 for arena in 4M 256K; do
@@ -130,6 +140,15 @@ fi
 check forwarded devices
 results >"$work/forwarded"
 [ -n "${CUDA_NATIVE:-}" ] || ok "devices says the same of two" cmp -s "$work/native" "$work/forwarded"
+if cuda_compile gpus; then
+    check natively gpus
+    results >"$work/native"
+    check forwarded gpus
+    results >"$work/forwarded"
+    ok "gpus says the same" cmp -s "$work/native" "$work/forwarded"
+else
+    fail "gpus compiles"
+fi
 
 # sees NAME WANTED [VARIABLE=VALUE...]: the devices by their UUIDs' last byte, behind cuInit's result.
 sees() {
@@ -164,6 +183,7 @@ unset GPUVCHAN_SIM_DEVICES
     -o "$work/cuda-symbols.h" || bail "the protocol is not scanned"
 cuda_compile refusals -I"$work" -L"$guest" || bail "refusals does not compile"
 check forwarded refusals GPUVCHAN_LOG=debug
+is "a managed variable is refused aloud, once" "$(grep -c 'warning: cuda: variable both is __managed__' "$work/err")" 1
 is "each reason is told once" "$(grep -c 'cuGLInit is refused: OpenGL' "$work/err")" 1
 
 # Every post waits: errors come at once, results stay.

@@ -8,9 +8,6 @@
 #include "array.h"
 #include "device.h"
 
-/* Memory for these is to be mapped by functions that are not forwarded. */
-#define UNMAPPED (CUDA_ARRAY3D_SPARSE | CUDA_ARRAY3D_DEFERRED_MAPPING)
-
 bool
 cuda_guest_array_holds(const struct cuda_guest_array *array, const uint64_t begin[3], const uint64_t extent[3])
 {
@@ -75,7 +72,7 @@ cuArray3DCreate_v2(CUarray *handle, const CUDA_ARRAY3D_DESCRIPTOR *description)
         return result;
     if (!handle || !description)
         return CUDA_ERROR_INVALID_VALUE;
-    return description->Flags & UNMAPPED ? CUDA_ERROR_NOT_SUPPORTED : create_array(handle, description);
+    return create_array(handle, description);
 }
 
 ENTRY
@@ -102,8 +99,6 @@ cuMipmappedArrayCreate(CUmipmappedArray *handle, const CUDA_ARRAY3D_DESCRIPTOR *
         return result;
     if (!handle || !description)
         return CUDA_ERROR_INVALID_VALUE;
-    if (description->Flags & UNMAPPED)
-        return CUDA_ERROR_NOT_SUPPORTED;
     result = cuda_guest_settle(self);
     if (result == CUDA_SUCCESS)
         result = cuda_guest_object_create(CUDA_HANDLE_MIPMAP, sizeof(*mipmap), cuda_guest_current(self), &mipmap);
@@ -115,6 +110,7 @@ cuMipmappedArrayCreate(CUmipmappedArray *handle, const CUDA_ARRAY3D_DESCRIPTOR *
         cuda_guest_object_undo(&mipmap->object);
         return result;
     }
+    mipmap->description = *description;
     mipmap->levels = levels;
     *handle = cuda_guest_handle(&mipmap->object);
     return CUDA_SUCCESS;

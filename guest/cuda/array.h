@@ -19,6 +19,7 @@ struct cuda_guest_array {
 
 struct cuda_guest_mipmap {
     struct cuda_guest_object object;
+    CUDA_ARRAY3D_DESCRIPTOR description;
     uint32_t levels;
     uint32_t parts[CUDA_GUEST_LEVELS];
 };
@@ -30,6 +31,8 @@ cuda_guest_array_find(CUarray array)
     return cuda_guest_find(array, CUDA_HANDLE_CUARRAY);
 }
 
+/** What the host knows physical memory of the program by; 0: it is none. */
+uint32_t cuda_guest_physical_wire(CUmemGenericAllocationHandle handle);
 /** Is this box inside the array? @p x and @p width are in bytes. Also true if only the driver can tell. */
 bool cuda_guest_array_holds(const struct cuda_guest_array *array, const uint64_t begin[3], const uint64_t extent[3]);
 

@@ -152,11 +152,11 @@ grow(struct cuda_guest_thread *self, struct cuda_guest_context *context, uint64_
 
 /* ---- Waiting ----------------------------------------------------------------------------- */
 
-/* Waits until the device is done with what was posted in @p context. */
+/* Waits until the device is done with what was posted in @p context, and in its green contexts. */
 static CUresult
 wait_for(struct cuda_guest_thread *self, struct cuda_guest_context *context)
 {
-    if (context != cuda_guest_current(self))
+    if (context != cuda_guest_view(self))
         return cuCtxSynchronize_v2(cuda_guest_context_handle(context));
     return cuda_guest_wait_context(self);
 }

@@ -23,6 +23,7 @@ cuda_guest_context_create(int device, bool primary, struct cuda_guest_context **
         return result;
     context->device = device;
     context->primary = primary;
+    context->root = context;
     pthread_mutex_init(&context->lock, NULL);
     *out = context;
     return CUDA_SUCCESS;
@@ -45,8 +46,8 @@ cuda_guest_context_wire(CUcontext handle, uint32_t *wire)
 
     if (!context)
         return CUDA_ERROR_INVALID_CONTEXT;
-    *wire = atomic_load(&context->wire);
-    return *wire != 0 ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+    *wire = atomic_load(&context->root->wire);
+    return atomic_load(&context->wire) != 0 ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 /* Drops what was in the context, as the host has. */
@@ -94,6 +95,7 @@ cuda_guest_context_end(struct cuda_guest_thread *self, struct cuda_guest_context
     if (status < 0)
         return cuda_guest_result(status);
     cuda_guest_output_write(self, CUDA_SUCCESS);
+    cuda_guest_greens_forget(context);
     drop_contents(context);
     if (context->primary)
         gpuvchan_handles_remove(cuda_guest.handles, wire, CUDA_HANDLE_CONTEXT);
@@ -177,7 +179,7 @@ cuCtxDestroy_v2(CUcontext handle)
     if (!handle)
         return CUDA_ERROR_INVALID_VALUE;
     context = cuda_guest_context_find(handle);
-    if (!context || context->primary)
+    if (!context || context->root->primary)
         return CUDA_ERROR_INVALID_CONTEXT;
     pthread_mutex_lock(&cuda_guest_contexts_lock);
     result = atomic_load(&context->wire) == 0 ? CUDA_ERROR_CONTEXT_IS_DESTROYED : cuda_guest_context_end(self, context);
@@ -198,7 +200,7 @@ cuCtxSynchronize_v2(CUcontext handle)
     struct cuda_guest_thread *self;
     CUresult result = cuda_guest_enter(&self);
 
-    if (result == CUDA_SUCCESS && handle && cuda_guest_context_find(handle) != cuda_guest_current(self)) {
+    if (result == CUDA_SUCCESS && handle && cuda_guest_context_find(handle) != cuda_guest_view(self)) {
         /* Another context's: through the stack, as there is one record for both. */
         result = cuCtxPushCurrent_v2(handle);
         if (result != CUDA_SUCCESS)
@@ -229,7 +231,7 @@ context_or_current(CUcontext handle, struct cuda_guest_context **context)
 
     if (result != CUDA_SUCCESS)
         return result;
-    *context = handle ? cuda_guest_context_find(handle) : cuda_guest_current(cuda_guest_self());
+    *context = handle ? cuda_guest_context_find(handle) : cuda_guest_view(cuda_guest_self());
     return *context ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
@@ -263,7 +265,8 @@ cuCtxGetFlags(unsigned int *flags)
         return result;
     if (!flags)
         return CUDA_ERROR_INVALID_VALUE;
-    *flags = context->primary ? cuda_guest.device[context->device].primary_flags | PRIMARY_FLAGS_ALSO : context->flags;
+    *flags =
+        context->root->primary ? cuda_guest.device[context->device].primary_flags | PRIMARY_FLAGS_ALSO : context->flags;
     return CUDA_SUCCESS;
 }
 

@@ -35,9 +35,19 @@ void cuda_guest_context_ended(struct cuda_guest_context *context);
 CUresult cuda_guest_context_create(int device, bool primary, struct cuda_guest_context **out);
 /** The host has made it, as @p wire. */
 void cuda_guest_context_begin(struct cuda_guest_context *context, uint32_t wire);
-/** What the host knows a context of the application by. */
+/** What the host knows a context of the application by; of a green one its primary context. */
 CUresult cuda_guest_context_wire(CUcontext handle, uint32_t *wire);
 /** Ends it on the host and drops what was in it. With the contexts' lock. */
 CUresult cuda_guest_context_end(struct cuda_guest_thread *self, struct cuda_guest_context *context);
+
+/* primary.c */
+/** The device has a primary context, which has one user more. With the contexts' lock. */
+CUresult cuda_guest_primary_retain(struct cuda_guest_thread *self, struct cuda_guest_device *device, CUdevice number);
+/** One less; *@p ended: it was the last one, and cuda_guest_context_ended() is to follow. With the contexts' lock. */
+CUresult cuda_guest_primary_release(struct cuda_guest_device *device, bool *ended);
+
+/* green.c */
+/** A primary context has ended, and all green contexts of it have. With the contexts' lock. */
+void cuda_guest_greens_forget(struct cuda_guest_context *root);
 
 #endif

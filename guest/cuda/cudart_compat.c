@@ -126,9 +126,12 @@ static pthread_mutex_t storage_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cuda_guest_context *
 storage_context(CUcontext handle)
 {
+    const struct cuda_guest_context *context;
+
     if (!handle || handle == (CUcontext)(intptr_t)-1)
         return cuda_guest_current(cuda_guest_self());
-    return cuda_guest_context_find(handle);
+    context = cuda_guest_context_find(handle);
+    return context ? context->root : NULL;
 }
 
 static struct cuda_guest_storage *

@@ -16,13 +16,9 @@ static const int withheld[] = {
     CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST,
     CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
     CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED,
-    CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED,
-    CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES,
     CU_DEVICE_ATTRIBUTE_HOST_NUMA_MEMORY_POOLS_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_HOST_MEMORY_POOLS_SUPPORTED,
-    CU_DEVICE_ATTRIBUTE_SPARSE_CUDA_ARRAY_SUPPORTED,
-    CU_DEVICE_ATTRIBUTE_DEFERRED_MAPPING_CUDA_ARRAY_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_COOPERATIVE_MULTI_DEVICE_LAUNCH,
     CU_DEVICE_ATTRIBUTE_TIMELINE_SEMAPHORE_INTEROP_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_SUPPORTED,
@@ -42,6 +38,9 @@ withhold(struct cuda_guest_device *device)
     /* It is in the arena: both reach it at any time. */
     device->attributes[CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY] = cuda_guest.same_address;
     device->attributes[CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS] = cuda_guest.same_address;
+    /* Fabric handles are for other systems. */
+    device->attributes[CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED] = 0;
+    device->attributes[CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES] &= CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
     if (!cuda_guest_can_register())
         device->attributes[CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED] = 0;
 }
@@ -170,6 +169,15 @@ cuda_guest_devices_load(uint32_t count)
     }
     free(all);
     return result;
+}
+
+int
+cuda_guest_device_number(uint32_t ordinal)
+{
+    for (int i = 0; i < cuda_guest.devices; i++)
+        if (cuda_guest.device[i].ordinal == ordinal)
+            return i;
+    return -1;
 }
 
 /* ---- Answers --------------------------------------------------------------------------------- */

@@ -15,4 +15,7 @@ cuda_guest_device(CUdevice device)
     return device >= 0 && device < cuda_guest.devices ? &cuda_guest.device[device] : NULL;
 }
 
+/** The program's number of the host's device @p ordinal; -1: it does not see that one. */
+int cuda_guest_device_number(uint32_t ordinal);
+
 #endif

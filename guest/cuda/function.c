@@ -239,10 +239,15 @@ cuModuleGetFunction(CUfunction *handle, CUmodule module_handle, const char *name
     return result;
 }
 
-/* The function behind a handle, and the attributes that it has in the current context. */
-static CUresult
-function_enter(CUfunction handle, struct cuda_guest_thread **self, struct cuda_guest_function **function,
-               struct cuda_guest_attributes **attributes)
+int
+cuda_guest_function_device(const struct cuda_guest_thread *self, const struct cuda_guest_function *function)
+{
+    return (function->object.context ? function->object.context : cuda_guest_current(self))->device;
+}
+
+CUresult
+cuda_guest_function_enter(CUfunction handle, struct cuda_guest_thread **self, struct cuda_guest_function **function,
+                          struct cuda_guest_attributes **attributes)
 {
     CUresult result = cuda_guest_enter(self);
     int device;
@@ -252,7 +257,7 @@ function_enter(CUfunction handle, struct cuda_guest_thread **self, struct cuda_g
     *function = cuda_guest_find(handle, CUDA_HANDLE_FUNCTION);
     if (!*function)
         return CUDA_ERROR_INVALID_HANDLE;
-    device = ((*function)->object.context ? (*function)->object.context : cuda_guest_current(*self))->device;
+    device = cuda_guest_function_device(*self, *function);
     result = cuda_guest_function_learn(*self, *function, device);
     if (result == CUDA_SUCCESS)
         *attributes = atomic_load_explicit(&(*function)->attributes[device], memory_order_acquire);
@@ -267,7 +272,7 @@ cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
     struct cuda_guest_attributes *attributes;
-    CUresult result = function_enter(handle, &self, &function, &attributes);
+    CUresult result = cuda_guest_function_enter(handle, &self, &function, &attributes);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -296,7 +301,7 @@ cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
     struct cuda_guest_attributes *attributes;
-    CUresult result = function_enter(handle, &self, &function, &attributes);
+    CUresult result = cuda_guest_function_enter(handle, &self, &function, &attributes);
     bool checked;
 
     if (result != CUDA_SUCCESS)
@@ -305,7 +310,7 @@ cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
         return CUDA_ERROR_INVALID_VALUE;
     if (function->library)
         return cuKernelSetAttribute(attribute, value, (CUkernel)handle, cuda_guest_current(self)->device);
-    checked = cuda_guest_attribute_checked(attributes, cuda_guest_current(self)->device, attribute, value);
+    checked = cuda_guest_attribute_checked(attributes, cuda_guest_function_device(self, function), attribute, value);
     if (checked && value == atomic_load_explicit(&attributes->values[attribute], memory_order_relaxed))
         return CUDA_SUCCESS;
     result = cuda_guest_result(
@@ -405,7 +410,7 @@ cuFuncLoad(CUfunction handle)
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
     struct cuda_guest_attributes *attributes;
-    CUresult result = function_enter(handle, &self, &function, &attributes);
+    CUresult result = cuda_guest_function_enter(handle, &self, &function, &attributes);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -418,7 +423,7 @@ cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
     struct cuda_guest_attributes *attributes;
-    CUresult result = function_enter(handle, &self, &function, &attributes);
+    CUresult result = cuda_guest_function_enter(handle, &self, &function, &attributes);
     int32_t loaded = 0;
 
     if (result != CUDA_SUCCESS)
@@ -438,7 +443,7 @@ cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
     struct cuda_guest_attributes *attributes;
-    CUresult result = function_enter(handle, &self, &function, &attributes);
+    CUresult result = cuda_guest_function_enter(handle, &self, &function, &attributes);
 
     if (result != CUDA_SUCCESS)
         return result;

@@ -103,7 +103,7 @@ cuGraphConditionalHandleCreate(CUgraphConditionalHandle *out, CUgraph handle, CU
 
     if (result != CUDA_SUCCESS)
         return result;
-    if (!out || (context && context != cuda_guest_handle(&cuda_guest_current(self)->object)))
+    if (!out || (context && context != cuda_guest_handle(&cuda_guest_view(self)->object)))
         return CUDA_ERROR_INVALID_VALUE;
     result =
         cuda_guest_result(cuda_graph_conditional_handle_on(&cuda_guest.client, self->lane, graph, value, flags, &made));

@@ -49,7 +49,7 @@ fill_kernel(struct message *message)
     if (!function)
         return params->func || params->kern ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
-        result = cuda_guest_function_learn(self, function, cuda_guest_current(self)->device);
+        result = cuda_guest_function_learn(self, function, cuda_guest_function_device(self, function));
     if (result != CUDA_SUCCESS)
         return result;
     message->kernel = function->object.handle;
@@ -640,7 +640,7 @@ cuGraphBatchMemOpNodeGetParams(CUgraphNode node, CUDA_BATCH_MEM_OP_NODE_PARAMS *
         return operations ? result : CUDA_ERROR_OUT_OF_MEMORY;
     }
     memcpy(operations, answer->operations, answer->operation_count * sizeof(*operations));
-    *out = (CUDA_BATCH_MEM_OP_NODE_PARAMS){.ctx = cuda_guest_handle(&cuda_guest_current(self)->object),
+    *out = (CUDA_BATCH_MEM_OP_NODE_PARAMS){.ctx = cuda_guest_handle(&cuda_guest_view(self)->object),
                                            .count = (unsigned)answer->operation_count,
                                            .paramArray = operations,
                                            .flags = answer->params.memOp.flags};

@@ -57,6 +57,9 @@ struct cuda_guest_object {
 struct cuda_guest_context {
     struct cuda_guest_object object; /* its handle is the application's */
     _Atomic uint32_t wire;           /* the host's, 0: destroyed, or a primary context that nobody retains */
+    /* Itself. Of a green context: the primary context that it is a part of, which has all that is made in it. */
+    struct cuda_guest_context *root;
+    struct cuda_guest_context *greens, *next_green; /* of the root; with the contexts' lock */
     int device;
     unsigned flags;
     bool primary;
@@ -81,9 +84,10 @@ struct cuda_guest_context {
 
 struct cuda_guest_module {
     struct cuda_guest_object object;
-    struct cuda_guest_function *functions; /* with the objects' lock */
-    struct cuda_guest_library *library;    /* whose module it is in its context, or NULL */
-    struct cuda_guest_module *next;        /* of the library's; with the objects' lock */
+    struct cuda_guest_function *functions;   /* with the objects' lock */
+    struct cuda_guest_reference *references; /* the same; see reference.c */
+    struct cuda_guest_library *library;      /* whose module it is in its context, or NULL */
+    struct cuda_guest_module *next;          /* of the library's; with the objects' lock */
 };
 
 /** A library. It is in no context, but has a module in each in which one was asked for. */
@@ -128,6 +132,7 @@ struct cuda_guest_function {
 
 struct cuda_guest_stream {
     struct cuda_guest_object object;
+    struct cuda_guest_context *view; /* the context, or the green one that it was made in */
     unsigned flags;
     int priority;
     uint64_t id;
@@ -234,7 +239,9 @@ struct cuda_guest_thread {
 struct cuda_guest_thread *cuda_guest_self(void);
 /** cuda_guest_enter()'s slow part: explains why not, or tells the lane its context. */
 CUresult cuda_guest_agree(struct cuda_guest_thread *self);
-/** The current context, or NULL. */
+/** The context that the program has made current, which may be a green one; or NULL. */
+struct cuda_guest_context *cuda_guest_view(const struct cuda_guest_thread *self);
+/** The context that objects of the program are in: the current one, or a green context's primary one; or NULL. */
 struct cuda_guest_context *cuda_guest_current(const struct cuda_guest_thread *self);
 /** Finds the context of a handle; NULL: there was never one. */
 struct cuda_guest_context *cuda_guest_context_find(CUcontext context);
@@ -336,7 +343,7 @@ cuda_guest_stream_wire(struct cuda_guest_thread *self, CUstream stream, uint32_t
     const struct cuda_guest_stream *found;
 
     if ((uintptr_t)stream <= CUDA_GUEST_WIRE_PER_THREAD) {
-        struct cuda_guest_context *current = self->stack[self->depth - 1];
+        struct cuda_guest_context *current = self->stack[self->depth - 1]->root;
 
         if (stream == CU_STREAM_PER_THREAD)
             atomic_store_explicit(&current->independent, true, memory_order_relaxed);
@@ -348,6 +355,8 @@ cuda_guest_stream_wire(struct cuda_guest_thread *self, CUstream stream, uint32_t
     found = cuda_guest_find(stream, CUDA_HANDLE_STREAM);
     if (!found)
         return CUDA_ERROR_INVALID_HANDLE;
+    if (__builtin_expect(atomic_load_explicit(&found->view->wire, memory_order_relaxed) == 0, 0))
+        return CUDA_ERROR_CONTEXT_IS_DESTROYED; /* a green one's: its streams are the program's to destroy before */
     *wire = found->object.handle;
     if (context)
         *context = found->object.context;
@@ -366,6 +375,8 @@ cuda_guest_stream_enter(CUstream stream, struct cuda_guest_thread **self, uint32
 /* module.c, function.c */
 /** Frees a module that was taken and that the host has ended, with its functions and variables. */
 void cuda_guest_module_drop(struct cuda_guest_module *module);
+/** Ends the texture and surface references of a module. */
+void cuda_guest_references_drop(struct cuda_guest_module *module);
 /** Ends all functions of the list. */
 void cuda_guest_functions_drop(struct cuda_guest_function **list);
 /** The function of that name in the list, or NULL. */
@@ -380,6 +391,11 @@ struct cuda_guest_function_answer {
 /** Keeps it. The function may be in use by other threads, unless it is a new one. */
 CUresult cuda_guest_function_keep(struct cuda_guest_function *function, int device,
                                   const struct cuda_guest_function_answer *answer);
+/** The device that a function is asked about for: that of its module, or for a kernel the current one. */
+int cuda_guest_function_device(const struct cuda_guest_thread *self, const struct cuda_guest_function *function);
+/** Enters, with the function or kernel behind a handle, and its attributes on that device. */
+CUresult cuda_guest_function_enter(CUfunction handle, struct cuda_guest_thread **self,
+                                   struct cuda_guest_function **function, struct cuda_guest_attributes **attributes);
 /** A function or kernel that nobody knows yet. */
 CUresult
 cuda_guest_function_create(struct cuda_guest_context *context, const char *name, struct cuda_guest_function **out);
@@ -791,6 +807,7 @@ CUresult cuda_guest_parameters_pack(const struct cuda_guest_function *function, 
     X(cuMemDiscardBatchAsync, cuMemDiscardBatchAsync_ptsz)                             \
     X(cuMemDiscardAndPrefetchBatchAsync, cuMemDiscardAndPrefetchBatchAsync_ptsz)       \
     X(cuMemBatchDecompressAsync, cuMemBatchDecompressAsync_ptsz)                       \
+    X(cuMemMapArrayAsync, cuMemMapArrayAsync_ptsz)                                     \
     X(cuMemcpyBatchAsync, cuMemcpyBatchAsync_ptsz)                                     \
     X(cuMemcpyBatchAsync_v2, cuMemcpyBatchAsync_v2_ptsz)                               \
     X(cuMemcpy3DBatchAsync, cuMemcpy3DBatchAsync_ptsz)                                 \
@@ -860,7 +877,10 @@ CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node, cons
     X(cuArrayCreate)                   \
     X(cuArray3DCreate)                 \
     X(cuArrayGetDescriptor)            \
-    X(cuArray3DGetDescriptor)
+    X(cuArray3DGetDescriptor)          \
+    X(cuTexRefSetAddress)              \
+    X(cuTexRefSetAddress2D)            \
+    X(cuTexRefGetAddress)
 
 #define CUDA_GUEST_DECLARE(name) CUresult name(void);
 CUDA_GUEST_FIRST_GENERATION(CUDA_GUEST_DECLARE)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory and events shared with other processes, by the host driver's own handles. Whether that is allowed is
- * decided there.
+ * Memory and events shared with other processes, by tokens in place of the host driver's own handles. Whether that is
+ * allowed is decided there.
  */
 #include <string.h>
 
 #include "guest.h"
 #include "log.h"
 
-#define REASON "memory and events are not shared between processes unless the host's administrator allows it: ipc=yes"
+#define REASON "memory and events are not shared between processes where the host's administrator has set ipc=no"
 
 static CUresult
 shared(int status)
@@ -32,18 +32,16 @@ ENTRY
 cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address)
 {
     struct cuda_guest_thread *self;
+    struct cuda_guest_range range;
     size_t bytes = sizeof(*handle);
     CUresult result = cuda_guest_enter(&self);
 
     if (result != CUDA_SUCCESS)
         return result;
-    if (!handle)
+    if (!handle || !cuda_guest_range_find(address, &range) || range.kind != CUDA_GUEST_DEVICE)
         return CUDA_ERROR_INVALID_VALUE;
-    result = cuda_guest_range_check(address, 1);
-    if (result != CUDA_SUCCESS)
-        return result;
-    return shared(
-        cuda_ipc_memory_handle_on(&cuda_guest.client, self->lane, address, (uint8_t *)handle->reserved, &bytes));
+    return shared(cuda_ipc_memory_handle_on(&cuda_guest.client, self->lane, range.start, range.bytes,
+                                            (uint8_t *)handle->reserved, &bytes));
 }
 
 /* With the lock. */

@@ -275,29 +275,13 @@ cuLibraryGetGlobal(CUdeviceptr *address, size_t *bytes, CUlibrary handle, const 
     return result == CUDA_SUCCESS ? cuda_guest_module_global(self, module, name, address, bytes) : result;
 }
 
-/* What would have to be at one address on both sides, or in the program itself. */
+/* Found as any variable is, and refused as managed; what is not is no managed variable. */
 ENTRY
-cuLibraryGetManaged(CUdeviceptr *address, size_t *bytes, CUlibrary handle, const char *name)
+cuLibraryGetManaged(CUdeviceptr *address, size_t *bytes, CUlibrary library, const char *name)
 {
-    struct cuda_guest_thread *self;
-    struct cuda_guest_library *library;
-    CUresult result = enter_module(handle, &self, &library);
+    CUresult result = cuLibraryGetGlobal(address, bytes, library, name);
 
-    if (result != CUDA_SUCCESS)
-        return result;
-    return !name || (!address && !bytes) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_NOT_SUPPORTED;
-}
-
-ENTRY
-cuLibraryGetUnifiedFunction(void **function, CUlibrary handle, const char *name)
-{
-    struct cuda_guest_thread *self;
-    struct cuda_guest_library *library;
-    CUresult result = enter_library(handle, &self, &library);
-
-    if (result != CUDA_SUCCESS)
-        return result;
-    return !function || !name ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_NOT_SUPPORTED;
+    return result == CUDA_SUCCESS ? CUDA_ERROR_NOT_FOUND : result;
 }
 
 /* ---- Names ----------------------------------------------------------------------------------- */

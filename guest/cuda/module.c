@@ -5,6 +5,7 @@
 
 #include "library.h"
 #include "load.h"
+#include "log.h"
 
 /* ---- Loading --------------------------------------------------------------------------------- */
 
@@ -88,6 +89,7 @@ cuda_guest_module_drop(struct cuda_guest_module *module)
 
     cuda_guest_library_forget(module);
     cuda_guest_functions_drop(&module->functions);
+    cuda_guest_references_drop(module);
     while (cuda_guest_range_take_of(NULL, module, &variable))
         continue;
     cuda_guest_object_free(&module->object);
@@ -132,17 +134,39 @@ variable_keep(struct cuda_guest_module *module, uint64_t address, uint64_t bytes
     return cuda_guest_range_add(&range);
 }
 
+/*
+ * The host's driver puts such a variable where the host's processor reaches it, which is nowhere in this process. A program
+ * that got its address would read there, and end. So it hears at once, and aloud, since the runtime does not pass it on.
+ */
+static CUresult
+refuse_managed(const char *name)
+{
+    static _Atomic bool told;
+
+    if (!atomic_exchange(&told, true))
+        gpuvchan_log(
+            GPUVCHAN_LOG_WARNING,
+            "cuda: variable %s is __managed__: the host has its memory, and this program's processor cannot reach "
+            "it; use a __device__ variable, or a pointer to memory of cudaMallocManaged()",
+            name);
+    cuda_guest_log(CU_LOG_LEVEL_ERROR, "variable %s is __managed__, which is not served", name);
+    return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 CUresult
 cuda_guest_module_global(struct cuda_guest_thread *self, struct cuda_guest_module *module, const char *name,
                          CUdeviceptr *address, size_t *bytes)
 {
     CUdeviceptr found = 0;
+    bool managed = false;
     uint64_t size = 0;
     CUresult result = cuda_guest_settle(self);
 
     if (result == CUDA_SUCCESS)
-        result = cuda_guest_result(
-            cuda_module_global_on(&cuda_guest.client, self->lane, module->object.handle, name, &found, &size));
+        result = cuda_guest_result(cuda_module_global_on(&cuda_guest.client, self->lane, module->object.handle, name,
+                                                         &found, &size, &managed));
+    if (result == CUDA_SUCCESS && managed)
+        result = refuse_managed(name);
     if (result == CUDA_SUCCESS)
         result = variable_keep(module, found, size);
     if (result != CUDA_SUCCESS)

@@ -65,26 +65,6 @@ ask_blocks(struct cuda_guest_thread *self, const struct cuda_guest_function *fun
     return result;
 }
 
-/* The function, and its attributes in the current context. */
-static CUresult
-enter(CUfunction handle, struct cuda_guest_thread **self, struct cuda_guest_function **function,
-      struct cuda_guest_attributes **attributes)
-{
-    CUresult result = cuda_guest_enter(self);
-    int device;
-
-    if (result != CUDA_SUCCESS)
-        return result;
-    *function = cuda_guest_find(handle, CUDA_HANDLE_FUNCTION);
-    if (!*function)
-        return CUDA_ERROR_INVALID_HANDLE;
-    device = cuda_guest_current(*self)->device;
-    result = cuda_guest_function_learn(*self, *function, device);
-    if (result == CUDA_SUCCESS)
-        *attributes = atomic_load_explicit(&(*function)->attributes[device], memory_order_acquire);
-    return result;
-}
-
 ENTRY
 cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction handle, int block_size,
                                                      size_t dynamic_bytes, unsigned int flags)
@@ -92,7 +72,7 @@ cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction han
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
     struct cuda_guest_attributes *attributes;
-    CUresult result = enter(handle, &self, &function, &attributes);
+    CUresult result = cuda_guest_function_enter(handle, &self, &function, &attributes);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -118,7 +98,7 @@ try_sizes(struct cuda_guest_thread *self, const struct cuda_guest_function *func
           struct cuda_guest_attributes *attributes, CUoccupancyB2DSize dynamic_of, size_t dynamic_bytes, int limit,
           unsigned flags, struct best *best)
 {
-    const int *device = cuda_guest.device[cuda_guest_current(self)->device].attributes;
+    const int *device = cuda_guest.device[cuda_guest_function_device(self, function)].attributes;
     int warp = device[CU_DEVICE_ATTRIBUTE_WARP_SIZE], most = device[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR];
     CUresult result = CUDA_SUCCESS;
 
@@ -143,7 +123,7 @@ cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction hand
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
     struct cuda_guest_attributes *attributes;
-    CUresult result = enter(handle, &self, &function, &attributes);
+    CUresult result = cuda_guest_function_enter(handle, &self, &function, &attributes);
     struct best best = {0};
     int most;
 
@@ -156,8 +136,8 @@ cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction hand
     result = try_sizes(self, function, attributes, dynamic_of, dynamic_bytes, limit, flags, &best);
     if (result != CUDA_SUCCESS)
         return result;
-    *grid = best.blocks *
-            cuda_guest.device[cuda_guest_current(self)->device].attributes[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
+    *grid = best.blocks * cuda_guest.device[cuda_guest_function_device(self, function)]
+                              .attributes[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
     *block = best.block_size;
     return CUDA_SUCCESS;
 }
@@ -177,7 +157,7 @@ cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic_bytes, CUfunction handle
     struct cuda_guest_thread *self;
     struct cuda_guest_function *function;
     struct cuda_guest_attributes *attributes;
-    CUresult result = enter(handle, &self, &function, &attributes);
+    CUresult result = cuda_guest_function_enter(handle, &self, &function, &attributes);
     uint64_t bytes = 0;
 
     if (result != CUDA_SUCCESS)
@@ -198,7 +178,7 @@ ask_clusters(int *value, CUfunction handle, const CUlaunchConfig *config, bool m
     struct cuda_guest_attributes *attributes;
     struct cuda_guest_function *function;
     struct cuda_guest_thread *self;
-    CUresult result = enter(handle, &self, &function, &attributes);
+    CUresult result = cuda_guest_function_enter(handle, &self, &function, &attributes);
     uint32_t stream;
     bool plain;
 

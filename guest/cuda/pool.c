@@ -3,20 +3,14 @@
  * Pools of device memory, and what is allocated from them in the order of a stream.
  *
  * Design notes: a device's own pool gets a handle when somebody first asks for it. Which pool a device has
- * chosen is kept here; the host is told. Of pools the program may share none, and none is in host memory, since the
- * host's is not the program's.
+ * chosen is kept here; the host is told. No pool is in host memory, since the host's is not the
+ * program's.
  */
 #include <string.h>
 
 #include "chunk.h"
 #include "device.h"
 #include "pool.h"
-
-struct cuda_guest_pool {
-    struct cuda_guest_object object;
-    int device;
-    bool lasting; /* the device's own */
-};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cuda_guest_pool *lasting[CUDA_GUEST_DEVICES]; /* with the lock */
@@ -61,7 +55,8 @@ cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
         return result;
     if (!handle || !properties)
         return CUDA_ERROR_INVALID_VALUE;
-    if (properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE || properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
+    if ((properties->handleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) != 0 ||
+        properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
         properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (!cuda_guest_device(properties->location.id))
@@ -71,9 +66,9 @@ cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
         result = pool_create(properties->location.id, &pool);
     if (result != CUDA_SUCCESS)
         return result;
-    result = cuda_guest_result(cuda_pool_create_on(&cuda_guest.client, self->lane, pool->object.handle,
-                                                   cuda_guest.device[pool->device].ordinal, properties->maxSize,
-                                                   properties->usage));
+    result = cuda_guest_result(cuda_pool_create_on(
+        &cuda_guest.client, self->lane, pool->object.handle, cuda_guest.device[pool->device].ordinal,
+        properties->maxSize, properties->usage, properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE));
     if (result == CUDA_SUCCESS)
         *handle = cuda_guest_handle(&pool->object);
     else
@@ -423,6 +418,8 @@ pool_alloc(CUdeviceptr *address, size_t bytes, const struct cuda_guest_pool *poo
         return result;
     if (captured)
         return alloc_captured(self, bytes, number, wire, address);
+    if (pool && pool->device < 0) /* imported, of a device that the program does not see */
+        return CUDA_ERROR_INVALID_VALUE;
     range.device_number = pool ? pool->device : context->device;
     range.pool = pool ? (pool->lasting ? 0 : pool->object.handle) : chosen_by(range.device_number);
     result = alloc_on_host(self, bytes, number, wire, 0, &found);
@@ -497,59 +494,4 @@ ENTRY
 cuMemFreeAsync_ptsz(CUdeviceptr address, CUstream stream)
 {
     return cuMemFreeAsync(address, cuda_guest_per_thread(stream));
-}
-
-/* ---- Refused --------------------------------------------------------------------------------- */
-
-ENTRY
-cuMemPoolExportToShareableHandle(void *out, CUmemoryPool handle, CUmemAllocationHandleType type,
-                                 unsigned long long flags)
-{
-    struct cuda_guest_thread *self;
-    struct cuda_guest_pool *pool;
-    CUresult result = pool_enter(handle, &self, &pool);
-
-    (void)type;
-    if (result != CUDA_SUCCESS)
-        return result;
-    return out && flags == 0 ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
-}
-
-ENTRY
-cuMemPoolImportFromShareableHandle(CUmemoryPool *out, void *handle, CUmemAllocationHandleType type,
-                                   unsigned long long flags)
-{
-    CUresult result = cuda_guest_ready();
-
-    (void)handle;
-    (void)type;
-    if (result != CUDA_SUCCESS)
-        return result;
-    return out && flags == 0 ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
-}
-
-ENTRY
-cuMemPoolExportPointer(CUmemPoolPtrExportData *out, CUdeviceptr address)
-{
-    struct cuda_guest_range range;
-    CUresult result = cuda_guest_ready();
-
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!out || !cuda_guest_range_find(address, &range) || range.kind != CUDA_GUEST_POOLED)
-        return CUDA_ERROR_INVALID_VALUE;
-    return CUDA_ERROR_NOT_SUPPORTED;
-}
-
-ENTRY
-cuMemPoolImportPointer(CUdeviceptr *out, CUmemoryPool handle, CUmemPoolPtrExportData *data)
-{
-    struct cuda_guest_pool *pool;
-    CUresult result = cuda_guest_ready();
-
-    if (result == CUDA_SUCCESS)
-        result = pool_find(handle, &pool);
-    if (result != CUDA_SUCCESS)
-        return result;
-    return out && data ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
 }

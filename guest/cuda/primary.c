@@ -48,9 +48,8 @@ cuda_guest_primary_handle(CUcontext *handle, CUdevice number)
     return result;
 }
 
-/* With the contexts' lock. */
-static CUresult
-primary_retain(struct cuda_guest_thread *self, struct cuda_guest_device *device, CUdevice number)
+CUresult
+cuda_guest_primary_retain(struct cuda_guest_thread *self, struct cuda_guest_device *device, CUdevice number)
 {
     CUresult result = CUDA_SUCCESS;
 
@@ -77,7 +76,7 @@ cuDevicePrimaryCtxRetain(CUcontext *handle, CUdevice number)
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&cuda_guest_contexts_lock);
-    result = primary_retain(self, device, number);
+    result = cuda_guest_primary_retain(self, device, number);
     pthread_mutex_unlock(&cuda_guest_contexts_lock);
     if (result == CUDA_SUCCESS)
         *handle = cuda_guest_context_handle(device->primary);
@@ -98,6 +97,14 @@ primary_end(struct cuda_guest_device *device, bool *ended)
     return result;
 }
 
+CUresult
+cuda_guest_primary_release(struct cuda_guest_device *device, bool *ended)
+{
+    if (device->primary_users == 0)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    return --device->primary_users == 0 ? primary_end(device, ended) : CUDA_SUCCESS;
+}
+
 ENTRY
 cuDevicePrimaryCtxRelease_v2(CUdevice number)
 {
@@ -110,10 +117,7 @@ cuDevicePrimaryCtxRelease_v2(CUdevice number)
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&cuda_guest_contexts_lock);
-    if (device->primary_users == 0)
-        result = CUDA_ERROR_INVALID_CONTEXT;
-    else if (--device->primary_users == 0)
-        result = primary_end(device, &ended);
+    result = cuda_guest_primary_release(device, &ended);
     pthread_mutex_unlock(&cuda_guest_contexts_lock);
     if (ended)
         cuda_guest_context_ended(device->primary);

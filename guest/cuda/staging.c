@@ -14,8 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "context.h"
 #include "copiers.h"
-#include "guest.h"
 
 #define SLOT_LEAST 4096u
 #define SLOT_SMALL 65536u
@@ -91,7 +91,7 @@ slots_pin(struct cuda_guest_thread *self, struct cuda_guest_bulk *bulk)
     if (cuda_guest_capturing()) /* it might end a capture of another thread: later */
         return CUDA_SUCCESS;
     bulk->pinned_in = cuda_guest_current(self);
-    bulk->pinned_life = self->told;
+    bulk->pinned_life = atomic_load(&bulk->pinned_in->wire);
     if (cuda_host_register_on(&cuda_guest.client, self->lane, all_slots(bulk), CU_MEMHOSTALLOC_PORTABLE, &address) < 0)
         return cuda_guest_result(gpuvchan_channel_error(cuda_guest.channel));
     return CUDA_SUCCESS;
@@ -157,6 +157,24 @@ slot_poll(const struct cuda_guest_slot *slot)
         nanosleep(&pause, NULL);
 }
 
+/* Its stream may be one of the default ones, which are others in every context: waits in its own. */
+static CUresult
+slot_wait_in(struct cuda_guest_thread *self, const struct cuda_guest_slot *slot)
+{
+    uint32_t told = self->told;
+    CUresult result, back;
+
+    if (slot->life == told)
+        return cuda_guest_wait_mark(self, &slot->word, slot->stream);
+    if (atomic_load(&slot->context->wire) != slot->life) /* it has gone, with all that was under way */
+        return CUDA_SUCCESS;
+    result = cuda_guest_tell(self, slot->life);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_wait_mark(self, &slot->word, slot->stream);
+    back = cuda_guest_tell(self, told);
+    return result == CUDA_SUCCESS ? back : result;
+}
+
 CUresult
 cuda_guest_slot_wait(struct cuda_guest_thread *self, struct cuda_guest_slot *slot)
 {
@@ -165,7 +183,7 @@ cuda_guest_slot_wait(struct cuda_guest_thread *self, struct cuda_guest_slot *slo
     if (!slot->busy)
         return CUDA_SUCCESS;
     if (!slot->orphan)
-        result = cuda_guest_wait_mark(self, &slot->word, slot->stream);
+        result = slot_wait_in(self, slot);
     if (slot->orphan || result == CUDA_ERROR_INVALID_HANDLE) { /* or the stream was destroyed meanwhile */
         slot_poll(slot);
         result = CUDA_SUCCESS;
@@ -190,7 +208,7 @@ cuda_guest_slot_mark(struct cuda_guest_thread *self, struct cuda_guest_slot *slo
 {
     slot->busy = true;
     slot->stream = stream;
-    slot->context = cuda_guest_current(self);
+    slot->context = cuda_guest_view(self);
     slot->life = self->told;
     return cuda_guest_mark(self, &slot->word, stream);
 }

@@ -30,6 +30,7 @@ cuStreamCreateWithPriority(CUstream *handle, unsigned int flags, int priority)
         result = cuda_guest_object_create(CUDA_HANDLE_STREAM, sizeof(*stream), context, &stream);
     if (result != CUDA_SUCCESS)
         return result;
+    stream->view = cuda_guest_view(self);
     stream->flags = flags;
     stream->priority = priority != 0 ? clamp(priority, context) : 0;
     stream->id = atomic_fetch_add(&stream_ids, 1) + 1;
@@ -60,6 +61,9 @@ cuStreamDestroy_v2(CUstream handle)
 
     if (result != CUDA_SUCCESS)
         return result;
+    stream = cuda_guest_find(handle, CUDA_HANDLE_STREAM);
+    if (stream && atomic_load(&stream->view->wire) == 0)
+        return CUDA_ERROR_CONTEXT_IS_DESTROYED;
     stream = cuda_guest_take(handle, CUDA_HANDLE_STREAM);
     if (!stream)
         return CUDA_ERROR_INVALID_HANDLE;
@@ -183,24 +187,6 @@ ENTRY
 cuStreamGetPriority_ptsz(CUstream stream, int *priority)
 {
     return cuStreamGetPriority(cuda_guest_per_thread(stream), priority);
-}
-
-ENTRY
-cuStreamGetCtx(CUstream stream, CUcontext *context)
-{
-    struct cuda_guest_thread *self;
-    const struct cuda_guest_stream *found;
-    CUresult result = stream_find(stream, context, &self, &found);
-
-    if (result == CUDA_SUCCESS)
-        *context = cuda_guest_handle(&(found ? found->object.context : cuda_guest_current(self))->object);
-    return result;
-}
-
-ENTRY
-cuStreamGetCtx_ptsz(CUstream stream, CUcontext *context)
-{
-    return cuStreamGetCtx(cuda_guest_per_thread(stream), context);
 }
 
 ENTRY

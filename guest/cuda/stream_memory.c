@@ -241,22 +241,6 @@ cuStreamCopyAttributes_ptsz(CUstream to, CUstream from)
 /* ---- What is kept ---------------------------------------------------------------------------- */
 
 ENTRY
-cuStreamGetCtx_v2(CUstream stream, CUcontext *context, CUgreenCtx *green)
-{
-    CUresult result = cuStreamGetCtx(stream, context);
-
-    if (result == CUDA_SUCCESS && green)
-        *green = NULL;
-    return result;
-}
-
-ENTRY
-cuStreamGetCtx_v2_ptsz(CUstream stream, CUcontext *context, CUgreenCtx *green)
-{
-    return cuStreamGetCtx_v2(cuda_guest_per_thread(stream), context, green);
-}
-
-ENTRY
 cuStreamGetDevice(CUstream stream, CUdevice *device)
 {
     struct cuda_guest_context *context = NULL;
@@ -291,7 +275,7 @@ context_event(CUcontext handle, CUevent event_handle, uint32_t *wire, struct cud
 
     if (result != CUDA_SUCCESS)
         return result;
-    context = handle ? cuda_guest_context_find(handle) : cuda_guest_current(*self);
+    context = handle ? cuda_guest_context_find(handle) : cuda_guest_view(*self);
     event = cuda_guest_find(event_handle, CUDA_HANDLE_EVENT);
     if (!context || !event)
         return context ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_CONTEXT;

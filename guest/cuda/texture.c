@@ -290,16 +290,3 @@ cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUsurfObject value)
         *resource = view.resource;
     return result;
 }
-
-/* ---- References, the older kind -------------------------------------------------------------- */
-
-int cuda_guest_refuse_reference(void);
-
-/* For texref.c, which does not know our types. */
-int
-cuda_guest_refuse_reference(void)
-{
-    CUresult result = cuda_guest_ready();
-
-    return result != CUDA_SUCCESS ? (int)result : CUDA_ERROR_NOT_SUPPORTED;
-}

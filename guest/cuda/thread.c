@@ -41,9 +41,23 @@ cuda_guest_self(void)
 }
 
 struct cuda_guest_context *
-cuda_guest_current(const struct cuda_guest_thread *self)
+cuda_guest_view(const struct cuda_guest_thread *self)
 {
     return self->depth != 0 ? self->stack[self->depth - 1] : NULL;
+}
+
+struct cuda_guest_context *
+cuda_guest_current(const struct cuda_guest_thread *self)
+{
+    return self->depth != 0 ? self->stack[self->depth - 1]->root : NULL;
+}
+
+static int
+set_current(struct gpuvchan_lane *lane, uint32_t wire)
+{
+    if (wire != 0 && gpuvchan_handles_lookup(cuda_guest.handles, wire, CUDA_HANDLE_GREEN))
+        return cuda_green_set_current_on(&cuda_guest.client, lane, wire);
+    return cuda_ctx_set_current_on(&cuda_guest.client, lane, wire);
 }
 
 CUresult
@@ -68,7 +82,7 @@ cuda_guest_tell(struct cuda_guest_thread *self, uint32_t wire)
     }
     if (self->told == wire)
         return CUDA_SUCCESS;
-    result = cuda_guest_result(cuda_ctx_set_current_on(&cuda_guest.client, lane, wire));
+    result = cuda_guest_result(set_current(lane, wire));
     if (result == CUDA_SUCCESS)
         self->told = wire;
     return result;
@@ -77,7 +91,7 @@ cuda_guest_tell(struct cuda_guest_thread *self, uint32_t wire)
 CUresult
 cuda_guest_agree(struct cuda_guest_thread *self)
 {
-    struct cuda_guest_context *context = cuda_guest_current(self);
+    struct cuda_guest_context *context = cuda_guest_view(self);
     CUresult result = cuda_guest_ready();
     uint32_t wire;
 
@@ -161,7 +175,7 @@ cuCtxPopCurrent_v2(CUcontext *handle)
     if (self->depth == 0)
         return CUDA_ERROR_INVALID_CONTEXT;
     if (handle)
-        *handle = cuda_guest_context_handle(cuda_guest_current(self));
+        *handle = cuda_guest_context_handle(cuda_guest_view(self));
     self->depth--;
     return CUDA_SUCCESS;
 }
@@ -198,6 +212,6 @@ cuCtxGetCurrent(CUcontext *handle)
         return result;
     if (!handle)
         return CUDA_ERROR_INVALID_VALUE;
-    *handle = cuda_guest_context_handle(cuda_guest_current(cuda_guest_self()));
+    *handle = cuda_guest_context_handle(cuda_guest_view(cuda_guest_self()));
     return CUDA_SUCCESS;
 }

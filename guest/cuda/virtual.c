@@ -5,12 +5,15 @@
  * Design notes: what is reserved and mapped is known here, so mapping, unmapping and releasing are checked here and
  * posted. Memory lives as long as it has a handle or a mapping; the host hears of its end when it has neither,
  * and handles that come back through cuMemRetainAllocationHandle() are the same ones. A device's own memory alone can
- * be had, and nothing can be shared with another process.
+ * be had.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "chunk.h"
+#include "device.h"
+#include "share.h"
 
 struct cuda_guest_physical {
     struct cuda_guest_object object;
@@ -139,10 +142,18 @@ static CUresult
 create_on_host(struct cuda_guest_thread *self, struct cuda_guest_physical *physical)
 {
     uint32_t device = cuda_guest.device[physical->properties.location.id].ordinal;
-    bool compressed = physical->properties.allocFlags.compressionType == CU_MEM_ALLOCATION_COMP_GENERIC;
-    CUresult result =
-        cuda_guest_result(cuda_physical_create_on(&cuda_guest.client, self->lane, physical->object.handle, device,
-                                                  physical->bytes, compressed, &physical->granularity, &compressed));
+    uint32_t wants = 0;
+    bool compressed = false;
+    CUresult result;
+
+    if (physical->properties.allocFlags.compressionType == CU_MEM_ALLOCATION_COMP_GENERIC)
+        wants |= CUDA_PHYSICAL_COMPRESSIBLE;
+    if (physical->properties.allocFlags.usage & CU_MEM_CREATE_USAGE_TILE_POOL)
+        wants |= CUDA_PHYSICAL_TILES;
+    if (physical->properties.requestedHandleTypes != CU_MEM_HANDLE_TYPE_NONE)
+        wants |= CUDA_PHYSICAL_SHAREABLE;
+    result = cuda_guest_result(cuda_physical_create_on(&cuda_guest.client, self->lane, physical->object.handle, device,
+                                                       physical->bytes, wants, &physical->granularity, &compressed));
 
     if (result == CUDA_SUCCESS) /* the driver may have had none that is */
         physical->properties.allocFlags.compressionType =
@@ -163,7 +174,6 @@ cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes, const CUmemAlloc
     if (!handle || bytes == 0 || flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
     result = properties_check(properties);
-    /* Descriptors are asked for by programs that never export, and what would export refuses. */
     if (result == CUDA_SUCCESS && (properties->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) != 0)
         result = CUDA_ERROR_NOT_PERMITTED; /* as the driver says of handles that its fabric does not serve */
     if (result == CUDA_SUCCESS)
@@ -194,6 +204,19 @@ physical_find(CUmemGenericAllocationHandle handle)
     return physical && physical->handles > 0 ? physical : NULL;
 }
 
+uint32_t
+cuda_guest_physical_wire(CUmemGenericAllocationHandle handle)
+{
+    const struct cuda_guest_physical *physical;
+    uint32_t wire;
+
+    pthread_mutex_lock(&lock);
+    physical = physical_find(handle);
+    wire = physical ? physical->object.handle : 0;
+    pthread_mutex_unlock(&lock);
+    return wire;
+}
+
 /* Ends it if nothing holds it any more. With the lock. */
 static CUresult
 physical_drop(struct cuda_guest_thread *self, struct cuda_guest_physical *physical)
@@ -215,6 +238,7 @@ cuMemRelease(CUmemGenericAllocationHandle handle)
 
     if (result != CUDA_SUCCESS)
         return result;
+    cuda_guest_share_sweep(self);
     pthread_mutex_lock(&lock);
     physical = physical_find(handle);
     if (physical) {
@@ -262,6 +286,90 @@ cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *properties, CUmemGen
         *properties = physical->properties;
     pthread_mutex_unlock(&lock);
     return physical ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* ---- Sharing --------------------------------------------------------------------------------- */
+
+ENTRY
+cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type,
+                             unsigned long long flags)
+{
+    const struct cuda_guest_physical *physical;
+    struct cuda_guest_thread *self;
+    uint8_t token[CUDA_GUEST_TOKEN];
+    size_t bytes = sizeof(token);
+    uint32_t wire = 0;
+    CUresult result = cuda_guest_enter_outside(&self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!out || flags != 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    pthread_mutex_lock(&lock);
+    physical = physical_find(handle);
+    if (physical && physical->properties.requestedHandleTypes & type &&
+        type == CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+        wire = physical->object.handle;
+    pthread_mutex_unlock(&lock);
+    if (wire == 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    cuda_guest_share_sweep(self);
+    result = cuda_guest_settle(self);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_share_result(
+            cuda_guest_result(cuda_physical_export_on(&cuda_guest.client, self->lane, wire, token, &bytes)));
+    return result == CUDA_SUCCESS ? cuda_guest_share_descriptor(self, CUDA_GUEST_SHARE_PHYSICAL, token, out) : result;
+}
+
+static CUresult
+import_from_host(struct cuda_guest_thread *self, const uint8_t token[CUDA_GUEST_TOKEN],
+                 struct cuda_guest_physical *physical)
+{
+    uint32_t device = 0;
+    bool compressed = false;
+    CUresult result = cuda_guest_share_result(cuda_guest_result(
+        cuda_physical_import_on(&cuda_guest.client, self->lane, physical->object.handle, token, CUDA_GUEST_TOKEN,
+                                &physical->bytes, &device, &physical->granularity, &compressed)));
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    physical->properties = (CUmemAllocationProp){
+        .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+        .requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+        .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = cuda_guest_device_number(device)},
+        .allocFlags.compressionType = compressed ? CU_MEM_ALLOCATION_COMP_GENERIC : CU_MEM_ALLOCATION_COMP_NONE};
+    return CUDA_SUCCESS;
+}
+
+ENTRY
+cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, void *descriptor, CUmemAllocationHandleType type)
+{
+    struct cuda_guest_physical *physical;
+    struct cuda_guest_thread *self;
+    uint8_t token[CUDA_GUEST_TOKEN];
+    CUresult result = cuda_guest_enter_outside(&self);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!handle || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = cuda_guest_share_token((int)(intptr_t)descriptor, CUDA_GUEST_SHARE_PHYSICAL, token);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_settle(self);
+    if (result == CUDA_SUCCESS)
+        result = cuda_guest_object_create(CUDA_HANDLE_PHYSICAL, sizeof(*physical), NULL, &physical);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = import_from_host(self, token, physical);
+    if (result != CUDA_SUCCESS) {
+        cuda_guest_object_undo(&physical->object);
+        return result;
+    }
+    pthread_mutex_lock(&lock);
+    physical->handles = 1;
+    pthread_mutex_unlock(&lock);
+    *handle = (uintptr_t)cuda_guest_handle(&physical->object);
+    return CUDA_SUCCESS;
 }
 
 /* ---- Mappings -------------------------------------------------------------------------------- */
@@ -438,114 +546,4 @@ cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdevic
     if (result == CUDA_SUCCESS)
         *flags = found;
     return result;
-}
-
-/* ---- Refused --------------------------------------------------------------------------------- */
-
-ENTRY
-cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type,
-                             unsigned long long flags)
-{
-    bool known;
-    CUresult result = cuda_guest_ready();
-
-    (void)type;
-    if (result != CUDA_SUCCESS)
-        return result;
-    pthread_mutex_lock(&lock);
-    known = physical_find(handle) != NULL;
-    pthread_mutex_unlock(&lock);
-    return out && known && flags == 0 ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
-}
-
-ENTRY
-cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *out, void *handle, CUmemAllocationHandleType type)
-{
-    CUresult result = cuda_guest_ready();
-
-    (void)handle;
-    (void)type;
-    if (result != CUDA_SUCCESS)
-        return result;
-    return out ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
-}
-
-ENTRY
-cuMemGetHandleForAddressRange(void *handle, CUdeviceptr address, size_t bytes, CUmemRangeHandleType type,
-                              unsigned long long flags)
-{
-    CUresult result = cuda_guest_ready();
-
-    (void)type;
-    (void)flags;
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!handle || bytes == 0)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = cuda_guest_range_check(address, bytes);
-    return result == CUDA_SUCCESS ? CUDA_ERROR_NOT_SUPPORTED : result;
-}
-
-ENTRY
-cuMulticastCreate(CUmemGenericAllocationHandle *handle, const CUmulticastObjectProp *properties)
-{
-    CUresult result = cuda_guest_ready();
-
-    if (result != CUDA_SUCCESS)
-        return result;
-    return handle && properties ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
-}
-
-ENTRY
-cuMulticastGetGranularity(size_t *granularity, const CUmulticastObjectProp *properties,
-                          CUmulticastGranularity_flags option)
-{
-    CUresult result = cuda_guest_ready();
-
-    (void)option;
-    if (result != CUDA_SUCCESS)
-        return result;
-    return granularity && properties ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
-}
-
-/* There are no multicast objects, so no handle is of one. */
-ENTRY
-cuMulticastAddDevice(CUmemGenericAllocationHandle handle, CUdevice device)
-{
-    CUresult result = cuda_guest_ready();
-
-    (void)handle;
-    (void)device;
-    return result == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : result;
-}
-
-ENTRY
-cuMulticastBindMem(CUmemGenericAllocationHandle handle, size_t offset, CUmemGenericAllocationHandle memory,
-                   size_t memory_offset, size_t bytes, unsigned long long flags)
-{
-    (void)offset;
-    (void)memory;
-    (void)memory_offset;
-    (void)bytes;
-    (void)flags;
-    return cuMulticastAddDevice(handle, 0);
-}
-
-ENTRY
-cuMulticastBindAddr(CUmemGenericAllocationHandle handle, size_t offset, CUdeviceptr address, size_t bytes,
-                    unsigned long long flags)
-{
-    (void)offset;
-    (void)address;
-    (void)bytes;
-    (void)flags;
-    return cuMulticastAddDevice(handle, 0);
-}
-
-ENTRY
-cuMulticastUnbind(CUmemGenericAllocationHandle handle, CUdevice device, size_t offset, size_t bytes)
-{
-    (void)offset;
-    (void)bytes;
-    return cuMulticastAddDevice(handle, device);
 }

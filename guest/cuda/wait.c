@@ -78,14 +78,22 @@ is_whole(const struct cuda_guest_context *context, uint32_t stream)
     return stream == CUDA_GUEST_WIRE_DEFAULT && !atomic_load_explicit(&context->independent, memory_order_relaxed);
 }
 
+/* In a green context, which is waited for by itself, nothing is known of the whole. */
+static uint64_t
+quiet_of(struct cuda_guest_thread *self)
+{
+    struct cuda_guest_context *context = cuda_guest_view(self);
+
+    return context == context->root ? atomic_load_explicit(&context->quiet, memory_order_relaxed) : 0;
+}
+
 static bool
 is_quiet(struct cuda_guest_thread *self, uint32_t stream)
 {
     uint64_t published = gpuvchan_lane_published(self->lane);
 
     return !cuda_guest_capturing() &&
-           (published == atomic_load_explicit(&cuda_guest_current(self)->quiet, memory_order_relaxed) ||
-            (stream == self->quiet_stream && published == self->quiet));
+           (published == quiet_of(self) || (stream == self->quiet_stream && published == self->quiet));
 }
 
 /* @p published: with the record that found the stream to be done; 0: that cannot be told. */
@@ -228,10 +236,10 @@ cuda_guest_wait_context(struct cuda_guest_thread *self)
 
     if (is_whole(context, CUDA_GUEST_WIRE_DEFAULT) && !cuda_guest_capturing())
         return cuda_guest_wait_stream(self, CUDA_GUEST_WIRE_DEFAULT);
-    if (published == atomic_load_explicit(&context->quiet, memory_order_relaxed) && !cuda_guest_capturing())
+    if (published == quiet_of(self) && !cuda_guest_capturing())
         return cuda_guest_output_write(self, at_once(self));
     result = cuda_guest_result(cuda_ctx_synchronize_on(&cuda_guest.client, self->lane));
-    if (result == CUDA_SUCCESS)
+    if (result == CUDA_SUCCESS && context == cuda_guest_view(self))
         atomic_store_explicit(&context->quiet, gpuvchan_lane_published_one(self->lane, published),
                               memory_order_relaxed);
     return cuda_guest_output_write(self, result);

@@ -215,3 +215,38 @@ cuda_host_mipmap_sparse(struct gpuvchan_request *request, struct cuda_mipmap *fr
     result = cuda_enter(lane, &from->object, NULL);
     return result ? result : cuda_leave(lane, native->cuMipmappedArrayGetSparseProperties(properties, from->native));
 }
+
+/* ---- Memory that is mapped later ------------------------------------------------------------- */
+
+int
+cuda_host_array_map(struct gpuvchan_request *request, const CUarrayMapInfo *entry, struct cuda_array *array,
+                    struct cuda_mipmap *levels, struct cuda_physical *from, uint32_t device, struct cuda_stream *on)
+{
+    const struct cuda_driver *native = cuda_native(request);
+    struct cuda_lane *lane = cuda_lane_of(request);
+    CUarrayMapInfo checked = *entry;
+    CUdevice number;
+    int result;
+
+    if (!native->cuMemMapArrayAsync)
+        return cuda_driver_lacks(native, "cuMemMapArrayAsync");
+    result = cuda_device_of(native, device, &number);
+    if (result != 0 || !array == !levels || number >= 32)
+        return result ? result : CUDA_ERROR_INVALID_VALUE;
+    if (array) {
+        checked.resourceType = CU_RESOURCE_TYPE_ARRAY;
+        checked.resource.array = array->native;
+    } else {
+        checked.resourceType = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY;
+        checked.resource.mipmap = levels->native;
+    }
+    checked.memHandleType = CU_MEM_HANDLE_TYPE_GENERIC;
+    checked.memHandle.memHandle = from ? from->native : 0;
+    checked.deviceBitMask = 1u << number;
+    result = cuda_enter(lane, array ? &array->object : &levels->object, on ? &on->object : NULL);
+    if (result != 0)
+        return result;
+    if (from && !cuda_lane_announce(lane, CUDA_SLOT_THIRD, &from->object))
+        return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    return cuda_leave(lane, native->cuMemMapArrayAsync(&checked, 1, cuda_stream_native(on)));
+}

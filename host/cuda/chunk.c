@@ -6,8 +6,8 @@
  * driver gives it: then the guest's device addresses are the same in every run, are none that the guest's own
  * memory has, and can be had again after a restore. A chunk is part of the context that it was made in, as what is
  * allocated in it is for the guest; for the driver it is not, so it is unmapped when the context ends. Which parts of
- * a chunk are allocated is the guest's affair: all of it is the guest's. The driver shares none of it with other
- * processes, so where they may share there are no chunks.
+ * a chunk are allocated is the guest's affair: all of it is the guest's. Other processes of the guest
+ * that open a part of it get all of it; see ipc_chunk.c.
  */
 #include "cuda_plugin.h"
 
@@ -20,10 +20,10 @@ can_lend(const struct cuda_driver *native, CUdevice device)
 {
     int able = 0;
 
-    return !cuda_ipc_allowed() && cuda_virtual_known(native) &&
+    return cuda_virtual_known(native) &&
            native->cuDeviceGetAttribute(&able, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device) ==
                CUDA_SUCCESS &&
-           able != 0;
+           able != 0 && (!cuda_ipc_allowed() || cuda_chunks_shareable(native, device));
 }
 
 /* As large as the driver lets it be. Without any, its own allocations must serve. With the lock. */
@@ -80,11 +80,21 @@ chunk_unplace(struct cuda_host *host, const struct cuda_range *chunk)
     pthread_mutex_unlock(&host->lock);
 }
 
+static CUmemAllocationProp
+chunk_properties(CUdevice device)
+{
+    CUmemAllocationProp wanted = cuda_physical_properties(device);
+
+    if (cuda_ipc_allowed())
+        wanted.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+    return wanted;
+}
+
 /* Gives it memory, which its mapping alone keeps. */
 static int
 chunk_back(const struct cuda_driver *native, const struct cuda_range *chunk, CUdevice device)
 {
-    CUmemAllocationProp wanted = cuda_physical_properties(device);
+    CUmemAllocationProp wanted = chunk_properties(device);
     CUmemAccessDesc access = {.location = wanted.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     CUmemGenericAllocationHandle memory;
     int result = native->cuMemCreate(&memory, chunk->bytes, &wanted, 0);
@@ -128,6 +138,7 @@ chunk_create(struct cuda_lane *lane, uint64_t bytes, CUdeviceptr *address)
     chunk->use = CUDA_RANGE_CHUNK;
     chunk->bytes = bytes;
     chunk->memory = NULL;
+    chunk->offered = false;
     result = chunk_place(host, chunk);
     if (result == 0) {
         result = chunk_begin(lane, chunk);
@@ -154,7 +165,7 @@ cuda_host_chunk_create(struct gpuvchan_request *request, uint64_t bytes, CUdevic
         return result;
     if (!can_lend(native, lane->current->device))
         return cuda_leave(lane, CUDA_ERROR_NOT_SUPPORTED);
-    wanted = cuda_physical_properties(lane->current->device);
+    wanted = chunk_properties(lane->current->device);
     result = native->cuMemGetAllocationGranularity(&grain, &wanted, CU_MEM_ALLOC_GRANULARITY_MINIMUM);
     if (result == CUDA_SUCCESS && (bytes == 0 || grain == 0 || bytes % grain != 0))
         result = CUDA_ERROR_INVALID_VALUE;
@@ -175,6 +186,7 @@ cuda_host_chunk_destroy(struct gpuvchan_request *request, CUdeviceptr address)
         !cuda_ranges_remove(&host->ranges, chunk))
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
     cuda_object_end(host, lane, &chunk->object);
+    cuda_chunk_withdraw(host, chunk);
     result = host->native->cuMemUnmap(chunk->start, chunk->bytes);
     chunk_unplace(host, chunk);
     cuda_leave(lane, 0);
@@ -191,6 +203,7 @@ cuda_chunks_end(struct cuda_host *host, const struct cuda_context *context)
     while ((chunk = *at)) {
         if (atomic_load(&chunk->object.owner) == &context->object) {
             *at = chunk->next;
+            cuda_chunk_withdraw(host, chunk);
             host->native->cuMemUnmap(chunk->start, chunk->bytes);
         } else {
             at = &chunk->next;

@@ -57,9 +57,9 @@ context_create(const struct gpuvchan_request *request, CUcontext native, CUdevic
 static void
 put_back_current(struct cuda_host *host, const struct cuda_lane *lane)
 {
-    bool alive = lane && lane->current && cuda_object_alive(&lane->current->object);
+    bool alive = lane && lane->current && cuda_object_alive(cuda_lane_scope(lane));
 
-    host->native->cuCtxSetCurrent(alive ? lane->current->native : NULL);
+    host->native->cuCtxSetCurrent(alive ? cuda_lane_native(lane) : NULL);
 }
 
 static void
@@ -201,6 +201,8 @@ cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_con
     /* Registrations are of the process as much as of the context; all else goes with the context. */
     while ((range = take_registered(host, context)))
         host->native->cuMemHostUnregister(range->memory);
+    cuda_greens_end(host, context);
+    cuda_ipc_end(host, context);
     host->native->cuCtxSetCurrent(NULL);
     result = destroy_native(host, context, reset);
     cuda_output_settle(host);
@@ -251,17 +253,26 @@ cuda_discard_context(struct gpuvchan_request *request, struct cuda_context *obje
 /* ---- Being current --------------------------------------------------------------------------- */
 
 int
+cuda_lane_set_current(struct cuda_lane *lane, struct cuda_context *now, struct cuda_green *green)
+{
+    CUcontext native = green ? green->context : now ? now->native : NULL;
+    CUresult result = lane->host->native->cuCtxSetCurrent(native);
+
+    if (result == CUDA_SUCCESS) {
+        lane->current = now;
+        lane->green = green;
+    }
+    return result;
+}
+
+int
 cuda_host_ctx_set_current(struct gpuvchan_request *request, struct cuda_context *now)
 {
     struct cuda_lane *lane = cuda_lane_of(request);
-    CUresult result;
 
     if (now && !cuda_lane_announce(lane, CUDA_SLOT_CONTEXT, &now->object))
         return cuda_leave(lane, CUDA_ERROR_CONTEXT_IS_DESTROYED);
-    result = cuda_native(request)->cuCtxSetCurrent(now ? now->native : NULL);
-    if (result == CUDA_SUCCESS)
-        lane->current = now;
-    return cuda_leave(lane, result);
+    return cuda_leave(lane, cuda_lane_set_current(lane, now, NULL));
 }
 
 int

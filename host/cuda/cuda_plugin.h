@@ -80,13 +80,15 @@ struct cuda_event {
 struct cuda_pool {
     struct cuda_object object;
     CUmemoryPool native;
-    bool lasting; /* the device's own, which nobody destroys */
+    uint32_t device; /* the guest's number */
+    bool lasting;    /* the device's own, which nobody destroys */
 };
 
 /** Memory of a device without an address. */
 struct cuda_physical {
     struct cuda_object object;
     CUmemGenericAllocationHandle native;
+    uint64_t bytes;
 };
 
 struct cuda_array {
@@ -108,6 +110,14 @@ struct cuda_texture {
 struct cuda_surface {
     struct cuda_object object;
     CUsurfObject native;
+};
+
+/** A texture or surface reference. */
+struct cuda_reference {
+    struct cuda_object object;
+    CUtexref texture; /* one of these */
+    CUsurfref surface;
+    bool named; /* of a module, with which it goes */
 };
 
 /** What has no handle but a number, which the host gives; see graph.c. */
@@ -134,6 +144,14 @@ struct cuda_graph_exec {
     struct cuda_object object;
     CUgraphExec native;
     pthread_mutex_t lock; /* one lane at a time launches it or changes it */
+};
+
+/** A part of a primary context; see green.c. */
+struct cuda_green {
+    struct cuda_object object;
+    CUgreenCtx native;
+    CUcontext context; /* it, to be made current */
+    struct cuda_context *primary;
 };
 
 /** What a lane's record is using: its context, objects, and two ranges of addresses. */
@@ -163,6 +181,7 @@ struct cuda_lane {
     /* And only the lane's own thread at these. */
     struct cuda_host *host __attribute__((aligned(64)));
     struct cuda_context *current; /* what ctx_set_current named last; it may be dead */
+    struct cuda_green *green;     /* of that context, what the lane acts in; or NULL */
     char *info_log, *error_log;   /* of the last load that asked for logs, or NULL */
     struct cuda_staged staged;
     int32_t instantiate_result; /* why the last graph_instantiate failed */
@@ -194,9 +213,13 @@ struct cuda_host {
     struct cuda_range *registered;   /* parts of the arena, also those that are just being registered */
     struct cuda_range *reserved;     /* address space */
     CUdeviceptr suggested;           /* of it, to the next who does not care where; 0: to nobody yet */
+    struct cuda_imported *imported;  /* chunks of other processes; one at a time looks, see ipc.c */
     struct cuda_range *chunks;       /* by address, also those that are just being made */
     CUdeviceptr window;              /* where they lie */
     uint64_t window_bytes;           /* 0: there is none yet */
+    CUdevResource *resources;        /* parts of multiprocessors, by number */
+    CUdevResourceDesc *descriptions;
+    uint32_t resource_count, description_count;
     struct cuda_object *made;
     struct cuda_object *unused[CUDA_OBJECT_KINDS];
     void *numbered; /* a tree by what the driver calls them */
@@ -218,6 +241,20 @@ static inline const struct cuda_driver *
 cuda_native(const struct gpuvchan_request *request)
 {
     return cuda_host_of(request)->native;
+}
+
+/** What the lane's records are in: its context, or its green one. Both must be there. */
+static inline struct cuda_object *
+cuda_lane_scope(const struct cuda_lane *lane)
+{
+    return lane->green ? &lane->green->object : &lane->current->object;
+}
+
+/** The driver's name for that. */
+static inline CUcontext
+cuda_lane_native(const struct cuda_lane *lane)
+{
+    return lane->green ? lane->green->context : lane->current->native;
 }
 
 static inline CUstream
@@ -251,6 +288,13 @@ void cuda_warm(void);
 CUresult cuda_warm_retain(const struct cuda_driver *native, CUcontext *context, uint32_t number, CUdevice device);
 /** Gives a context back that was made beforehand and that no guest has taken. */
 void cuda_warm_end(const struct cuda_driver *native);
+
+/** Has the lane act in @p now, and there in @p green (NULL: in all of it). Both are announced, or NULL. */
+int cuda_lane_set_current(struct cuda_lane *lane, struct cuda_context *now, struct cuda_green *green);
+
+/* green.c */
+/** Ends the green contexts of a context that nobody uses any more. */
+void cuda_greens_end(struct cuda_host *host, const struct cuda_context *context);
 
 /* copy.c */
 /** Can there be no memory of this process at the address? Then it may have been made up from NULL. */
@@ -362,12 +406,17 @@ struct cuda_range *cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr addr
 int cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int result);
 
 /* pool.c */
+/** A pool of the guest's device @p device; @p lasting: the device's own. @return 0 or a CUresult. */
+int cuda_pool_begin(const struct gpuvchan_request *request, CUmemoryPool native, uint32_t device, bool lasting,
+                    struct cuda_pool **made);
 /** The guest process ends: frees its pools, and what was allocated from any. Before its contexts end. */
 void cuda_pools_end(struct cuda_host *host);
 
 /* device.c */
 /** The driver's name for the guest's device @p number. @return a CUresult. */
 int cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *device);
+/** And the guest's number of what the driver calls @p device. @return a CUresult. */
+int cuda_device_ordinal(const struct cuda_driver *native, CUdevice device, uint32_t *number);
 
 /* virtual.c */
 /** Has the driver the functions for it? Devices may not. */
@@ -387,6 +436,27 @@ void cuda_window_end(struct cuda_host *host);
 /** May guests share memory and events between processes? They all may share with each other then. */
 void cuda_ipc_allow(bool yes);
 bool cuda_ipc_allowed(void);
+/** Ends what was opened in a context that nobody uses any more. */
+void cuda_ipc_end(struct cuda_host *host, const struct cuda_context *context);
+/** Says once why processes share nothing. @return what the guest gets. */
+int cuda_ipc_refuse(void);
+
+/* ipc_chunk.c */
+/** Can the driver give other processes chunks of the device? */
+bool cuda_chunks_shareable(const struct cuda_driver *native, CUdevice device);
+/** The token for a part of a chunk, which is announced. @return a CUresult. */
+int cuda_chunk_share(struct cuda_lane *lane, struct cuda_range *chunk, CUdeviceptr address, uint64_t bytes,
+                     struct gpuvchan_session_token *token);
+/** No other process opens the chunk any more. */
+void cuda_chunk_withdraw(struct cuda_host *host, struct cuda_range *chunk);
+/** Is that what cuda_chunk_share() has offered? */
+bool cuda_is_piece(const void *data, size_t bytes);
+/** Maps the chunk of which @p data is a part, where it is not yet in this context. Between enter and leave; one at a time. */
+int cuda_piece_open(struct cuda_lane *lane, const void *data, CUdeviceptr *address, uint64_t *bytes);
+/** Undoes that. False: there is no such part. */
+bool cuda_piece_close(struct cuda_host *host, CUdeviceptr address);
+/** Unmaps what @p context has of them. */
+void cuda_pieces_end(struct cuda_host *host, const struct cuda_context *context);
 
 /* output.c */
 /** What has been printed is there for the guest to fetch. For records that have waited for the device. */

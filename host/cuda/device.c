@@ -22,7 +22,14 @@ cuda_host_init(struct gpuvchan_request *request, uint32_t flags, int32_t *versio
 static bool
 is_withheld(int attribute)
 {
-    return attribute == CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED && !cuda_ipc_allowed();
+    switch (attribute) {
+    case CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES:
+        return !cuda_ipc_allowed();
+    default:
+        return false;
+    }
 }
 
 /* Index = number of the attribute. What this driver does not know stays 0, as it is for a device without it. */
@@ -73,4 +80,15 @@ cuda_device_of(const struct cuda_driver *native, uint32_t number, CUdevice *devi
     if (number >= (uint32_t)native->devices)
         return CUDA_ERROR_INVALID_DEVICE;
     return native->cuDeviceGet(device, (int)number);
+}
+
+int
+cuda_device_ordinal(const struct cuda_driver *native, CUdevice device, uint32_t *number)
+{
+    CUdevice found;
+
+    for (*number = 0; *number < (uint32_t)native->devices; ++*number)
+        if (native->cuDeviceGet(&found, (int)*number) == CUDA_SUCCESS && found == device)
+            return 0;
+    return CUDA_ERROR_INVALID_DEVICE;
 }

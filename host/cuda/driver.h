@@ -47,6 +47,49 @@
     OPTIONAL(cuCtxSetSharedMemConfig, cuCtxSetSharedMemConfig)                                                         \
     OPTIONAL(cuCtxSetFlags, cuCtxSetFlags)                                                                             \
     OPTIONAL(cuCtxResetPersistingL2Cache, cuCtxResetPersistingL2Cache)                                                 \
+    OPTIONAL(cuDeviceGetDevResource, cuDeviceGetDevResource)                                                           \
+    OPTIONAL(cuCtxGetDevResource, cuCtxGetDevResource)                                                                 \
+    OPTIONAL(cuDevSmResourceSplitByCount, cuDevSmResourceSplitByCount)                                                 \
+    OPTIONAL(cuDevResourceGenerateDesc, cuDevResourceGenerateDesc)                                                     \
+    OPTIONAL(cuGreenCtxCreate, cuGreenCtxCreate)                                                                       \
+    OPTIONAL(cuGreenCtxDestroy, cuGreenCtxDestroy)                                                                     \
+    OPTIONAL(cuCtxFromGreenCtx, cuCtxFromGreenCtx)                                                                     \
+    OPTIONAL(cuModuleGetTexRef, cuModuleGetTexRef)                                                                     \
+    OPTIONAL(cuModuleGetSurfRef, cuModuleGetSurfRef)                                                                   \
+    OPTIONAL(cuTexRefCreate, cuTexRefCreate)                                                                           \
+    OPTIONAL(cuTexRefDestroy, cuTexRefDestroy)                                                                         \
+    OPTIONAL(cuTexRefSetArray, cuTexRefSetArray)                                                                       \
+    OPTIONAL(cuTexRefSetMipmappedArray, cuTexRefSetMipmappedArray)                                                     \
+    OPTIONAL(cuTexRefSetAddress, cuTexRefSetAddress_v2)                                                                \
+    OPTIONAL(cuTexRefSetAddress2D, cuTexRefSetAddress2D_v3)                                                            \
+    OPTIONAL(cuTexRefSetFormat, cuTexRefSetFormat)                                                                     \
+    OPTIONAL(cuTexRefSetAddressMode, cuTexRefSetAddressMode)                                                           \
+    OPTIONAL(cuTexRefSetFilterMode, cuTexRefSetFilterMode)                                                             \
+    OPTIONAL(cuTexRefSetMipmapFilterMode, cuTexRefSetMipmapFilterMode)                                                 \
+    OPTIONAL(cuTexRefSetMipmapLevelBias, cuTexRefSetMipmapLevelBias)                                                   \
+    OPTIONAL(cuTexRefSetMipmapLevelClamp, cuTexRefSetMipmapLevelClamp)                                                 \
+    OPTIONAL(cuTexRefSetMaxAnisotropy, cuTexRefSetMaxAnisotropy)                                                       \
+    OPTIONAL(cuTexRefSetBorderColor, cuTexRefSetBorderColor)                                                           \
+    OPTIONAL(cuTexRefSetFlags, cuTexRefSetFlags)                                                                       \
+    OPTIONAL(cuTexRefGetFormat, cuTexRefGetFormat)                                                                     \
+    OPTIONAL(cuTexRefGetAddressMode, cuTexRefGetAddressMode)                                                           \
+    OPTIONAL(cuTexRefGetFilterMode, cuTexRefGetFilterMode)                                                             \
+    OPTIONAL(cuTexRefGetMipmapFilterMode, cuTexRefGetMipmapFilterMode)                                                 \
+    OPTIONAL(cuTexRefGetMipmapLevelBias, cuTexRefGetMipmapLevelBias)                                                   \
+    OPTIONAL(cuTexRefGetMipmapLevelClamp, cuTexRefGetMipmapLevelClamp)                                                 \
+    OPTIONAL(cuTexRefGetMaxAnisotropy, cuTexRefGetMaxAnisotropy)                                                       \
+    OPTIONAL(cuTexRefGetBorderColor, cuTexRefGetBorderColor)                                                           \
+    OPTIONAL(cuTexRefGetFlags, cuTexRefGetFlags)                                                                       \
+    OPTIONAL(cuSurfRefSetArray, cuSurfRefSetArray)                                                                     \
+    OPTIONAL(cuMemMapArrayAsync, cuMemMapArrayAsync)                                                                   \
+    OPTIONAL(cuMemExportToShareableHandle, cuMemExportToShareableHandle)                                               \
+    OPTIONAL(cuMemImportFromShareableHandle, cuMemImportFromShareableHandle)                                           \
+    OPTIONAL(cuMemPoolExportToShareableHandle, cuMemPoolExportToShareableHandle)                                       \
+    OPTIONAL(cuMemPoolImportFromShareableHandle, cuMemPoolImportFromShareableHandle)                                   \
+    OPTIONAL(cuMemPoolExportPointer, cuMemPoolExportPointer)                                                           \
+    OPTIONAL(cuMemPoolImportPointer, cuMemPoolImportPointer)                                                           \
+    OPTIONAL(cuMemRetainAllocationHandle, cuMemRetainAllocationHandle)                                                 \
+    OPTIONAL(cuPointerGetAttribute, cuPointerGetAttribute)                                                             \
     OPTIONAL(cuCtxGetExecAffinity, cuCtxGetExecAffinity)                                                               \
     NEEDED(cuModuleLoadDataEx, cuModuleLoadDataEx)                                                                     \
     NEEDED(cuModuleUnload, cuModuleUnload)                                                                             \

@@ -313,7 +313,7 @@ cuda_host_graph_conditional_handle(struct gpuvchan_request *request, uint32_t nu
     if (!grown)
         return cuda_graph_leave(lane, CUDA_ERROR_OUT_OF_MEMORY);
     graph->conditionals = grown;
-    result = cuda_native(request)->cuGraphConditionalHandleCreate(&handle, graph->is.native, lane->current->native,
+    result = cuda_native(request)->cuGraphConditionalHandleCreate(&handle, graph->is.native, cuda_lane_native(lane),
                                                                   value, flags);
     if (result == CUDA_SUCCESS)
         *made = grown[graph->conditional_count++] = handle;

@@ -139,7 +139,7 @@ fill_memcpy(struct cuda_lane *lane, const struct told *told, CUDA_MEMCPY_NODE_PA
         result = fill_end(lane, 1, to, copy->dstDevice, told->to_bytes, told->to_array, to_fits, to_extent);
     if (result != 0)
         return result;
-    *out = (CUDA_MEMCPY_NODE_PARAMS){.copyCtx = lane->current->native,
+    *out = (CUDA_MEMCPY_NODE_PARAMS){.copyCtx = cuda_lane_native(lane),
                                      .copyParams = {.srcMemoryType = from,
                                                     .srcHost = told->from,
                                                     .srcDevice = copy->srcDevice,
@@ -176,7 +176,7 @@ fill_memset(struct cuda_lane *lane, const struct told *told, struct node *node)
         !cuda_lane_range(lane, 0, fill->dst, extent))
         return CUDA_ERROR_INVALID_VALUE;
     node->params.memset = *fill;
-    node->params.memset.ctx = lane->current->native;
+    node->params.memset.ctx = cuda_lane_native(lane);
     return 0;
 }
 
@@ -186,7 +186,7 @@ fill_operations(struct cuda_lane *lane, const struct told *told, struct node *no
     if (!cuda_operations_fit(lane, told->operations, told->operation_count))
         return CUDA_ERROR_INVALID_VALUE;
     memcpy(node->operations, told->operations, told->operation_count * sizeof(*told->operations));
-    node->params.memOp = (CUDA_BATCH_MEM_OP_NODE_PARAMS_v2){.ctx = lane->current->native,
+    node->params.memOp = (CUDA_BATCH_MEM_OP_NODE_PARAMS_v2){.ctx = cuda_lane_native(lane),
                                                             .count = (unsigned)told->operation_count,
                                                             .paramArray = node->operations,
                                                             .flags = told->params->memOp.flags};
@@ -264,7 +264,7 @@ fill_conditional(struct cuda_lane *lane, const struct cuda_graph *graph, const s
     node->params.conditional = (CUDA_CONDITIONAL_NODE_PARAMS){.handle = conditional->handle,
                                                               .type = conditional->type,
                                                               .size = conditional->size,
-                                                              .ctx = lane->current->native};
+                                                              .ctx = cuda_lane_native(lane)};
     return 0;
 }
 

@@ -173,7 +173,7 @@ cuda_host_ctx_record_event(struct gpuvchan_request *request, struct cuda_event *
     if (!native->cuCtxRecordEvent)
         return cuda_driver_lacks(native, "cuCtxRecordEvent");
     result = cuda_enter(lane, &which->object, NULL);
-    return result ? result : cuda_leave(lane, native->cuCtxRecordEvent(lane->current->native, which->native));
+    return result ? result : cuda_leave(lane, native->cuCtxRecordEvent(cuda_lane_native(lane), which->native));
 }
 
 int
@@ -186,5 +186,5 @@ cuda_host_ctx_wait_event(struct gpuvchan_request *request, struct cuda_event *af
     if (!native->cuCtxWaitEvent)
         return cuda_driver_lacks(native, "cuCtxWaitEvent");
     result = cuda_enter(lane, &after->object, NULL);
-    return result ? result : cuda_leave(lane, native->cuCtxWaitEvent(lane->current->native, after->native));
+    return result ? result : cuda_leave(lane, native->cuCtxWaitEvent(cuda_lane_native(lane), after->native));
 }

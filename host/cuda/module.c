@@ -181,18 +181,23 @@ global_begin(struct cuda_host *host, struct cuda_module *from, CUdeviceptr addre
 
 int
 cuda_host_module_global(struct gpuvchan_request *request, struct cuda_module *from, const char *name,
-                        CUdeviceptr *address, uint64_t *bytes)
+                        CUdeviceptr *address, uint64_t *bytes, bool *managed)
 {
+    const struct cuda_driver *native = cuda_native(request);
     struct cuda_lane *lane = cuda_lane_of(request);
     int result = cuda_enter(lane, &from->object, NULL);
+    unsigned int is_managed = 0;
     CUdeviceptr at = 0;
     size_t size = 0;
 
     if (result != 0)
         return result;
-    result = cuda_native(request)->cuModuleGetGlobal(&at, &size, from->native, name);
-    if (result == CUDA_SUCCESS)
+    result = native->cuModuleGetGlobal(&at, &size, from->native, name);
+    if (result == CUDA_SUCCESS && native->cuPointerGetAttribute)
+        native->cuPointerGetAttribute(&is_managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, at);
+    if (result == CUDA_SUCCESS && !is_managed) /* the guest refuses it otherwise */
         result = global_begin(lane->host, from, at, size);
+    *managed = is_managed != 0;
     *address = at;
     *bytes = size;
     return cuda_leave(lane, result);

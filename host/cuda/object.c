@@ -24,6 +24,9 @@ static const size_t object_bytes[CUDA_OBJECT_KINDS] = {
     [CUDA_OBJECT_GRAPH] = sizeof(struct cuda_graph),
     [CUDA_OBJECT_NODE] = sizeof(struct cuda_node),
     [CUDA_OBJECT_GRAPH_EXEC] = sizeof(struct cuda_graph_exec),
+    [CUDA_OBJECT_GREEN] = sizeof(struct cuda_green),
+    [CUDA_OBJECT_TEXREF] = sizeof(struct cuda_reference),
+    [CUDA_OBJECT_SURFREF] = sizeof(struct cuda_reference),
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -226,6 +229,8 @@ unbind(struct cuda_host *host, struct cuda_object *object)
         [CUDA_OBJECT_PHYSICAL] = CUDA_HANDLE_PHYSICAL, [CUDA_OBJECT_ARRAY] = CUDA_HANDLE_CUARRAY,
         [CUDA_OBJECT_MIPMAP] = CUDA_HANDLE_MIPMAP,     [CUDA_OBJECT_TEXTURE] = CUDA_HANDLE_TEXTURE,
         [CUDA_OBJECT_SURFACE] = CUDA_HANDLE_SURFACE,   [CUDA_OBJECT_GRAPH_EXEC] = CUDA_HANDLE_GRAPH_EXEC,
+        [CUDA_OBJECT_GREEN] = CUDA_HANDLE_GREEN,       [CUDA_OBJECT_TEXREF] = CUDA_HANDLE_TEXREF,
+        [CUDA_OBJECT_SURFREF] = CUDA_HANDLE_SURFREF,
     };
 
     if (object->kind == CUDA_OBJECT_GRAPH || object->kind == CUDA_OBJECT_NODE)
@@ -279,6 +284,10 @@ destroy_native(const struct cuda_driver *native, struct cuda_object *object)
         return native->cuTexObjectDestroy(((struct cuda_texture *)object)->native);
     case CUDA_OBJECT_SURFACE:
         return native->cuSurfObjectDestroy(((struct cuda_surface *)object)->native);
+    case CUDA_OBJECT_TEXREF:
+        return ((struct cuda_reference *)object)->named
+                   ? 0
+                   : (int)native->cuTexRefDestroy(((struct cuda_reference *)object)->texture);
     case CUDA_OBJECT_GRAPH:
         return native->cuGraphDestroy(((struct cuda_graph *)object)->is.native);
     case CUDA_OBJECT_NODE:
@@ -286,7 +295,7 @@ destroy_native(const struct cuda_driver *native, struct cuda_object *object)
     case CUDA_OBJECT_GRAPH_EXEC:
         return native->cuGraphExecDestroy(((struct cuda_graph_exec *)object)->native);
     default:
-        return 0; /* a function goes with its module; contexts and ranges have their own ways */
+        return 0; /* a function goes with its module; contexts, green ones too, and ranges have their own ways */
     }
 }
 
@@ -332,16 +341,17 @@ cuda_lane_announce(struct cuda_lane *lane, enum cuda_lane_slot slot, struct cuda
 int
 cuda_enter(struct cuda_lane *lane, struct cuda_object *first, struct cuda_object *second)
 {
-    struct cuda_context *current = lane->current;
+    struct cuda_object *scope;
 
-    if (!current)
+    if (!lane->current)
         return CUDA_ERROR_INVALID_CONTEXT;
-    atomic_store_explicit(&lane->uses[CUDA_SLOT_CONTEXT], &current->object, memory_order_relaxed);
+    scope = cuda_lane_scope(lane);
+    atomic_store_explicit(&lane->uses[CUDA_SLOT_CONTEXT], scope, memory_order_relaxed);
     atomic_store_explicit(&lane->uses[CUDA_SLOT_FIRST], first, memory_order_relaxed);
     atomic_store_explicit(&lane->uses[CUDA_SLOT_SECOND], second, memory_order_relaxed);
     /* Pairs with the fence in cuda_object_end(). */
     atomic_thread_fence(memory_order_seq_cst);
-    if (!cuda_object_alive(&current->object))
+    if (!cuda_object_alive(scope))
         return cuda_leave(lane, CUDA_ERROR_CONTEXT_IS_DESTROYED);
     if (!cuda_object_alive(first) || !cuda_object_alive(second))
         return cuda_leave(lane, CUDA_ERROR_INVALID_HANDLE);

@@ -142,6 +142,8 @@ cuda_close(void *state)
     pthread_mutex_destroy(&host->completions_lock);
     pthread_mutex_destroy(&host->lock);
     free(host->primaries);
+    free(host->resources);
+    free(host->descriptions);
     free(host);
 }
 
@@ -217,6 +219,7 @@ cuda_lane_close(void *state, void *lane_state)
     host->native->cuCtxSetCurrent(NULL);
     cuda_lane_default_mode(lane);
     lane->current = NULL;
+    lane->green = NULL;
     cuda_lane_forget_logs(lane);
     cuda_lane_forget_image(lane);
 }
@@ -231,7 +234,7 @@ static struct gpuvchan_plugin cuda_plugin = {
         "warm=yes|no  yes: a spare worker starts the driver, and makes a context on the first device, before its guest "
         "comes\n"
         "cache=/FOLDER  where the driver keeps what it compiles; workers write there\n"
-        "ipc=no|yes  yes: processes share memory and events by CUDA's IPC handles, also those of other guests",
+        "ipc=yes|no  may processes of one guest (a domain, or a user) share memory and events?",
     .dispatch = &cuda_dispatch,
     .config = cuda_config,
     .config_complete = cuda_config_complete,

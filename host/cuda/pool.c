@@ -10,8 +10,9 @@
 
 /* ---- Pools ----------------------------------------------------------------------------------- */
 
-static int
-pool_begin(const struct gpuvchan_request *request, CUmemoryPool native, bool lasting, struct cuda_pool **made)
+int
+cuda_pool_begin(const struct gpuvchan_request *request, CUmemoryPool native, uint32_t device, bool lasting,
+                struct cuda_pool **made)
 {
     struct cuda_host *host = cuda_host_of(request);
     struct cuda_pool *pool = (struct cuda_pool *)cuda_object_create(host, CUDA_OBJECT_POOL);
@@ -19,6 +20,7 @@ pool_begin(const struct gpuvchan_request *request, CUmemoryPool native, bool las
     if (!pool)
         return CUDA_ERROR_OUT_OF_MEMORY;
     pool->native = native;
+    pool->device = device;
     pool->lasting = lasting;
     cuda_object_begin(host, &pool->object, NULL, request);
     *made = pool;
@@ -27,13 +29,16 @@ pool_begin(const struct gpuvchan_request *request, CUmemoryPool native, bool las
 
 int
 cuda_host_pool_create(struct gpuvchan_request *request, struct cuda_pool **made, uint32_t device, uint64_t most,
-                      uint16_t usage)
+                      uint16_t usage, bool shareable)
 {
     const struct cuda_driver *native = cuda_native(request);
     CUmemPoolProps properties = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
                                  .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
                                  .maxSize = most,
-                                 .usage = usage};
+                                 .usage = usage,
+                                 .handleTypes = shareable && cuda_ipc_allowed()
+                                                    ? CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
+                                                    : CU_MEM_HANDLE_TYPE_NONE};
     CUmemoryPool pool;
     int result;
 
@@ -44,7 +49,7 @@ cuda_host_pool_create(struct gpuvchan_request *request, struct cuda_pool **made,
         result = native->cuMemPoolCreate(&pool, &properties);
     if (result != CUDA_SUCCESS)
         return result;
-    result = pool_begin(request, pool, false, made);
+    result = cuda_pool_begin(request, pool, device, false, made);
     if (result != 0)
         native->cuMemPoolDestroy(pool);
     return result;
@@ -63,7 +68,7 @@ cuda_host_pool_default(struct gpuvchan_request *request, struct cuda_pool **made
     result = cuda_device_of(native, device, &number);
     if (result == CUDA_SUCCESS)
         result = native->cuDeviceGetDefaultMemPool(&pool, number);
-    return result == CUDA_SUCCESS ? pool_begin(request, pool, true, made) : result;
+    return result == CUDA_SUCCESS ? cuda_pool_begin(request, pool, device, true, made) : result;
 }
 
 int

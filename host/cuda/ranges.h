@@ -16,6 +16,8 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include <gpuvchan/plugin.h>
+
 #include "cuda_api.h"
 #include "object.h"
 
@@ -40,6 +42,8 @@ struct cuda_range {
     _Atomic uint32_t opened; /* so often more than once: another process's, or a graph's by several nodes */
     unsigned char *memory;   /* registered: where it lies in this process */
     struct cuda_range *next; /* registered, reserved, or chunks */
+    bool offered;            /* a chunk, to other processes, with this token */
+    struct gpuvchan_session_token token;
 };
 
 struct cuda_ranges {

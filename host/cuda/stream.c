@@ -30,7 +30,7 @@ cuda_host_stream_create(struct gpuvchan_request *request, struct cuda_stream **m
     if (result == 0) {
         result = host->native->cuStreamCreateWithPriority(&stream->native, flags, priority);
         if (result == CUDA_SUCCESS) {
-            cuda_object_begin(host, &stream->object, &lane->current->object, request);
+            cuda_object_begin(host, &stream->object, cuda_lane_scope(lane), request);
             *made = stream;
         }
         cuda_leave(lane, 0);

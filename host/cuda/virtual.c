@@ -168,7 +168,7 @@ cuda_host_physical_granularity(struct gpuvchan_request *request, uint32_t device
 
 int
 cuda_host_physical_create(struct gpuvchan_request *request, struct cuda_physical **made, uint32_t device,
-                          uint64_t bytes, bool compressible, uint64_t *granularity, bool *compressed)
+                          uint64_t bytes, uint32_t wants, uint64_t *granularity, bool *compressed)
 {
     const struct cuda_driver *native = cuda_native(request);
     struct cuda_host *host = cuda_host_of(request);
@@ -185,14 +185,20 @@ cuda_host_physical_create(struct gpuvchan_request *request, struct cuda_physical
     if (!physical)
         return CUDA_ERROR_OUT_OF_MEMORY;
     wanted = cuda_physical_properties(number);
-    if (compressible)
+    if (wants & CUDA_PHYSICAL_COMPRESSIBLE)
         wanted.allocFlags.compressionType = CU_MEM_ALLOCATION_COMP_GENERIC;
+    if (wants & CUDA_PHYSICAL_TILES)
+        wanted.allocFlags.usage = CU_MEM_CREATE_USAGE_TILE_POOL;
+    /* Programs ask for it that never export. */
+    if (wants & CUDA_PHYSICAL_SHAREABLE && cuda_ipc_allowed())
+        wanted.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+    physical->bytes = bytes;
     result = native->cuMemCreate(&physical->native, bytes, &wanted, 0);
     if (result != CUDA_SUCCESS) {
         cuda_object_destroy(host, &physical->object);
         return result;
     }
-    if (compressible && native->cuMemGetAllocationPropertiesFromHandle)
+    if (wants & CUDA_PHYSICAL_COMPRESSIBLE && native->cuMemGetAllocationPropertiesFromHandle)
         native->cuMemGetAllocationPropertiesFromHandle(&got, physical->native);
     *compressed = got.allocFlags.compressionType == CU_MEM_ALLOCATION_COMP_GENERIC;
     cuda_object_begin(host, &physical->object, NULL, request);

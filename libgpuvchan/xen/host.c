@@ -291,6 +291,12 @@ xen_welcome(struct gpuvchan__link *link, const struct wire_hello *hello, const s
     return 0;
 }
 
+void
+xen_identify(const struct gpuvchan__link *link, char *text, size_t bytes)
+{
+    snprintf(text, bytes, "domain %u", ((const struct xen_link *)link)->domain);
+}
+
 int
 xen_restrict_self(struct gpuvchan__link *link)
 {

@@ -63,6 +63,7 @@ const struct gpuvchan__transport gpuvchan__transport_xen = {
     .is_mine = xen_is_mine,
     .refuse = xen_refuse,
     .receive = xen_receive,
+    .identify = xen_identify,
     .map = xen_map,
     .welcome = xen_welcome,
     .restrict_self = xen_restrict_self,

@@ -130,6 +130,7 @@ void xen_refuse(int fd, const struct wire_welcome *welcome);
 int xen_receive(int fd, struct wire_hello *hello, uint32_t timeout_ms, struct gpuvchan__link **out);
 int xen_map(struct gpuvchan__link *link, const struct wire_hello *hello, void **base);
 int xen_welcome(struct gpuvchan__link *link, const struct wire_hello *hello, const struct wire_welcome *welcome);
+void xen_identify(const struct gpuvchan__link *link, char *text, size_t bytes);
 int xen_restrict_self(struct gpuvchan__link *link);
 int xen_lane_join(struct gpuvchan__link *link, uint32_t lane, uint32_t doorbell);
 /** A connection for a worker: a sealed file that names the guest's domain and node. @return fd or -errno. */

@@ -35,6 +35,8 @@ foreign(const char *what, void *handle)
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuKernelGetAttribute(&attribute, 0, handle, 0));
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuKernelGetFunction(&function, handle));
     GIVES(CUDA_ERROR_INVALID_HANDLE, cuLinkDestroy(handle));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuTexRefSetFlags(handle, 0));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuTexRefGetFlags(&flags, handle));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxSetCurrent(handle));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxPushCurrent_v2(handle));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxDestroy_v2(handle));
@@ -52,6 +54,54 @@ nowhere(void)
     GIVES(CUDA_ERROR_INVALID_VALUE, cuStreamGetAttribute(stream, CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY, NULL));
     GIVES(CUDA_ERROR_INVALID_VALUE, cuStreamBatchMemOp_v2(stream, 1, NULL, 0));
     NEED(cuStreamDestroy_v2(stream));
+}
+
+static CUgreenCtx
+green_of(CUdevResource *part)
+{
+    CUdevResourceDesc description;
+    CUgreenCtx green;
+
+    NEED(cuDevResourceGenerateDesc(&description, part, 1));
+    NEED(cuGreenCtxCreate(&green, description, 0, CU_GREEN_CTX_DEFAULT_STREAM));
+    return green;
+}
+
+/* Parts that nobody has given out, and green contexts that have gone. */
+static void
+greens(void)
+{
+    CUdevResource part, forged;
+    CUdevResourceDesc description;
+    unsigned count = 1;
+    CUgreenCtx green;
+    CUcontext context;
+    CUstream stream;
+
+    memset(&forged, 0xa5, sizeof(forged));
+    forged.type = CU_DEV_RESOURCE_TYPE_SM;
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuDevResourceGenerateDesc(&description, &forged, 1));
+    GIVES(CUDA_ERROR_INVALID_VALUE, cuDevSmResourceSplitByCount(&part, &count, &forged, NULL, 0, 1));
+    GIVES(CUDA_ERROR_INVALID_VALUE,
+          cuGreenCtxCreate(&green, (CUdevResourceDesc)&forged, 0, CU_GREEN_CTX_DEFAULT_STREAM));
+    GIVES(CUDA_ERROR_INVALID_CONTEXT, cuGreenCtxDestroy((CUgreenCtx)&forged));
+    GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxFromGreenCtx(&context, (CUgreenCtx)&forged));
+    NEED(cuDeviceGetDevResource(0, &part, CU_DEV_RESOURCE_TYPE_SM));
+    green = green_of(&part);
+    NEED(cuGreenCtxStreamCreate(&stream, green, CU_STREAM_NON_BLOCKING, 0));
+    NEED(cuCtxFromGreenCtx(&context, green));
+    NEED(cuCtxPushCurrent_v2(context));
+    ok(cuCtxDestroy_v2(context) != CUDA_SUCCESS, "a green context is not destroyed as a context");
+    NEED(cuGreenCtxDestroy(green));
+    GIVES(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxSynchronize());
+    ok(cuGreenCtxDestroy(green) != CUDA_SUCCESS, "a green context goes once");
+    ok(cuCtxFromGreenCtx(&context, green) != CUDA_SUCCESS, "and is of no use then");
+    NEED(cuCtxPopCurrent_v2(NULL));
+    ok(cuStreamSynchronize(stream) != CUDA_SUCCESS, "nor are its streams");
+    ok(cuStreamDestroy_v2(stream) != CUDA_SUCCESS, "which are not to be destroyed any more");
+    green = green_of(&part);
+    NEED(cuDevicePrimaryCtxReset_v2(0));
+    ok(cuGreenCtxGetId(green, &(unsigned long long){0}) != CUDA_SUCCESS, "a reset ends green contexts, too");
 }
 
 int
@@ -72,6 +122,7 @@ main(void)
     NEED(cuStreamCreate(&stream, 0));
     NEED(cuEventCreate(&event, 0));
     nowhere();
+    greens();
     foreign("the application's own memory", mine);
     foreign("a small number", (void *)0x1234);
     foreign("nothing like an address", (void *)~(uintptr_t)0);

@@ -12,6 +12,7 @@
 struct shared {
     CUipcMemHandle memory;
     CUipcEventHandle event;
+    bool events; /* the device has such */
 };
 
 static unsigned char bytes[BYTES], got[BYTES];
@@ -28,7 +29,7 @@ second(void)
     if (read(0, &shared, sizeof(shared)) != (ssize_t)sizeof(shared) || cuInit(0) || cuCtxCreate_v2(&context, 0, 0))
         return 2;
     if (cuIpcOpenMemHandle_v2(&memory, shared.memory, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) ||
-        cuIpcOpenEventHandle(&event, shared.event))
+        (shared.events ? cuIpcOpenEventHandle(&event, shared.event) : cuEventCreate(&event, 0)))
         return 3;
     if (cuIpcOpenMemHandle_v2(&again, shared.memory, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) == CUDA_SUCCESS &&
         (again != memory || cuIpcCloseMemHandle(again)))
@@ -76,6 +77,7 @@ main(int count, char **arguments)
 {
     CUcontext context;
     struct shared shared;
+    CUipcMemHandle again;
     CUdeviceptr memory;
     CUevent event, plain;
     CUresult result;
@@ -93,7 +95,11 @@ main(int count, char **arguments)
         return test_end();
     }
     is_result(result, CUDA_SUCCESS, "cuIpcGetMemHandle");
-    GIVES(CUDA_SUCCESS, cuIpcGetEventHandle(&shared.event, event));
+    result = cuIpcGetEventHandle(&shared.event, event);
+    shared.events = result == CUDA_SUCCESS;
+    ok(shared.events || result == CUDA_ERROR_NOT_SUPPORTED, "an event is shared, where the device has such");
+    NEED(cuIpcGetMemHandle(&again, memory));
+    ok(memcmp(&again, &shared.memory, sizeof(again)) == 0, "the same memory has the same handle");
     test_pattern(bytes, BYTES, 1);
     NEED(cuMemcpyHtoD_v2(memory, bytes, BYTES));
     NEED(cuCtxSynchronize());

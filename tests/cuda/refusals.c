@@ -100,6 +100,38 @@ logs(void)
     GIVES(CUDA_ERROR_INVALID_VALUE, cuLogsDumpToFile(NULL, "/nowhere/at/all", 0));
 }
 
+/* The program's processor would have to reach them. */
+static void
+managed_variables(void)
+{
+    static const char ptx[] = ".version 6.4\n.target sm_75\n.address_size 64\n"
+                              ".visible .global .attribute(.managed) .align 4 .u32 both = 5;\n"
+                              ".visible .global .align 4 .u32 plain = 6;\n"
+                              ".visible .entry nothing()\n{\n    .reg .b32 %r<2>;\n    ld.global.u32 %r1, [both];\n"
+                              "    st.global.u32 [plain], %r1;\n    ret;\n}\n";
+    CUdeviceptr address;
+    CUfunction function;
+    CUlibrary library;
+    CUmodule module;
+    uint32_t got = 0;
+    size_t bytes;
+
+    NEED(cuModuleLoadData(&module, ptx));
+    GIVES(CUDA_ERROR_NOT_SUPPORTED, cuModuleGetGlobal_v2(&address, &bytes, module, "both"));
+    GIVES(CUDA_ERROR_NOT_SUPPORTED, cuModuleGetGlobal_v2(&address, &bytes, module, "both"));
+    GIVES(CUDA_SUCCESS, cuModuleGetGlobal_v2(&address, &bytes, module, "plain"));
+    NEED(cuModuleGetFunction(&function, module, "nothing"));
+    NEED(test_launch(function, 1, 1, NULL, NULL));
+    NEED(cuMemcpyDtoH_v2(&got, address, 4));
+    ok(got == 5, "kernels have managed variables");
+    NEED(cuModuleUnload(module));
+    NEED(cuLibraryLoadData(&library, ptx, NULL, NULL, 0, NULL, NULL, 0));
+    GIVES(CUDA_ERROR_NOT_SUPPORTED, cuLibraryGetManaged(&address, &bytes, library, "both"));
+    GIVES(CUDA_ERROR_NOT_FOUND, cuLibraryGetManaged(&address, &bytes, library, "plain"));
+    GIVES(CUDA_ERROR_NOT_FOUND, cuLibraryGetManaged(&address, &bytes, library, "neither"));
+    NEED(cuLibraryUnload(library));
+}
+
 int
 main(void)
 {
@@ -111,6 +143,7 @@ main(void)
     logs();
     ok(all_give(CUDA_ERROR_NOT_SUPPORTED, true), "all are refused");
     ok(all_found(), "cuGetProcAddress finds them");
+    managed_variables();
     ok(told == 1, "who is not registered any more is not called");
     NEED(cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_SUPPORTED, 0));
     ok(value == 0, "and the device does not offer what is");

@@ -39,7 +39,8 @@ static void
 run_kernel(const struct sim_module *module, const struct sim_function *kernel)
 {
     char message[256];
-    struct launch launch = {.code = module->code,
+    struct launch launch = {.units = 1,
+                            .code = module->code,
                             .kernel = kernel,
                             .grid = {1, 1, 1},
                             .block = {40, 1, 1},

@@ -143,6 +143,7 @@ static int
 begin(void **state)
 {
     (void)state;
+    fake.plugin->config("ipc", "no"); /* the fake driver shares no chunks */
     return fake_open(&fake);
 }
 
@@ -1090,40 +1091,66 @@ test_textures(void **state)
 }
 
 static int
-ipc_open(unsigned char byte)
+ipc_open(const struct gpuvchan_session_token *token)
 {
     struct cuda_ipc_memory_open_request request = {.handle_count = 64};
 
     memcpy(fake.record, &request, sizeof(request));
-    memset(fake.record + sizeof(request), byte, 64);
+    memset(fake.record + sizeof(request), 0, 64);
+    memcpy(fake.record + sizeof(request), token, sizeof(*token));
     return fake_execute(&fake, 0, CUDA_OPCODE_IPC_MEMORY_OPEN, (uint32_t)(sizeof(request) + 64));
 }
 
-/* Only where it is allowed; memory of another process is usable until it has been closed as often as opened. */
+/* The driver's own handle, of bytes that the fake one takes for another process's, for a guest that has its token. */
+static struct gpuvchan_session_token
+ipc_handle(unsigned char byte, size_t bytes)
+{
+    struct gpuvchan_session_token token;
+    unsigned char handle[64];
+
+    memset(handle, byte, sizeof(handle));
+    assert_int_equal(gpuvchan_session_share(fake.session, handle, bytes, -1, &token), 0);
+    return token;
+}
+
+/* The guest sees no handle of the driver's. What it opens is usable until it has been closed as often as opened. */
 static void
 test_ipc(void **state)
 {
     CUdeviceptr mine = allocate(4096), address;
+    struct gpuvchan_session_token token, wrong, forged = {{0}};
+    const unsigned char *told;
 
     (void)state;
-    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = mine, .handle_room = 64),
-                     CUDA_ERROR_NOT_SUPPORTED);
-    assert_int_equal(ipc_open(0x5a), CUDA_ERROR_NOT_SUPPORTED);
     assert_int_equal(fake.plugin->config("ipc", "maybe"), -EINVAL);
+    assert_int_equal(fake.plugin->config("ipc", "no"), 0);
+    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = mine, .bytes = 4096, .handle_room = 64),
+                     CUDA_ERROR_NOT_SUPPORTED);
+    token = ipc_handle(0x5a, 64);
+    assert_int_equal(ipc_open(&token), CUDA_ERROR_NOT_SUPPORTED);
     assert_int_equal(fake.plugin->config("ipc", "yes"), 0);
-    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = mine, .handle_room = 64), 0);
-    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = (uintptr_t)&mine, .handle_room = 64),
-                     CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(ipc_open(1), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(ipc_open(0x5a), 0);
+    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = mine, .bytes = 4096, .handle_room = 64), 0);
+    told = (const unsigned char *)reply() + sizeof(struct cuda_ipc_memory_handle_reply);
+    assert_memory_equal(told, &token, sizeof(token)); /* the fake driver's handle is that, always */
+    assert_int_equal(told[63], 0);
+    assert_int_equal(
+        SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = (uintptr_t)&mine, .bytes = 4096, .handle_room = 64),
+        CUDA_ERROR_INVALID_VALUE);
+    memset(&forged, 0x5a, sizeof(forged)); /* not by the bytes themselves */
+    assert_int_equal(ipc_open(&forged), CUDA_ERROR_INVALID_VALUE);
+    wrong = ipc_handle(0x5a, 63);
+    assert_int_equal(ipc_open(&wrong), CUDA_ERROR_INVALID_VALUE);
+    wrong = ipc_handle(1, 64);
+    assert_int_equal(ipc_open(&wrong), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(ipc_open(&token), 0);
     address = ((const struct cuda_ipc_memory_open_reply *)reply())->address;
     assert_int_equal(((const struct cuda_ipc_memory_open_reply *)reply())->bytes, 4096);
-    assert_int_equal(ipc_open(0x5a), 0);
+    assert_int_equal(ipc_open(&token), 0);
     assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 4096), 0);
     assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 4097), CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(SEND(MEM_FREE, mem_free, .address = address), CUDA_ERROR_INVALID_VALUE);
     /* What is not one's own cannot be passed on. */
-    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = address, .handle_room = 64),
+    assert_int_equal(SEND(IPC_MEMORY_HANDLE, ipc_memory_handle, .address = address, .bytes = 4096, .handle_room = 64),
                      CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(SEND(IPC_MEMORY_CLOSE, ipc_memory_close, .address = mine), CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(SEND(IPC_MEMORY_CLOSE, ipc_memory_close, .address = address + 1), CUDA_ERROR_INVALID_VALUE);
@@ -1134,7 +1161,6 @@ test_ipc(void **state)
     assert_true(((const struct cuda_ipc_memory_close_reply *)reply())->gone);
     assert_int_equal(SEND(MEMSET_D8, memset_d8, .to = address, .count = 8), CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(SEND(IPC_MEMORY_CLOSE, ipc_memory_close, .address = address), CUDA_ERROR_INVALID_VALUE);
-    assert_int_equal(fake.plugin->config("ipc", "no"), 0);
 }
 
 static void

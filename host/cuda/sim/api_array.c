@@ -12,7 +12,7 @@
 
 #define MAX_SIDE 131072u
 #define SHAPE_FLAGS (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP)
-#define KNOWN_FLAGS (SHAPE_FLAGS | CUDA_ARRAY3D_SURFACE_LDST | CUDA_ARRAY3D_TEXTURE_GATHER)
+#define KNOWN_FLAGS (SHAPE_FLAGS | CUDA_ARRAY3D_SURFACE_LDST | CUDA_ARRAY3D_TEXTURE_GATHER | SIM_LATER_FLAGS)
 
 static bool
 is_shape(const CUDA_ARRAY3D_DESCRIPTOR *desc)
@@ -45,6 +45,15 @@ or_one(size_t count)
     return count ? count : 1;
 }
 
+static void
+free_memory(struct sim_array *array)
+{
+    if (array->desc.Flags & SIM_LATER_FLAGS)
+        sim_sparse_end(array);
+    else
+        sim_memory_free(sim_driver.memory, RANGE_ARRAY, array->memory);
+}
+
 static CUresult
 make_array(struct sim_context *context, const CUDA_ARRAY3D_DESCRIPTOR *desc, struct sim_array **array_p)
 {
@@ -57,10 +66,13 @@ make_array(struct sim_context *context, const CUDA_ARRAY3D_DESCRIPTOR *desc, str
     array->row_bytes = desc->Width * cuda_element_bytes(desc->Format, desc->NumChannels);
     array->rows = or_one(desc->Height);
     array->planes = or_one(desc->Depth);
-    result = sim_memory_alloc(sim_driver.memory, RANGE_ARRAY, context->device, context,
-                              array->row_bytes * array->rows * array->planes, 0, &array->memory);
+    if (desc->Flags & SIM_LATER_FLAGS)
+        result = sim_sparse_begin(array, context->device);
+    else
+        result = sim_memory_alloc(sim_driver.memory, RANGE_ARRAY, context->device, context,
+                                  array->row_bytes * array->rows * array->planes, 0, &array->memory);
     if (!result && !sim_object_add(&array->object, OBJECT_ARRAY, context)) {
-        sim_memory_free(sim_driver.memory, RANGE_ARRAY, array->memory);
+        free_memory(array);
         result = CUDA_ERROR_OUT_OF_MEMORY;
     }
     if (result)
@@ -73,7 +85,7 @@ make_array(struct sim_context *context, const CUDA_ARRAY3D_DESCRIPTOR *desc, str
 static void
 drop_array(struct sim_array *array)
 {
-    sim_memory_free(sim_driver.memory, RANGE_ARRAY, array->memory);
+    free_memory(array);
     sim_object_remove(&array->object);
     free(array);
 }
@@ -171,7 +183,7 @@ cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *desc, CUarray handle)
     return CUDA_SUCCESS;
 }
 
-/* No format here has planes, and no array is sparse or mapped later. */
+/* No format here has planes. */
 SIM_EXPORT CUresult
 cuArrayGetPlane(CUarray *plane, CUarray handle, unsigned int index)
 {
@@ -180,27 +192,6 @@ cuArrayGetPlane(CUarray *plane, CUarray handle, unsigned int index)
 
     (void)plane;
     (void)index;
-    return result ? result : sim_end(CUDA_ERROR_INVALID_VALUE);
-}
-
-SIM_EXPORT CUresult
-cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *properties, CUarray handle)
-{
-    struct sim_array *array;
-    CUresult result = enter_object(handle, OBJECT_ARRAY, &array);
-
-    (void)properties;
-    return result ? result : sim_end(CUDA_ERROR_INVALID_VALUE);
-}
-
-SIM_EXPORT CUresult
-cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *requirements, CUarray handle, CUdevice device)
-{
-    struct sim_array *array;
-    CUresult result = enter_object(handle, OBJECT_ARRAY, &array);
-
-    (void)requirements;
-    (void)device;
     return result ? result : sim_end(CUDA_ERROR_INVALID_VALUE);
 }
 

@@ -174,9 +174,9 @@ cuCtxDestroy_v2(CUcontext handle)
     if (result)
         return result;
     context = sim_object_find(handle, OBJECT_CONTEXT);
-    if (!context || context->primary)
+    if (!context || context->root->primary)
         return sim_end(CUDA_ERROR_INVALID_CONTEXT);
-    if (sim_current() == context)
+    if (sim_view() == context)
         sim_pop(&top);
     sim_context_destroy(context);
     return sim_end(CUDA_SUCCESS);
@@ -229,7 +229,7 @@ cuCtxGetExecAffinity(CUexecAffinityParam *affinity, CUexecAffinityType type)
         return result;
     if (!affinity || type != CU_EXEC_AFFINITY_TYPE_SM_COUNT)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *affinity = (CUexecAffinityParam){.type = type, .param.smCount.val = SIM_MULTIPROCESSORS};
+    *affinity = (CUexecAffinityParam){.type = type, .param.smCount.val = sim_units(context->device)};
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -284,7 +284,7 @@ cuCtxGetCurrent(CUcontext *handle)
         return result;
     if (!handle)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *handle = (CUcontext)sim_current();
+    *handle = (CUcontext)sim_view();
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -403,7 +403,7 @@ cuCtxSynchronize_v2(CUcontext handle)
     struct sim_context *context;
     CUresult result = enter_handle(handle, &context);
 
-    return result ? result : sim_end(context->error);
+    return result ? result : sim_end(context->root->error);
 }
 
 static bool
@@ -530,6 +530,23 @@ find_peer(struct sim_context *context, unsigned long long id)
     return NULL;
 }
 
+static struct sim_context *
+peer_find(CUcontext handle)
+{
+    struct sim_context *context = sim_object_find(handle, OBJECT_CONTEXT);
+
+    return context ? context->root : NULL;
+}
+
+bool
+sim_is_peer(const struct sim_context *context, const struct sim_context *of)
+{
+    for (size_t i = 0; of && i < SIM_MAX_PEERS; i++)
+        if (context->peers[i] == of->id)
+            return true;
+    return false;
+}
+
 static CUresult
 enable_peer(struct sim_context *context, const struct sim_context *other)
 {
@@ -556,7 +573,7 @@ cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
 
     if (result)
         return result;
-    return sim_end(flags ? CUDA_ERROR_INVALID_VALUE : enable_peer(context, sim_object_find(peer, OBJECT_CONTEXT)));
+    return sim_end(flags ? CUDA_ERROR_INVALID_VALUE : enable_peer(context, peer_find(peer)));
 }
 
 SIM_EXPORT CUresult
@@ -569,7 +586,7 @@ cuCtxDisablePeerAccess(CUcontext peer)
 
     if (result)
         return result;
-    other = sim_object_find(peer, OBJECT_CONTEXT);
+    other = peer_find(peer);
     if (!other)
         return sim_end(CUDA_ERROR_INVALID_CONTEXT);
     place = find_peer(context, other->id);

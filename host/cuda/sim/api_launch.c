@@ -408,7 +408,7 @@ cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction hand
             best_blocks = blocks;
         }
     }
-    *grid = best_blocks * SIM_MULTIPROCESSORS;
+    *grid = best_blocks * (int)sim_units(function->module->object.context->device);
     *block = best;
     return sim_end(CUDA_SUCCESS);
 }
@@ -464,7 +464,7 @@ cuOccupancyMaxActiveClusters(int *clusters, CUfunction handle, const CUlaunchCon
         if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION && !is_one_block(&c->attrs[i].value))
             return sim_end(CUDA_ERROR_INVALID_CLUSTER_SIZE);
     *clusters = active_blocks(function, (int)(c->blockDimX * c->blockDimY * c->blockDimZ), c->sharedMemBytes) *
-                SIM_MULTIPROCESSORS;
+                (int)sim_units(function->module->object.context->device);
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -558,14 +558,41 @@ gather_params(const struct sim_function *kernel, void **params, void **extra, un
 
 #define WORKSPACE_BYTES 4096
 
+/* The context or green context whose multiprocessors a stream has. */
+static const struct sim_context *
+place_of(CUstream handle)
+{
+    const struct sim_stream *stream = sim_object_find(handle, OBJECT_STREAM);
+
+    return stream ? stream->view : sim_view();
+}
+
 /* All blocks of a cooperative launch must fit the device at once. */
 static bool
 fits(const struct sim_function_handle *handle, const CUlaunchConfig *c)
 {
     int block = (int)(c->blockDimX * c->blockDimY * c->blockDimZ);
-    uint64_t room = (uint64_t)active_blocks(handle, block, c->sharedMemBytes) * SIM_MULTIPROCESSORS;
+    uint64_t room = (uint64_t)active_blocks(handle, block, c->sharedMemBytes) * place_of(c->hStream)->units;
 
     return (uint64_t)c->gridDimX * c->gridDimY <= room && (uint64_t)c->gridDimX * c->gridDimY * c->gridDimZ <= room;
+}
+
+/* Its own memory, that of peers, and what was mapped or granted for it. */
+static bool
+reaches(const struct launch *launch, const struct range *range)
+{
+    switch (range->kind) {
+    case RANGE_HOST:
+    case RANGE_REGISTERED:
+    case RANGE_MANAGED:
+        return true;
+    case RANGE_MAPPED:
+        return range->reachable >> launch->ordinal & 1;
+    case RANGE_POOLED:
+        return range->device == launch->ordinal || sim_pool_reachable(range->pool, launch->ordinal);
+    default:
+        return range->device == launch->ordinal || sim_is_peer(launch->context, range->context);
+    }
 }
 
 static CUresult
@@ -584,6 +611,9 @@ run(struct sim_context *context, const struct sim_function_handle *handle, const
         .memory = sim_driver.memory,
         .ordinal = context->device,
         .context = context,
+        .first_unit = place_of(c->hStream)->first_unit,
+        .units = place_of(c->hStream)->units,
+        .reaches = reaches,
         .grid_id = ++sim_driver.launches,
     };
     char message[256];

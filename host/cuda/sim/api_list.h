@@ -24,9 +24,11 @@
     X(cuCtxDetach, 2000, cuCtxDetach)                                                                 \
     X(cuCtxDisablePeerAccess, 2000, cuCtxDisablePeerAccess)                                           \
     X(cuCtxEnablePeerAccess, 2000, cuCtxEnablePeerAccess)                                             \
+    X(cuCtxFromGreenCtx, 12040, cuCtxFromGreenCtx)                                                    \
     X(cuCtxGetApiVersion, 2000, cuCtxGetApiVersion)                                                   \
     X(cuCtxGetCacheConfig, 2000, cuCtxGetCacheConfig)                                                 \
     X(cuCtxGetCurrent, 2000, cuCtxGetCurrent)                                                         \
+    X(cuCtxGetDevResource, 12040, cuCtxGetDevResource)                                                \
     X(cuCtxGetDevice, 2000, cuCtxGetDevice)                                                           \
     X(cuCtxGetDevice, 13000, cuCtxGetDevice_v2)                                                       \
     X(cuCtxGetExecAffinity, 2000, cuCtxGetExecAffinity)                                               \
@@ -45,6 +47,8 @@
     X(cuCtxSetSharedMemConfig, 2000, cuCtxSetSharedMemConfig)                                         \
     X(cuCtxSynchronize, 2000, cuCtxSynchronize)                                                       \
     X(cuCtxSynchronize, 13000, cuCtxSynchronize_v2)                                                   \
+    X(cuDevResourceGenerateDesc, 12040, cuDevResourceGenerateDesc)                                    \
+    X(cuDevSmResourceSplitByCount, 12040, cuDevSmResourceSplitByCount)                                \
     X(cuDeviceCanAccessPeer, 2000, cuDeviceCanAccessPeer)                                             \
     X(cuDeviceComputeCapability, 2000, cuDeviceComputeCapability)                                     \
     X(cuDeviceGet, 2000, cuDeviceGet)                                                                 \
@@ -52,6 +56,7 @@
     X(cuDeviceGetByPCIBusId, 2000, cuDeviceGetByPCIBusId)                                             \
     X(cuDeviceGetCount, 2000, cuDeviceGetCount)                                                       \
     X(cuDeviceGetDefaultMemPool, 11020, cuDeviceGetDefaultMemPool)                                    \
+    X(cuDeviceGetDevResource, 12040, cuDeviceGetDevResource)                                          \
     X(cuDeviceGetExecAffinitySupport, 2000, cuDeviceGetExecAffinitySupport)                           \
     X(cuDeviceGetLuid, 2000, cuDeviceGetLuid)                                                         \
     X(cuDeviceGetMemPool, 11020, cuDeviceGetMemPool)                                                  \
@@ -90,6 +95,13 @@
     X(cuGetExportTable, 2000, cuGetExportTable)                                                       \
     X(cuGetProcAddress, 11030, cuGetProcAddress)                                                      \
     X(cuGetProcAddress, 12000, cuGetProcAddress_v2)                                                   \
+    X(cuGreenCtxCreate, 12040, cuGreenCtxCreate)                                                      \
+    X(cuGreenCtxDestroy, 12040, cuGreenCtxDestroy)                                                    \
+    X(cuGreenCtxGetDevResource, 12040, cuGreenCtxGetDevResource)                                      \
+    X(cuGreenCtxGetId, 12090, cuGreenCtxGetId)                                                        \
+    X(cuGreenCtxRecordEvent, 12040, cuGreenCtxRecordEvent)                                            \
+    X(cuGreenCtxStreamCreate, 12050, cuGreenCtxStreamCreate)                                          \
+    X(cuGreenCtxWaitEvent, 12040, cuGreenCtxWaitEvent)                                                \
     X(cuInit, 2000, cuInit)                                                                           \
     X(cuKernelGetAttribute, 2000, cuKernelGetAttribute)                                               \
     X(cuKernelGetFunction, 2000, cuKernelGetFunction)                                                 \
@@ -106,6 +118,7 @@
     X(cuLibraryGetGlobal, 2000, cuLibraryGetGlobal)                                                   \
     X(cuLibraryGetKernel, 2000, cuLibraryGetKernel)                                                   \
     X(cuLibraryGetKernelCount, 2000, cuLibraryGetKernelCount)                                         \
+    X(cuLibraryGetManaged, 12000, cuLibraryGetManaged)                                                \
     X(cuLibraryGetModule, 2000, cuLibraryGetModule)                                                   \
     X(cuLibraryLoadData, 2000, cuLibraryLoadData)                                                     \
     X(cuLibraryLoadFromFile, 2000, cuLibraryLoadFromFile)                                             \
@@ -126,6 +139,7 @@
     X(cuMemAllocManaged, 2000, cuMemAllocManaged)                                                     \
     X(cuMemAllocPitch, 3020, cuMemAllocPitch_v2)                                                      \
     X(cuMemCreate, 10020, cuMemCreate)                                                                \
+    X(cuMemExportToShareableHandle, 10020, cuMemExportToShareableHandle)                              \
     X(cuMemFree, 3020, cuMemFree_v2)                                                                  \
     X(cuMemFreeAsync, 2000, cuMemFreeAsync)                                                           \
     X(cuMemFreeHost, 2000, cuMemFreeHost)                                                             \
@@ -141,7 +155,9 @@
     X(cuMemHostGetFlags, 2000, cuMemHostGetFlags)                                                     \
     X(cuMemHostRegister, 3020, cuMemHostRegister_v2)                                                  \
     X(cuMemHostUnregister, 2000, cuMemHostUnregister)                                                 \
+    X(cuMemImportFromShareableHandle, 10020, cuMemImportFromShareableHandle)                          \
     X(cuMemMap, 10020, cuMemMap)                                                                      \
+    X(cuMemMapArrayAsync, 11010, cuMemMapArrayAsync)                                                  \
     X(cuMemPoolCreate, 11020, cuMemPoolCreate)                                                        \
     X(cuMemPoolDestroy, 11020, cuMemPoolDestroy)                                                      \
     X(cuMemPoolGetAccess, 11020, cuMemPoolGetAccess)                                                  \
@@ -206,6 +222,8 @@
     X(cuModuleGetFunctionCount, 2000, cuModuleGetFunctionCount)                                       \
     X(cuModuleGetGlobal, 3020, cuModuleGetGlobal_v2)                                                  \
     X(cuModuleGetLoadingMode, 2000, cuModuleGetLoadingMode)                                           \
+    X(cuModuleGetSurfRef, 3000, cuModuleGetSurfRef)                                                   \
+    X(cuModuleGetTexRef, 2000, cuModuleGetTexRef)                                                     \
     X(cuModuleLoad, 2000, cuModuleLoad)                                                               \
     X(cuModuleLoadData, 2000, cuModuleLoadData)                                                       \
     X(cuModuleLoadDataEx, 2000, cuModuleLoadDataEx)                                                   \
@@ -219,6 +237,7 @@
     X(cuOccupancyMaxPotentialClusterSize, 11070, cuOccupancyMaxPotentialClusterSize)                  \
     X(cuOccupancyMaxPotentialBlockSize, 2000, cuOccupancyMaxPotentialBlockSize)                       \
     X(cuOccupancyMaxPotentialBlockSizeWithFlags, 2000, cuOccupancyMaxPotentialBlockSizeWithFlags)     \
+    X(cuParamSetTexRef, 2000, cuParamSetTexRef)                                                       \
     X(cuPointerGetAttribute, 2000, cuPointerGetAttribute)                                             \
     X(cuPointerGetAttributes, 2000, cuPointerGetAttributes)                                           \
     X(cuPointerSetAttribute, 2000, cuPointerSetAttribute)                                             \
@@ -231,6 +250,7 @@
     X(cuStreamGetCtx, 2000, cuStreamGetCtx)                                                           \
     X(cuStreamGetDevice, 2000, cuStreamGetDevice)                                                     \
     X(cuStreamGetFlags, 2000, cuStreamGetFlags)                                                       \
+    X(cuStreamGetGreenCtx, 12040, cuStreamGetGreenCtx)                                                \
     X(cuStreamGetId, 2000, cuStreamGetId)                                                             \
     X(cuStreamGetPriority, 2000, cuStreamGetPriority)                                                 \
     X(cuStreamIsCapturing, 2000, cuStreamIsCapturing)                                                 \
@@ -244,6 +264,8 @@
     X(cuSurfObjectCreate, 5000, cuSurfObjectCreate)                                                   \
     X(cuSurfObjectDestroy, 5000, cuSurfObjectDestroy)                                                 \
     X(cuSurfObjectGetResourceDesc, 5000, cuSurfObjectGetResourceDesc)                                 \
+    X(cuSurfRefGetArray, 3000, cuSurfRefGetArray)                                                     \
+    X(cuSurfRefSetArray, 3000, cuSurfRefSetArray)                                                     \
     X(cuTensorMapEncodeIm2col, 12000, cuTensorMapEncodeIm2col)                                        \
     X(cuTensorMapEncodeIm2colWide, 12080, cuTensorMapEncodeIm2colWide)                                \
     X(cuTensorMapEncodeTiled, 12000, cuTensorMapEncodeTiled)                                          \
@@ -253,6 +275,33 @@
     X(cuTexObjectGetResourceDesc, 5000, cuTexObjectGetResourceDesc)                                   \
     X(cuTexObjectGetResourceViewDesc, 5000, cuTexObjectGetResourceViewDesc)                           \
     X(cuTexObjectGetTextureDesc, 5000, cuTexObjectGetTextureDesc)                                     \
+    X(cuTexRefCreate, 2000, cuTexRefCreate)                                                           \
+    X(cuTexRefDestroy, 2000, cuTexRefDestroy)                                                         \
+    X(cuTexRefGetAddress, 3020, cuTexRefGetAddress_v2)                                                \
+    X(cuTexRefGetAddressMode, 2000, cuTexRefGetAddressMode)                                           \
+    X(cuTexRefGetArray, 2000, cuTexRefGetArray)                                                       \
+    X(cuTexRefGetBorderColor, 8000, cuTexRefGetBorderColor)                                           \
+    X(cuTexRefGetFilterMode, 2000, cuTexRefGetFilterMode)                                             \
+    X(cuTexRefGetFlags, 2000, cuTexRefGetFlags)                                                       \
+    X(cuTexRefGetFormat, 2000, cuTexRefGetFormat)                                                     \
+    X(cuTexRefGetMaxAnisotropy, 5000, cuTexRefGetMaxAnisotropy)                                       \
+    X(cuTexRefGetMipmapFilterMode, 5000, cuTexRefGetMipmapFilterMode)                                 \
+    X(cuTexRefGetMipmapLevelBias, 5000, cuTexRefGetMipmapLevelBias)                                   \
+    X(cuTexRefGetMipmapLevelClamp, 5000, cuTexRefGetMipmapLevelClamp)                                 \
+    X(cuTexRefGetMipmappedArray, 5000, cuTexRefGetMipmappedArray)                                     \
+    X(cuTexRefSetAddress, 3020, cuTexRefSetAddress_v2)                                                \
+    X(cuTexRefSetAddress2D, 4010, cuTexRefSetAddress2D_v3)                                            \
+    X(cuTexRefSetAddressMode, 2000, cuTexRefSetAddressMode)                                           \
+    X(cuTexRefSetArray, 2000, cuTexRefSetArray)                                                       \
+    X(cuTexRefSetBorderColor, 8000, cuTexRefSetBorderColor)                                           \
+    X(cuTexRefSetFilterMode, 2000, cuTexRefSetFilterMode)                                             \
+    X(cuTexRefSetFlags, 2000, cuTexRefSetFlags)                                                       \
+    X(cuTexRefSetFormat, 2000, cuTexRefSetFormat)                                                     \
+    X(cuTexRefSetMaxAnisotropy, 5000, cuTexRefSetMaxAnisotropy)                                       \
+    X(cuTexRefSetMipmapFilterMode, 5000, cuTexRefSetMipmapFilterMode)                                 \
+    X(cuTexRefSetMipmapLevelBias, 5000, cuTexRefSetMipmapLevelBias)                                   \
+    X(cuTexRefSetMipmapLevelClamp, 5000, cuTexRefSetMipmapLevelClamp)                                 \
+    X(cuTexRefSetMipmappedArray, 5000, cuTexRefSetMipmappedArray)                                     \
     X(cuThreadExchangeStreamCaptureMode, 2000, cuThreadExchangeStreamCaptureMode)
 
 #endif

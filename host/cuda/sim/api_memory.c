@@ -308,7 +308,9 @@ write_attribute(void *data, CUpointer_attribute attribute, const struct range *r
         *(unsigned long long *)data = range ? range->id : 0;
         break;
     case CU_POINTER_ATTRIBUTE_IS_MANAGED:
-        *(unsigned int *)data = range && range->kind == RANGE_MANAGED;
+        *(unsigned int *)data =
+            range && (range->kind == RANGE_MANAGED ||
+                      (range->kind == RANGE_MODULE && sim_is_managed_variable(range->context, address)));
         break;
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
         *(int *)data = range ? range->device : CU_DEVICE_INVALID;

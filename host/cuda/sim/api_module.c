@@ -293,7 +293,7 @@ find_global(const struct sim_module *module, const char *name, CUdeviceptr *addr
     uint32_t i;
 
     for (i = 0; i < module->variable_count; i++)
-        if (strcmp(module->variables[i].name, name) == 0) {
+        if (strcmp(module->variables[i].name, name) == 0 && !module->variables[i].reference) {
             if (address)
                 *address = module->variables[i].address;
             if (bytes)
@@ -301,6 +301,19 @@ find_global(const struct sim_module *module, const char *name, CUdeviceptr *addr
             return CUDA_SUCCESS;
         }
     return CUDA_ERROR_NOT_FOUND;
+}
+
+bool
+sim_is_managed_variable(const struct sim_context *context, uintptr_t address)
+{
+    for (const struct object *object = context ? context->objects : NULL; object; object = object->next) {
+        const struct sim_module *module = (const struct sim_module *)object;
+
+        for (uint32_t i = 0; object->kind == OBJECT_MODULE && i < module->variable_count; i++)
+            if (module->variables[i].managed && address - module->variables[i].address < module->variables[i].size)
+                return true;
+    }
+    return false;
 }
 
 SIM_EXPORT CUresult
@@ -476,6 +489,26 @@ cuLibraryGetGlobal(CUdeviceptr *address, size_t *bytes, CUlibrary library, const
     if (!name || (!address && !bytes))
         return sim_end(CUDA_ERROR_INVALID_VALUE);
     return sim_end(find_global(module, name, address, bytes));
+}
+
+/* All memory is the processor's as well. */
+SIM_EXPORT CUresult
+cuLibraryGetManaged(CUdeviceptr *address, size_t *bytes, CUlibrary library, const char *name)
+{
+    struct sim_module *module;
+    CUdeviceptr found = 0;
+    CUresult result = enter_instance(library, &module);
+
+    if (result)
+        return result;
+    if (!name || (!address && !bytes))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    result = find_global(module, name, &found, bytes);
+    if (!result && !sim_is_managed_variable(module->object.context, found))
+        result = CUDA_ERROR_NOT_FOUND;
+    if (!result && address)
+        *address = found;
+    return sim_end(result);
 }
 
 /* Linking: pieces of PTX are kept and joined into one text, as fits one piece. */

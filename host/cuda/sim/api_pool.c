@@ -17,6 +17,7 @@ struct sim_pool {
     uint64_t used, high, allocations;
     int reuse[3];
     uint64_t threshold;
+    unsigned int reachable; /* from these devices besides its own, a bit each */
 };
 
 static struct sim_pool lasting[SIM_MAX_DEVICES], *chosen[SIM_MAX_DEVICES];
@@ -251,7 +252,12 @@ cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attribute attribute, void *
     return sim_end(CUDA_SUCCESS);
 }
 
-/* Every device reaches all memory. */
+bool
+sim_pool_reachable(const void *pool, int device)
+{
+    return pool && ((const struct sim_pool *)pool)->reachable >> device & 1;
+}
+
 SIM_EXPORT CUresult
 cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *grants, size_t count)
 {
@@ -262,8 +268,14 @@ cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *grants, size_t co
     if (result)
         return result;
     for (i = 0; grants && i < count; i++)
-        if (grants[i].location.id == pool->device && grants[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
+        if (grants[i].location.id < 0 || grants[i].location.id >= sim_driver.device_count ||
+            (grants[i].location.id == pool->device && grants[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE))
             return sim_end(CUDA_ERROR_INVALID_VALUE);
+    for (i = 0; grants && i < count; i++) {
+        pool->reachable &= ~(1u << grants[i].location.id);
+        if (grants[i].flags != CU_MEM_ACCESS_FLAGS_PROT_NONE)
+            pool->reachable |= 1u << grants[i].location.id;
+    }
     return sim_end(grants && count ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
 }
 
@@ -277,7 +289,8 @@ cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmemLocation 
         return result;
     if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+    *flags = location->id == pool->device || sim_pool_reachable(pool, location->id) ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+                                                                                    : CU_MEM_ACCESS_FLAGS_PROT_NONE;
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -377,3 +390,40 @@ cuMemFreeAsync(CUdeviceptr address, CUstream stream)
     return result ? result : sim_free(address);
 }
 SIM_SYNONYM(cuMemFreeAsync_ptsz, cuMemFreeAsync);
+
+/* Pools' memory is that of one process. */
+
+SIM_EXPORT CUresult
+cuMemPoolExportToShareableHandle(void *handle, CUmemoryPool pool, CUmemAllocationHandleType type,
+                                 unsigned long long flags)
+{
+    (void)pool;
+    (void)type;
+    (void)flags;
+    return handle ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuMemPoolImportFromShareableHandle(CUmemoryPool *pool, void *descriptor, CUmemAllocationHandleType type,
+                                   unsigned long long flags)
+{
+    (void)descriptor;
+    (void)type;
+    (void)flags;
+    return pool ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuMemPoolExportPointer(CUmemPoolPtrExportData *data, CUdeviceptr address)
+{
+    (void)address;
+    return data ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+SIM_EXPORT CUresult
+cuMemPoolImportPointer(CUdeviceptr *address, CUmemoryPool pool, CUmemPoolPtrExportData *data)
+{
+    (void)pool;
+    (void)data;
+    return address ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}

@@ -42,6 +42,7 @@ cuStreamCreateWithPriority(CUstream *handle, unsigned int flags, int priority)
         free(stream);
         return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
     }
+    stream->view = sim_view();
     stream->flags = flags;
     stream->priority = priority > 0 ? 0 : priority < -5 ? -5 : priority;
     stream->id = sim_driver.next_id++;
@@ -67,6 +68,8 @@ cuStreamDestroy_v2(CUstream handle)
     stream = stream_of(handle);
     if (!stream)
         return sim_end(CUDA_ERROR_INVALID_HANDLE);
+    if (!stream->view)
+        return sim_end(CUDA_ERROR_CONTEXT_IS_DESTROYED);
     sim_object_remove(&stream->object);
     free(stream);
     return sim_end(CUDA_SUCCESS);
@@ -146,21 +149,6 @@ cuStreamGetPriority(CUstream handle, int *priority)
     return sim_end(CUDA_SUCCESS);
 }
 SIM_SYNONYM(cuStreamGetPriority_ptsz, cuStreamGetPriority);
-
-SIM_EXPORT CUresult
-cuStreamGetCtx(CUstream handle, CUcontext *owner)
-{
-    struct sim_context *context;
-    CUresult result = enter_stream(handle, &context);
-
-    if (result)
-        return result;
-    if (!owner)
-        return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *owner = (CUcontext)(stream_of(handle) ? stream_of(handle)->object.context : context);
-    return sim_end(CUDA_SUCCESS);
-}
-SIM_SYNONYM(cuStreamGetCtx_ptsz, cuStreamGetCtx);
 
 SIM_EXPORT CUresult
 cuStreamGetDevice(CUstream handle, CUdevice *device)

@@ -78,16 +78,6 @@ cuStreamCopyAttributes(CUstream to, CUstream from)
 }
 
 SIM_EXPORT CUresult
-cuStreamGetCtx_v2(CUstream stream, CUcontext *context, CUgreenCtx *green)
-{
-    CUresult result = cuStreamGetCtx(stream, context);
-
-    if (!result && green)
-        *green = NULL;
-    return result;
-}
-
-SIM_EXPORT CUresult
 cuCtxRecordEvent(CUcontext handle, CUevent event)
 {
     CUresult result = cuCtxSynchronize_v2(handle);

@@ -7,11 +7,15 @@
  */
 #include "driver.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define GRANULARITY ((size_t)2 << 20)
+#define FILE_NAME "cuda-sim-" /* and the device's number, for who imports it */
 
 #ifdef __has_feature
 #define TSAN_CLANG __has_feature(thread_sanitizer)
@@ -29,6 +33,7 @@ struct sim_physical {
     CUmemAllocationProp properties;
     size_t size;
     int file;
+    bool imported; /* it is charged to the process that made it */
     unsigned int mappings;
 };
 
@@ -37,7 +42,7 @@ struct mapping {
     uintptr_t start;
     size_t size;
     struct sim_physical *physical;
-    CUmemAccess_flags access;
+    CUmemAccess_flags access[SIM_MAX_DEVICES];
 };
 
 struct reservation {
@@ -190,6 +195,7 @@ create(struct sim_physical **out, size_t size, const CUmemAllocationProp *proper
 {
     struct sim_physical *physical = calloc(1, sizeof *physical);
     CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+    char name[32];
 
     if (!physical)
         return result;
@@ -197,7 +203,8 @@ create(struct sim_physical **out, size_t size, const CUmemAllocationProp *proper
     physical->size = size;
     if (!sim_memory_charge(sim_driver.memory, properties->location.id, size))
         goto free;
-    physical->file = memfd_create("cuda-sim", MFD_CLOEXEC);
+    snprintf(name, sizeof name, FILE_NAME "%d", properties->location.id);
+    physical->file = memfd_create(name, MFD_CLOEXEC);
     if (physical->file < 0)
         goto refund;
     if (ftruncate(physical->file, (off_t)size) != 0 || !sim_object_add(&physical->object, OBJECT_PHYSICAL, NULL))
@@ -233,12 +240,26 @@ cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAlloca
     return sim_end(result);
 }
 
+bool
+sim_physical_tiles(CUmemGenericAllocationHandle handle, int device, int *file, size_t *size)
+{
+    const struct sim_physical *physical = sim_object_find((void *)(uintptr_t)handle, OBJECT_PHYSICAL);
+
+    if (!physical || physical->properties.location.id != device ||
+        !(physical->properties.allocFlags.usage & CU_MEM_CREATE_USAGE_TILE_POOL))
+        return false;
+    *file = physical->file;
+    *size = physical->size;
+    return true;
+}
+
 static void
 drop(struct sim_physical *physical)
 {
     if (physical->object.kind || physical->mappings)
         return;
-    sim_memory_refund(sim_driver.memory, physical->properties.location.id, physical->size);
+    if (!physical->imported)
+        sim_memory_refund(sim_driver.memory, physical->properties.location.id, physical->size);
     close(physical->file);
     free(physical);
 }
@@ -288,6 +309,75 @@ cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *properties, CUmemGen
     if (!physical || !properties)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
     *properties = physical->properties;
+    return sim_end(CUDA_SUCCESS);
+}
+
+/* Sharing: the file is the handle. */
+
+SIM_EXPORT CUresult
+cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type,
+                             unsigned long long flags)
+{
+    const struct sim_physical *physical;
+    CUresult result = sim_begin();
+    int file;
+
+    if (result)
+        return result;
+    physical = sim_object_find((void *)(uintptr_t)handle, OBJECT_PHYSICAL);
+    if (!physical || !out || flags || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+        !(physical->properties.requestedHandleTypes & type))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    file = fcntl(physical->file, F_DUPFD_CLOEXEC, 0);
+    if (file < 0)
+        return sim_end(CUDA_ERROR_OPERATING_SYSTEM);
+    *(int *)out = file;
+    return sim_end(CUDA_SUCCESS);
+}
+
+/* The device and the size of memory that another process has made. */
+static bool
+read_file(int file, int *device, size_t *size)
+{
+    char link[32], path[64] = "";
+    struct stat status;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    if (readlink(link, path, sizeof path - 1) < 0 || sscanf(path, "/memfd:" FILE_NAME "%d", device) != 1 ||
+        fstat(file, &status) != 0)
+        return false;
+    *size = (size_t)status.st_size;
+    return *device >= 0 && *device < sim_driver.device_count && *size && *size % GRANULARITY == 0;
+}
+
+SIM_EXPORT CUresult
+cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, void *descriptor, CUmemAllocationHandleType type)
+{
+    struct sim_physical *physical;
+    CUresult result = sim_begin();
+    int given = (int)(intptr_t)descriptor, device;
+    size_t size;
+
+    if (result)
+        return result;
+    if (!handle || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR || !read_file(given, &device, &size))
+        return sim_end(CUDA_ERROR_INVALID_VALUE);
+    physical = calloc(1, sizeof *physical);
+    if (!physical)
+        return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
+    physical->properties = (CUmemAllocationProp){.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                                 .requestedHandleTypes = type,
+                                                 .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}};
+    physical->size = size;
+    physical->imported = true;
+    physical->file = fcntl(given, F_DUPFD_CLOEXEC, 0);
+    if (physical->file < 0 || !sim_object_add(&physical->object, OBJECT_PHYSICAL, NULL)) {
+        if (physical->file >= 0)
+            close(physical->file);
+        free(physical);
+        return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
+    }
+    *handle = (uintptr_t)physical;
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -369,22 +459,49 @@ cuMemUnmap(CUdeviceptr address, size_t size)
     return sim_end(CUDA_SUCCESS);
 }
 
-static CUresult
-grant(struct mapping *mapping, CUmemAccess_flags access)
+static unsigned int
+reachable(const struct mapping *mapping)
 {
+    unsigned int devices = 0;
+
+    for (int i = 0; i < SIM_MAX_DEVICES; i++)
+        if (mapping->access[i] != CU_MEM_ACCESS_FLAGS_PROT_NONE)
+            devices |= 1u << i;
+    return devices;
+}
+
+/* What no device reaches is not there for copies either. */
+static CUresult
+grant(struct mapping *mapping, int device, CUmemAccess_flags access)
+{
+    unsigned int before = reachable(mapping), now;
     CUresult result = CUDA_SUCCESS;
 
-    if (mapping->access == CU_MEM_ACCESS_FLAGS_PROT_NONE && access != CU_MEM_ACCESS_FLAGS_PROT_NONE)
+    mapping->access[device] = access;
+    now = reachable(mapping);
+    if (!before && now)
         result = sim_memory_add(sim_driver.memory, RANGE_MAPPED, mapping->physical->properties.location.id,
                                 mapping->start, mapping->size);
-    else if (mapping->access != CU_MEM_ACCESS_FLAGS_PROT_NONE && access == CU_MEM_ACCESS_FLAGS_PROT_NONE)
+    else if (before && !now)
         result = sim_memory_free(sim_driver.memory, RANGE_MAPPED, mapping->start);
-    if (!result)
-        mapping->access = access;
+    if (now)
+        sim_memory_set_reachable(sim_driver.memory, mapping->start, now);
     return result;
 }
 
-/* Of several devices the last one's: each reaches all memory. */
+static CUresult
+grant_all(struct mapping *mapping, const CUmemAccessDesc *grants, size_t count)
+{
+    CUresult result = CUDA_SUCCESS;
+
+    for (size_t i = 0; i < count && !result; i++)
+        result = grants[i].location.type == CU_MEM_LOCATION_TYPE_DEVICE && grants[i].location.id >= 0 &&
+                         grants[i].location.id < sim_driver.device_count
+                     ? grant(mapping, grants[i].location.id, grants[i].flags)
+                     : CUDA_ERROR_INVALID_VALUE;
+    return result;
+}
+
 SIM_EXPORT CUresult
 cuMemSetAccess(CUdeviceptr address, size_t size, const CUmemAccessDesc *grants, size_t count)
 {
@@ -397,7 +514,7 @@ cuMemSetAccess(CUdeviceptr address, size_t size, const CUmemAccessDesc *grants, 
     while (size && !result) {
         struct mapping *mapping = *find_mapping(address);
 
-        result = grant(mapping, grants[count - 1].flags);
+        result = grant_all(mapping, grants, count);
         address += mapping->size;
         size -= mapping->size;
     }
@@ -415,21 +532,8 @@ cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdevic
     mapping = *find_mapping(address);
     if (!flags || !location || !mapping)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
-    *flags = location->type == CU_MEM_LOCATION_TYPE_DEVICE ? mapping->access : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+    *flags = location->type == CU_MEM_LOCATION_TYPE_DEVICE && location->id >= 0 && location->id < SIM_MAX_DEVICES
+                 ? mapping->access[location->id]
+                 : CU_MEM_ACCESS_FLAGS_PROT_NONE;
     return sim_end(CUDA_SUCCESS);
-}
-
-/* Nothing can be shared. */
-SIM_EXPORT CUresult
-cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type,
-                             unsigned long long flags)
-{
-    CUresult result = sim_begin();
-
-    (void)type;
-    if (result)
-        return result;
-    if (!out || flags || !sim_object_find((void *)(uintptr_t)handle, OBJECT_PHYSICAL))
-        return sim_end(CUDA_ERROR_INVALID_VALUE);
-    return sim_end(CUDA_ERROR_NOT_SUPPORTED);
 }

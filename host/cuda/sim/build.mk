@@ -10,11 +10,14 @@ SIM_SRCS := \
 	host/cuda/sim/api_graph.c \
 	host/cuda/sim/api_graph_exec.c \
 	host/cuda/sim/api_graph_typed.c \
+	host/cuda/sim/api_green.c \
 	host/cuda/sim/api_launch.c \
 	host/cuda/sim/api_managed.c \
 	host/cuda/sim/api_memory.c \
 	host/cuda/sim/api_module.c \
 	host/cuda/sim/api_pool.c \
+	host/cuda/sim/api_reference.c \
+	host/cuda/sim/api_sparse.c \
 	host/cuda/sim/api_stream.c \
 	host/cuda/sim/api_stream_more.c \
 	host/cuda/sim/api_table.c \

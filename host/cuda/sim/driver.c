@@ -191,17 +191,22 @@ sim_object_find(const void *handle, enum object_kind kind)
 CUresult
 sim_stream_check(CUstream stream)
 {
+    const struct sim_stream *found;
+
     if (!stream || stream == CU_STREAM_LEGACY)
         return sim_capture_implicit() ? CUDA_ERROR_STREAM_CAPTURE_IMPLICIT : CUDA_SUCCESS;
     if (stream == CU_STREAM_PER_THREAD)
         return CUDA_SUCCESS;
-    return sim_object_find(stream, OBJECT_STREAM) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+    found = sim_object_find(stream, OBJECT_STREAM);
+    if (!found)
+        return CUDA_ERROR_INVALID_HANDLE;
+    return found->view ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 /* Contexts. */
 
 struct sim_context *
-sim_current(void)
+sim_view(void)
 {
     struct sim_context *context;
 
@@ -209,6 +214,14 @@ sim_current(void)
         return NULL;
     context = sim_object_find(stack[stack_depth - 1].context, OBJECT_CONTEXT);
     return context && context->id == stack[stack_depth - 1].id ? context : NULL;
+}
+
+struct sim_context *
+sim_current(void)
+{
+    struct sim_context *view = sim_view();
+
+    return view ? view->root : NULL;
 }
 
 CUresult
@@ -247,6 +260,8 @@ sim_context_create(int device, unsigned int flags, struct sim_context **context_
         free(context);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
+    context->root = context;
+    context->units = sim_units(device);
     context->id = sim_driver.next_id++;
     context->device = device;
     context->flags = flags;
@@ -267,6 +282,8 @@ object_destroy(struct object *object)
         sim_module_destroy((struct sim_module *)object);
         return;
     }
+    if (object->kind == OBJECT_ARRAY && ((struct sim_array *)object)->desc.Flags & SIM_LATER_FLAGS)
+        sim_sparse_end((struct sim_array *)object);
     sim_object_remove(object);
     free(object->payload);
     free(object);

@@ -26,7 +26,6 @@
 #define SIM_DRIVER_VERSION 13000
 #define SIM_CAPABILITY 90  /* what the device claims, and the highest target it takes */
 #define SIM_PTX_VERSION 90 /* the newest .version it reads */
-#define SIM_MULTIPROCESSORS 2
 #define SIM_STREAM_ATTRIBUTES 17
 
 enum object_kind {
@@ -46,8 +45,13 @@ enum object_kind {
     OBJECT_GRAPH,
     OBJECT_NODE,
     OBJECT_GRAPH_EXEC,
-    OBJECT_USER
+    OBJECT_USER,
+    OBJECT_DESCRIPTION,
+    OBJECT_TEXREF,
+    OBJECT_SURFREF
 };
+
+#define SIM_LATER_FLAGS (CUDA_ARRAY3D_SPARSE | CUDA_ARRAY3D_DEFERRED_MAPPING) /* of arrays */
 
 struct object {
     enum object_kind kind;
@@ -58,6 +62,8 @@ struct object {
 
 struct sim_context {
     struct object object;
+    struct sim_context *root;       /* itself; of a green context, which has nothing but its place: the primary one */
+    unsigned int first_unit, units; /* multiprocessors */
     unsigned long long id;
     int device;
     bool primary;
@@ -79,6 +85,8 @@ struct sim_module {
         char *name;
         uintptr_t address;
         size_t size;
+        bool managed;
+        enum ptx_reference reference; /* then it is no variable to others */
     } * variables;
     uint32_t variable_count;
     struct sim_function_handle **functions; /* made when asked for */
@@ -98,6 +106,8 @@ struct sim_function_handle {
 
 struct sim_stream {
     struct object object;
+    struct sim_context
+        *view; /* the context or green context it was made in; NULL: that was a green one, and has gone */
     unsigned int flags;
     int priority;
     unsigned long long id;
@@ -177,11 +187,17 @@ bool sim_object_add(struct object *object, enum object_kind kind, struct sim_con
 void sim_object_remove(struct object *object);
 void *sim_object_find(const void *handle, enum object_kind kind);
 
-/* Current contexts of the calling thread. */
+/* Current contexts of the calling thread: with its place, which may be green, and what owns things. */
+struct sim_context *sim_view(void);
 struct sim_context *sim_current(void);
 CUresult sim_push(struct sim_context *context);
 CUresult sim_pop(struct sim_context **context);
 CUresult sim_set_current(struct sim_context *context);
+
+/* May kernels of the context reach the other's memory? */
+bool sim_is_peer(const struct sim_context *context, const struct sim_context *of);
+/* May the device reach what is allocated from the pool of another? */
+bool sim_pool_reachable(const void *pool, int device);
 
 CUresult sim_context_create(int device, unsigned int flags, struct sim_context **context);
 void sim_context_destroy(struct sim_context *context);
@@ -199,6 +215,8 @@ bool sim_copy_reaches(uint64_t address, size_t size, bool device);
 CUresult sim_module_load(struct sim_context *context, const void *image, size_t size, struct ptx_log *log,
                          struct sim_module **module);
 void sim_module_destroy(struct sim_module *module);
+/* The module's texture and surface references go with it. */
+void sim_references_forget(const struct sim_module *module);
 CUresult sim_library_load(const void *image, struct ptx_log *log, struct sim_library **library);
 void sim_library_destroy(struct sim_library *library);
 /* The library's module in the context. */
@@ -225,12 +243,21 @@ struct fatbin_wrapper {
 CUresult sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *length, char **memory,
                             struct ptx_log *log);
 
+/* An array's address space, where its memory is mapped later. */
+CUresult sim_sparse_begin(struct sim_array *array, int device);
+void sim_sparse_end(struct sim_array *array);
+/* The file that is physical memory of the device, and its size, if it was made for arrays. */
+bool sim_physical_tiles(CUmemGenericAllocationHandle handle, int device, int *file, size_t *size);
+
 /* If the range that starts there is from a pool, it is no longer; before it is freed, outside the lock. */
 void sim_pool_forget(CUdeviceptr start);
 /* Device memory, also while a capture forbids cuMemFree(). */
 CUresult sim_free(CUdeviceptr address);
 
 uint64_t sim_now(void);
+
+/* Is it that of a managed variable? */
+bool sim_is_managed_variable(const struct sim_context *context, uintptr_t address);
 
 /* Another name for a function of the same file. */
 #define SIM_SYNONYM(name, function) extern __typeof__(function) name SIM_EXPORT __attribute__((alias(#function)))

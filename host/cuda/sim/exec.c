@@ -55,12 +55,16 @@ window_pointer(struct warp *w, const struct op *op, unsigned int lane, unsigned 
 static void *
 global_pointer(struct warp *w, const struct op *op, unsigned int lane, uint64_t address, unsigned int size)
 {
+    const struct launch *launch = w->exec->launch;
     struct exec *exec = w->exec;
+    struct range range;
 
-    if (sim_memory_find(exec->launch->memory, address, size, &exec->range_start, &exec->range_size))
+    if (sim_memory_find(launch->memory, address, size, &exec->range_start, &exec->range_size) &&
+        (!launch->reaches || (sim_memory_range(launch->memory, address, &range) && launch->reaches(launch, &range))))
         return (void *)(uintptr_t)address;
     exec->range_size = 0;
-    warp_fault(w, op, lane, CUDA_ERROR_ILLEGAL_ADDRESS, "no memory at %#llx", (unsigned long long)address);
+    warp_fault(w, op, lane, CUDA_ERROR_ILLEGAL_ADDRESS, "no memory at %#llx for device %d", (unsigned long long)address,
+               launch->ordinal);
     return NULL;
 }
 

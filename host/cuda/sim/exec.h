@@ -202,6 +202,15 @@ struct block {
 };
 
 /* One kernel launch. */
+struct range;
+
+/* Multiprocessors of a device: of each another number, so that who takes one device for another is found out. */
+static inline unsigned int
+sim_units(int device)
+{
+    return 2 + (unsigned int)device;
+}
+
 struct launch {
     const struct sim_code *code;
     const struct sim_function *kernel;
@@ -215,6 +224,9 @@ struct launch {
     int ordinal; /* of the device */
     struct sim_context *context;
     uint64_t grid_id;
+    uint32_t first_unit, units; /* multiprocessors that have the blocks */
+    /* Does the device reach it? NULL: it reaches all there is. */
+    bool (*reaches)(const struct launch *launch, const struct range *range);
 };
 
 /* One thread that executes blocks of a launch. */

@@ -271,6 +271,18 @@ sim_memory_set_pool(struct sim_memory *memory, uintptr_t start, void *pool)
     pthread_rwlock_unlock(&memory->lock);
 }
 
+void
+sim_memory_set_reachable(struct sim_memory *memory, uintptr_t start, unsigned int devices)
+{
+    struct range *range;
+
+    pthread_rwlock_wrlock(&memory->lock);
+    range = find(memory, start, 1);
+    if (range)
+        range->reachable = devices;
+    pthread_rwlock_unlock(&memory->lock);
+}
+
 CUresult
 sim_memory_free(struct sim_memory *memory, enum range_kind kind, uintptr_t start)
 {

@@ -39,7 +39,8 @@ struct range {
     struct sim_context *context;
     unsigned int flags;
     unsigned long long id;
-    void *pool; /* that it is from */
+    void *pool;             /* that it is from */
+    unsigned int reachable; /* mapped: from these devices, a bit each */
 };
 
 struct sim_memory *sim_memory_create(size_t bytes_per_device);
@@ -50,6 +51,8 @@ CUresult sim_memory_alloc(struct sim_memory *memory, enum range_kind kind, int d
                           size_t size, unsigned int flags, uintptr_t *start);
 CUresult sim_memory_register(struct sim_memory *memory, int device, struct sim_context *context, void *start,
                              size_t size, unsigned int flags);
+/* Which devices reach the mapping that starts there. */
+void sim_memory_set_reachable(struct sim_memory *memory, uintptr_t start, unsigned int devices);
 /* The pool that the range which starts there is from. */
 void sim_memory_set_pool(struct sim_memory *memory, uintptr_t start, void *pool);
 /* Enters a mapping that the caller has made, of memory that is charged for. */

@@ -141,6 +141,8 @@ remember_variables(struct sim_module *module, const struct ptx_module *tree, con
             return false;
         place->address = addresses[i];
         place->size = variables[i].size;
+        place->reference = variables[i].reference;
+        place->managed = variables[i].managed;
         module->variable_count++;
     }
     return true;
@@ -269,6 +271,8 @@ sim_module_destroy(struct sim_module *module)
     if (!module)
         return;
     forget_instance(module);
+    if (module->object.kind)
+        sim_references_forget(module);
     sim_object_remove(&module->object);
     for (i = 0; module->functions && i < module->code->function_count; i++)
         if (module->functions[i]) {

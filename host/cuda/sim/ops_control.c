@@ -346,9 +346,9 @@ special_uniform(const struct warp *w, uint32_t which)
     case SPECIAL_NWARPID:
         return SIM_MAX_THREADS * 2 / SIM_LANES;
     case SPECIAL_SMID:
-        return w->block->ctaid[0] & 1;
+        return launch->first_unit + w->block->ctaid[0] % launch->units;
     case SPECIAL_NSMID:
-        return 2;
+        return sim_units(launch->ordinal);
     case SPECIAL_GRIDID:
         return launch->grid_id;
     case SPECIAL_CLOCK:

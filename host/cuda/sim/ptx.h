@@ -200,10 +200,19 @@ struct ptx_initializer {
     uint64_t bits;
 };
 
+/* What a variable refers to. */
+enum ptx_reference {
+    PTX_NO_REFERENCE,
+    PTX_TEXREF,
+    PTX_SURFREF
+};
+
 struct ptx_variable {
     uint32_t name;
     enum ptx_space space;
     enum ptx_type type;
+    enum ptx_reference reference;
+    bool managed;
     enum ptx_linkage linkage;
     unsigned int align;
     unsigned int line;

@@ -25,6 +25,17 @@ parser_sees_space(const struct parser *p, enum ptx_space *space)
     return false;
 }
 
+/* (.managed), or others, which change nothing. */
+static bool
+parse_attributes(struct parser *p, struct ptx_variable *variable)
+{
+    struct parser ahead = *p;
+
+    parser_advance(&ahead);
+    variable->managed = parser_is_text(&ahead.token, ".managed");
+    return parser_skip_parentheses(p);
+}
+
 /* .align, type, .v2, .ptr and attributes, in any order, up to the name. */
 static bool
 parse_variable_type(struct parser *p, struct ptx_variable *variable)
@@ -47,7 +58,7 @@ parse_variable_type(struct parser *p, struct ptx_variable *variable)
             parser_advance(p);
             if (!parser_sees(p, '('))
                 return parser_fail(p, "expected '('");
-            if (!parser_skip_parentheses(p))
+            if (!parse_attributes(p, variable))
                 return false;
             continue;
         }
@@ -57,8 +68,12 @@ parse_variable_type(struct parser *p, struct ptx_variable *variable)
             lanes = 2;
         else if (parser_is_text(&p->token, ".v4"))
             lanes = 4;
-        else if (parser_is_text(&p->token, ".texref") || parser_is_text(&p->token, ".surfref") ||
-                 parser_is_text(&p->token, ".samplerref")) {
+        else if (variable->space == PTX_GLOBAL &&
+                 (parser_is_text(&p->token, ".texref") || parser_is_text(&p->token, ".surfref"))) {
+            variable->type = PTX_B64;
+            variable->reference = parser_is_text(&p->token, ".texref") ? PTX_TEXREF : PTX_SURFREF;
+        } else if (parser_is_text(&p->token, ".texref") || parser_is_text(&p->token, ".surfref") ||
+                   parser_is_text(&p->token, ".samplerref")) {
             ptx_log_set(p->log, true, p->token.line, "type '%.*s' is not supported", (int)p->token.length,
                         p->token.text);
             return false;

@@ -109,7 +109,7 @@ GPUVCHAN_EXPORT void gpuvchan_log(enum gpuvchan_log_level level, const char *for
 /** Sizes and limits of a channel; zero means the default. Set size to sizeof(struct gpuvchan_channel_options). */
 struct gpuvchan_channel_options {
     size_t size;
-    uint64_t arena_bytes;   /**< shared memory for bulk data; default 256 MiB, on Xen 64 MiB, or GPUVCHAN_ARENA
+    uint64_t arena_bytes;   /**< shared memory for bulk data; default 1 GiB, on Xen 64 MiB, or GPUVCHAN_ARENA
                                (accepts K, M, G); Xen may have room for less: see gpuvchan_arena_size() */
     uint32_t lanes;         /**< guest threads that may be there at once; default 256, on Xen 16, or GPUVCHAN_LANES;
                                at most GPUVCHAN_LANES_MAX; fewer than by default, down to 4, where Xen has little

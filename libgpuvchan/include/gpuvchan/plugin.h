@@ -136,6 +136,32 @@ GPUVCHAN_EXPORT void gpuvchan_completion_signal(_Atomic uint64_t *word, uint64_t
 /** The page of completion words as a whole, page-aligned, for registering it with a GPU driver. */
 GPUVCHAN_EXPORT void *gpuvchan_session_completions(struct gpuvchan_session *session, size_t *bytes);
 
+/** Bytes of what is shared, at most. */
+#define GPUVCHAN_SHARE_BYTES 256u
+
+/** Names something that is shared. A guest may have it: it cannot guess another one, and knows nothing by it. */
+struct gpuvchan_session_token {
+    unsigned char bytes[32];
+};
+
+/**
+ * Offers @p bytes of @p data and, unless it is -1, a descriptor (which is duplicated) to the other sessions of the
+ * same guest: of the same domain, or of the same user where there are no domains. Until it is taken back or this session
+ * ends. The same bytes without a descriptor have the same token again. Any thread. @return 0 or -errno.
+ */
+GPUVCHAN_EXPORT int gpuvchan_session_share(struct gpuvchan_session *session, const void *data, size_t bytes, int fd,
+                                           struct gpuvchan_session_token *token);
+/** Takes back what gpuvchan_session_share() has offered; what was taken stays. Does nothing for other tokens. */
+GPUVCHAN_EXPORT void
+gpuvchan_session_unshare(struct gpuvchan_session *session, const struct gpuvchan_session_token *token);
+/**
+ * Takes what a session of the same guest offers, this one or another worker's: at most *@p bytes go to @p data, and
+ * *@p fd gets a descriptor of the caller's own, or -1. The token may come from the guest. Waits for the other worker, at
+ * most some seconds. Any thread. @return 0; -ENOENT: nobody of this guest offers that, or not any more; -errno.
+ */
+GPUVCHAN_EXPORT int gpuvchan_session_take(struct gpuvchan_session *session, const struct gpuvchan_session_token *token,
+                                          void *data, size_t *bytes, int *fd);
+
 /**
  * Room for @p bytes of reply payload, zeroed, sent when the handler returns; NULL if that is more than a
  * reply may have (a quarter of the reply ring). Called once per request by generated code.

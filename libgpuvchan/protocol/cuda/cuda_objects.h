@@ -20,5 +20,8 @@ typedef struct cuda_mipmap *cuda_mipmap_ref;
 typedef struct cuda_texture *cuda_texture_ref;
 typedef struct cuda_surface *cuda_surface_ref;
 typedef struct cuda_graph_exec *cuda_graph_exec_ref;
+typedef struct cuda_green *cuda_green_ref;
+typedef struct cuda_reference *cuda_texref_ref;
+typedef struct cuda_reference *cuda_surfref_ref;
 
 #endif
