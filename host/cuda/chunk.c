@@ -23,7 +23,7 @@ can_lend(const struct cuda_driver *native, CUdevice device)
     return cuda_virtual_known(native) &&
            native->cuDeviceGetAttribute(&able, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device) ==
                CUDA_SUCCESS &&
-           able != 0 && (!cuda_ipc_allowed() || cuda_chunks_shareable(native, device));
+           able != 0 && (!cuda_ipc_insisted() || cuda_chunks_shareable(native, device));
 }
 
 /* As large as the driver lets it be. Without any, its own allocations must serve. With the lock. */
@@ -81,11 +81,11 @@ chunk_unplace(struct cuda_host *host, const struct cuda_range *chunk)
 }
 
 static CUmemAllocationProp
-chunk_properties(CUdevice device)
+chunk_properties(const struct cuda_driver *native, CUdevice device)
 {
     CUmemAllocationProp wanted = cuda_physical_properties(device);
 
-    if (cuda_ipc_allowed())
+    if (cuda_ipc_allowed() && cuda_chunks_shareable(native, device))
         wanted.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
     return wanted;
 }
@@ -94,7 +94,7 @@ chunk_properties(CUdevice device)
 static int
 chunk_back(const struct cuda_driver *native, const struct cuda_range *chunk, CUdevice device)
 {
-    CUmemAllocationProp wanted = chunk_properties(device);
+    CUmemAllocationProp wanted = chunk_properties(native, device);
     CUmemAccessDesc access = {.location = wanted.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     CUmemGenericAllocationHandle memory;
     int result = native->cuMemCreate(&memory, chunk->bytes, &wanted, 0);
@@ -165,7 +165,7 @@ cuda_host_chunk_create(struct gpuvchan_request *request, uint64_t bytes, CUdevic
         return result;
     if (!can_lend(native, lane->current->device))
         return cuda_leave(lane, CUDA_ERROR_NOT_SUPPORTED);
-    wanted = chunk_properties(lane->current->device);
+    wanted = chunk_properties(native, lane->current->device);
     result = native->cuMemGetAllocationGranularity(&grain, &wanted, CU_MEM_ALLOC_GRANULARITY_MINIMUM);
     if (result == CUDA_SUCCESS && (bytes == 0 || grain == 0 || bytes % grain != 0))
         result = CUDA_ERROR_INVALID_VALUE;

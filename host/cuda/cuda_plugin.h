@@ -436,6 +436,8 @@ void cuda_window_end(struct cuda_host *host);
 /** May guests share memory and events between processes? They all may share with each other then. */
 void cuda_ipc_allow(bool yes);
 bool cuda_ipc_allowed(void);
+/** Has the administrator said so, too? Then also at the cost of speed. */
+bool cuda_ipc_insisted(void);
 /** Ends what was opened in a context that nobody uses any more. */
 void cuda_ipc_end(struct cuda_host *host, const struct cuda_context *context);
 /** Says once why processes share nothing. @return what the guest gets. */

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool allowed = true; /* set before the first guest is served */
+static bool allowed = true, insisted; /* set before the first guest is served */
 
 /* What the driver counts and what is counted here must agree: one opens or closes at a time. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -19,13 +19,19 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 void
 cuda_ipc_allow(bool yes)
 {
-    allowed = yes;
+    allowed = insisted = yes;
 }
 
 bool
 cuda_ipc_allowed(void)
 {
     return allowed;
+}
+
+bool
+cuda_ipc_insisted(void)
+{
+    return insisted;
 }
 
 int

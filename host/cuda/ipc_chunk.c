@@ -66,6 +66,8 @@ chunk_offer(struct cuda_host *host, struct cuda_range *chunk)
 
     if (chunk->offered)
         return 0;
+    if (!native->cuMemRetainAllocationHandle || !native->cuMemExportToShareableHandle)
+        return cuda_driver_lacks(native, "cuMemExportToShareableHandle");
     result = native->cuMemRetainAllocationHandle(&memory, (void *)(uintptr_t)chunk->start);
     if (result != CUDA_SUCCESS)
         return result;
