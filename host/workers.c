@@ -256,17 +256,28 @@ find_spare(struct workers *workers, int64_t now)
     return oldest;
 }
 
+/*
+ * gpuvchan-run connects only to see whether somebody answers, and then becomes the program: that comes next, and shall
+ * have the spare worker. Who takes that name deceives itself.
+ */
+static bool
+only_looks(const struct worker_record *record)
+{
+    return strcmp(record->program, "gpuvchan-run") == 0;
+}
+
 struct worker *
 workers_take_spare(struct workers *workers, int connection, const char *address, size_t listener,
                    const struct gpuvchan_peer *peer, int64_t now)
 {
-    struct worker *worker = find_spare(workers, now);
     struct worker_record record;
+    struct worker *worker;
     int file, error;
 
+    describe_guest(&record, address, peer);
+    worker = only_looks(&record) ? NULL : find_spare(workers, now);
     if (!worker)
         return NULL;
-    describe_guest(&record, address, peer);
     renew_folder(workers);
     record.pid = worker->pid;
     record.started = worker_file_started(record.pid);

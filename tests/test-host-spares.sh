@@ -133,6 +133,13 @@ ok "and as many follow" within 10 so_many 5
 for name in three_one three_two; do tell_guest "$name"; done
 stop_host
 
+start_host runner
+within 10 so_many 1
+run 20 "$build/bin/gpuvchan-run" ./probe echo
+is "gpuvchan-run: it looks whether there is a host, and the program gets the spare worker" \
+    "$status $(servers | wc -l) $(servers | tail -n 1)" "0 2 $(spares | head -n 1)"
+stop_host
+
 run 20 env -u GPUVCHAN_ADDRESS "$host" -c /dev/null -p plugins --log-level=debug --run './probe echo; sleep 0.5'
 unlike "with --run: none" "$output$errors" "waits for a guest"
 run 20 env -u GPUVCHAN_ADDRESS "$host" -c /dev/null -p plugins --log-level=debug --spare-workers=1 --run './probe echo; sleep 0.5'
