@@ -128,7 +128,7 @@ END
 ok "the formulas compile" "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Ilibgpuvchan/include -Ilibgpuvchan "$work/sizes.c" \
     libgpuvchan/xen/limits.c -ldl -o "$work/sizes"
 ok "the rings are those of the module" sh -c 'grep -q "command_bytes = 256u << 10" libgpuvchan/xen/module.c &&
-    grep -q "reply_bytes = 64u << 10" libgpuvchan/xen/module.c && grep -q "DEFAULT_LANES 16" libgpuvchan/channel.c'
+    grep -q "reply_bytes = 64u << 10" libgpuvchan/xen/module.c && grep -q "lanes = 16," libgpuvchan/xen/module.c'
 
 # A line for each row, the arena in MiB.
 awk '/^; table: sizes/ { inside = 1; next } inside && /^$/ { exit }
