@@ -19,13 +19,13 @@
     "    mad.lo.u32 %r3, %r2, 64, %r1;\n    mul.wide.u32 %rd3, %r3, 4;\n"                    \
     "    cvta.to.global.u64 %rd2, %rd2;\n    add.u64 %rd4, %rd2, %rd3;\n"
 
-static const char used_ptx[] = DECLARED
-    HEAD("flat") "    tex.2d.v4.f32.s32 {%f1, %f2, %f3, %f4}, [image, {%r1, %r2}];\n    st.global.f32 [%rd4], %f1;\n   "
-                 " ret;\n}\n" HEAD("line") "    tex.1d.v4.f32.s32 {%f1, %f2, %f3, %f4}, [image, {%r3}];\n    "
-                                           "st.global.f32 [%rd4], %f1;\n    ret;\n}\n" HEAD(
-                                               "store") "    shl.b32 %r4, %r1, 2;\n    ld.global.b32 %r3, [%rd4];\n"
-                                                        "    sust.b.2d.b32.trap [plane, {%r4, %r2}], {%r3};\n    "
-                                                        "ret;\n}\n";
+static const char used_ptx[] = DECLARED HEAD(
+    "flat") "    tex.2d.v4.f32.s32 {%f1, %f2, %f3, %f4}, [image, {%r1, %r2}];\n    st.global.f32 [%rd4], %f1;\n   "
+            " ret;\n}\n" HEAD("line") "    tex.1d.v4.f32.s32 {%f1, %f2, %f3, %f4}, [image, {%r3}];\n    "
+                                      "st.global.f32 [%rd4], %f1;\n    ret;\n}\n" HEAD(
+                                          "store") "    shl.b32 %r4, %r1, 2;\n    ld.global.b32 %r3, [%rd4];\n"
+                                                   "    sust.b.2d.b32.trap [plane, {%r4, %r2}], {%r3};\n    "
+                                                   "ret;\n}\n";
 static const char declared_ptx[] = DECLARED HEAD("flat") "    ret;\n}\n";
 
 static CUmodule module;
