@@ -28,27 +28,8 @@
 
 #include "error.h"
 #include "ring.h"
-#include "transport.h"
+#include "transport_local.h"
 #include "window.h"
-
-struct local_link {
-    struct gpuvchan__link link;
-    int socket;
-    int memfd;
-    int shut; /* eventfd, readable for good once this end is shut */
-    void *base;
-    uint64_t bytes;
-    uint32_t lanes; /* of them have doorbells */
-    uint32_t lanes_max;
-    int own[WIRE_LANES_MAX];
-    int peer[WIRE_LANES_MAX];
-};
-
-static struct local_link *
-local(struct gpuvchan__link *link)
-{
-    return (struct local_link *)link;
-}
 
 static int
 membarrier(int command)
@@ -65,8 +46,8 @@ membarrier_ready(void)
            membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0;
 }
 
-static void
-local_close(struct gpuvchan__link *link)
+void
+gpuvchan__local_close(struct gpuvchan__link *link)
 {
     struct local_link *l = local(link);
 
@@ -82,6 +63,8 @@ local_close(struct gpuvchan__link *link)
         close(l->memfd);
     if (l->shut >= 0)
         close(l->shut);
+    if (l->wake >= 0)
+        close(l->wake);
     if (l->socket >= 0)
         close(l->socket);
     free(l);
@@ -98,14 +81,14 @@ local_create(int fd, struct local_link **out)
     }
     l->link.transport = &gpuvchan__transport_local;
     l->socket = fd;
-    l->memfd = -1;
+    l->memfd = l->wake = -1;
     for (uint32_t i = 0; i < WIRE_LANES_MAX; i++)
         l->own[i] = l->peer[i] = -1;
     l->shut = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->shut < 0) {
         int error = -errno;
 
-        local_close(&l->link);
+        gpuvchan__local_close(&l->link);
         return gpuvchan__error(error, "cannot create an eventfd: %s", strerror(-error));
     }
     *out = l;
@@ -433,11 +416,29 @@ static const struct wire_welcome not_a_hello = {
     .text = "what the guest sent is not a hello with a region",
 };
 
+int
+gpuvchan__local_create_host(int fd, struct local_link **out)
+{
+    struct local_link *l;
+    int error = local_create(fd, &l);
+
+    if (error != 0)
+        return error;
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->wake < 0) {
+        error = -errno;
+        gpuvchan__local_close(&l->link);
+        return gpuvchan__error(error, "cannot create an eventfd: %s", strerror(-error));
+    }
+    *out = l;
+    return 0;
+}
+
 static int
 local_receive(int fd, struct wire_hello *hello, uint32_t timeout_ms, struct gpuvchan__link **out)
 {
     struct local_link *l;
-    int error = local_create(fd, &l);
+    int error = gpuvchan__local_create_host(fd, &l);
     int got;
 
     if (error != 0)
@@ -449,7 +450,7 @@ local_receive(int fd, struct wire_hello *hello, uint32_t timeout_ms, struct gpuv
     }
     if (got == 0 || got == -EPROTO)
         send_message(fd, &not_a_hello, sizeof(not_a_hello), NULL, 0);
-    local_close(&l->link);
+    gpuvchan__local_close(&l->link);
     if (got == -ETIMEDOUT)
         return gpuvchan__error(got, "the guest did not say hello within %u ms", timeout_ms);
     if (got == -ECONNRESET)
@@ -471,9 +472,7 @@ local_map(struct gpuvchan__link *link, const struct wire_hello *hello, void **ba
         return gpuvchan__error(-errno, "cannot map the guest's region of %llu bytes: %s",
                                (unsigned long long)hello->region_bytes, strerror(errno));
     l->base = at;
-    l->bytes = hello->region_bytes;
-    close(l->memfd);
-    l->memfd = -1;
+    l->bytes = hello->region_bytes; /* its descriptor stays: another program may take this one's place */
     *base = at;
     return 0;
 }
@@ -778,9 +777,11 @@ local_wait_main(struct gpuvchan__link *link, int timeout_ms)
     struct pollfd waiting[] = {
         {.fd = l->socket, .events = POLLIN | POLLRDHUP},
         {.fd = l->shut, .events = POLLIN},
+        {.fd = l->wake, .events = POLLIN},
     };
+    uint64_t count;
     char message[64];
-    int ready = poll(waiting, 2, timeout_ms);
+    int ready = poll(waiting, 3, timeout_ms);
     ssize_t n;
 
     if (ready == 0)
@@ -789,6 +790,8 @@ local_wait_main(struct gpuvchan__link *link, int timeout_ms)
         return 0;
     if (waiting[1].revents)
         return -EPIPE;
+    if (waiting[2].revents)
+        (void)!read(l->wake, &count, sizeof(count));
     n = waiting[0].revents & POLLIN ? recv(l->socket, message, sizeof(message), MSG_DONTWAIT) : 0;
     if (n > 0) {
         answer(l, message, (size_t)n);
@@ -803,6 +806,14 @@ local_shut(struct gpuvchan__link *link)
     static const uint64_t one = 1;
 
     (void)!write(local(link)->shut, &one, sizeof(one));
+}
+
+static void
+local_wake_main(struct gpuvchan__link *link)
+{
+    static const uint64_t one = 1;
+
+    (void)!write(local(link)->wake, &one, sizeof(one));
 }
 
 static void
@@ -853,7 +864,9 @@ const struct gpuvchan__transport gpuvchan__transport_local = {
     .ring_main = local_ring_main,
     .wait_main = local_wait_main,
     .shut = local_shut,
+    .wake_main = local_wake_main,
+    .heritage = &gpuvchan__local_heritage,
     .abandon = local_abandon,
     .fence_peer = local_fence_peer,
-    .close = local_close,
+    .close = gpuvchan__local_close,
 };

@@ -105,7 +105,7 @@ struct gpuvchan_plugin {
      * and cannot be carried over. Optional, with resume: without them a session that uses the plugin is not renewed.
      */
     int (*suspend)(void *state, struct gpuvchan_snapshot *snapshot);
-    /** In place of open, in a fresh process, maybe by a later version of the plugin: make the state from @p snapshot. */
+    /** In place of open, in a fresh process, maybe in a later version of the plugin: the state from @p snapshot. */
     int (*resume)(struct gpuvchan_session *session, struct gpuvchan_snapshot *snapshot, void **state);
     /** Drop everything that the guest process had. All lanes are closed. Mandatory. */
     void (*close)(void *state);
@@ -114,6 +114,13 @@ struct gpuvchan_plugin {
     void (*dump)(void);
     /** The guest process is gone: handlers that block return at once, and no later one blocks. Any thread. Optional. */
     void (*interrupt)(void *state);
+    /**
+     * A renewal begins (@p on), and waits for all handlers: those that only wait for something, and have done nothing
+     * yet, return -ERESTART at once, and so do all that would begin to. They are executed again, with the same
+     * record, here or in the new process. Until it was given up (not @p on). Any thread. Optional: without
+     * it a handler that blocks keeps the session from being renewed.
+     */
+    void (*pause)(void *state, bool on);
 };
 
 /** Defines the entry point; the struct's size and api are filled in. */

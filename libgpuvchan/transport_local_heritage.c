@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local transport, from one program to the next in the same process: the socket, the region and the doorbells
+ * are descriptors, which pass through exec. The guest notices nothing: they are what they were.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "snapshot.h"
+#include "transport_local.h"
+
+/* Numbers of descriptors that the program has open. */
+struct local_heritage {
+    int32_t memfd;
+    uint32_t lanes, lanes_max;
+    int32_t own[WIRE_LANES_MAX], peer[WIRE_LANES_MAX];
+};
+
+static void
+local_wake(struct gpuvchan__link *link, uint32_t lane)
+{
+    static const uint64_t one = 1;
+
+    (void)!write(local(link)->own[lane], &one, sizeof(one));
+}
+
+static int
+local_save(struct gpuvchan__link *link, struct gpuvchan_snapshot *snapshot)
+{
+    const struct local_link *l = local(link);
+    struct local_heritage heritage = {.memfd = l->memfd, .lanes = l->lanes, .lanes_max = l->lanes_max};
+
+    memcpy(heritage.own, l->own, sizeof(heritage.own));
+    memcpy(heritage.peer, l->peer, sizeof(heritage.peer));
+    return gpuvchan_snapshot_write(snapshot, &heritage, sizeof(heritage));
+}
+
+/* False where there is no such descriptor. */
+static bool
+set_cloexec(int fd, bool on)
+{
+    return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) == 0;
+}
+
+static int
+local_keep(struct gpuvchan__link *link, bool on)
+{
+    struct local_link *l = local(link);
+    bool done = set_cloexec(l->socket, !on) && set_cloexec(l->memfd, !on);
+
+    for (uint32_t i = 0; i < l->lanes; i++)
+        done = done && set_cloexec(l->own[i], !on) && set_cloexec(l->peer[i], !on);
+    return done ? 0 : gpuvchan__error(-errno, "descriptors cannot be passed on: %s", strerror(errno));
+}
+
+static int
+local_reopen(int fd, struct gpuvchan_snapshot *snapshot, struct gpuvchan__link **out)
+{
+    struct local_heritage heritage;
+    struct local_link *l;
+    int error = gpuvchan__local_create_host(fd, &l);
+
+    if (error != 0)
+        return error;
+    error = gpuvchan_snapshot_read(snapshot, &heritage, sizeof(heritage));
+    if (error == 0 && (heritage.lanes > heritage.lanes_max || heritage.lanes_max > WIRE_LANES_MAX))
+        error = gpuvchan__error(-EPROTO, "doorbells of %u lanes were passed on", heritage.lanes);
+    if (error == 0) {
+        l->memfd = heritage.memfd;
+        l->lanes = heritage.lanes;
+        l->lanes_max = heritage.lanes_max;
+        memcpy(l->own, heritage.own, sizeof(l->own));
+        memcpy(l->peer, heritage.peer, sizeof(l->peer));
+        error = local_keep(&l->link, false);
+    }
+    if (error != 0)
+        gpuvchan__local_close(&l->link);
+    else
+        *out = &l->link;
+    return error;
+}
+
+const struct gpuvchan__heritage gpuvchan__local_heritage = {
+    .wake = local_wake,
+    .save = local_save,
+    .keep = local_keep,
+    .reopen = local_reopen,
+};
