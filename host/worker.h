@@ -3,11 +3,17 @@
 #ifndef HOST_WORKER_H
 #define HOST_WORKER_H
 
+#include "renewal_status.h"
+
 /* What the supervisor hands it: a first argument, and descriptors; that of its file, locked, may be missing. */
 #define WORKER_ARGUMENT "--worker"
 #define WORKER_CONNECTION_FD 3
 #define WORKER_CONFIG_FD 4
 #define WORKER_FILE_FD 5
+
+/* What it has besides, and hands to the program that takes its place. */
+#define WORKER_STATUS_FD RENEWAL_STATUS_FD
+#define WORKER_SNAPSHOT_FD 7
 
 /* How it ends; anything else is a crash. */
 enum worker_exit {
