@@ -9,26 +9,32 @@
  * connection and memory, whose descriptors pass. Everything else is closed, whoever opened it: a driver's
  * descriptors hold the GPU's memory.
  *
- * Up to exec all can be given up. Behind it there is no way back, and what can fail there is looked at before.
+ * Up to exec all can be given up. Behind it there is no way back: what can fail there is tried before, by another
+ * process, while the guest is served.
  */
 #include "renewal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
+#include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "log.h"
+#include "plugin.h"
 #include "renewal_status.h"
 #include "worker.h"
 
-#define HANDLERS_MS 3000 /* that those which run may take; all other lanes wait for them */
+#define HANDLERS_MS 3000   /* that those which run may take; all other lanes wait for them */
+#define REHEARSAL_MS 30000 /* nobody waits for that but who asked */
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1u << 2)
@@ -70,6 +76,15 @@ is_memory(int fd)
     return fcntl(fd, F_GET_SEALS) >= 0;
 }
 
+static int
+empty_snapshot(void)
+{
+    if (ftruncate(WORKER_SNAPSHOT_FD, 0) == 0 && lseek(WORKER_SNAPSHOT_FD, 0, SEEK_SET) == 0)
+        return 0;
+    gpuvchan_log(GPUVCHAN_LOG_WARNING, "there is no memory for a snapshot: %s", strerror(errno));
+    return -EIO;
+}
+
 /* A file in memory at a fixed number, unless there is one. */
 static void
 memory_at(int wanted, const char *name)
@@ -102,35 +117,84 @@ pass(bool on)
 
 /* ---- The old program ------------------------------------------------------------------------- */
 
-static int
-find_unreadable(struct dl_phdr_info *info, size_t size, void *user)
+/* With all that a fresh program gets of this one, and a pipe where the connection would be. */
+static pid_t
+start_rehearsal(int report)
 {
-    const char **found = user;
+    static char *const arguments[] = {"gpuvchan-host", WORKER_REHEARSAL_ARGUMENT, NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t all, none;
+    pid_t pid = -1;
+    int error;
 
-    (void)size;
-    /* What a package has replaced since is not there, and others take its place. */
-    if (info->dlpi_name[0] != '/' || faccessat(AT_FDCWD, info->dlpi_name, R_OK, AT_EACCESS) == 0 || errno != EACCES)
-        return 0;
-    *found = info->dlpi_name;
-    return 1;
+    sigfillset(&all);
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, report, WORKER_CONNECTION_FD);
+    posix_spawn_file_actions_adddup2(&actions, WORKER_CONFIG_FD, WORKER_CONFIG_FD); /* passes exec by that */
+    posix_spawn_file_actions_adddup2(&actions, WORKER_SNAPSHOT_FD, WORKER_SNAPSHOT_FD);
+    error = posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    errno = error;
+    return error == 0 ? pid : -1;
 }
 
-/* The user that this process has become may not be able to do what the one could that started it. */
+/* @return whether it reported nothing but success within the time. */
 static bool
-can_start(char *why, size_t bytes)
+await_rehearsal(pid_t pid, int report, char *why, size_t bytes)
 {
-    const char *unreadable = NULL;
+    struct pollfd waiting = {.fd = report, .events = POLLIN};
+    ssize_t got = 0;
+    int status = 0;
+    bool in_time = poll(&waiting, 1, REHEARSAL_MS) != 0;
 
-    if (faccessat(AT_FDCWD, "/proc/self/exe", X_OK, AT_EACCESS) != 0) {
+    if (in_time)
+        got = read(report, why, bytes - 1);
+    else
+        kill(pid, SIGKILL);
+    why[got > 0 ? got : 0] = '\0';
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (in_time && got <= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    if (!in_time)
+        snprintf(why, bytes, "a fresh worker, started to try it, did not load its plugins within %d s",
+                 REHEARSAL_MS / 1000);
+    else if (got <= 0)
+        snprintf(why, bytes, "a fresh worker, started to try it, ended with status 0x%x: see the log", status);
+    return false;
+}
+
+/*
+ * Another process goes the steps that this one will, up to where the session is taken over: the program, as the
+ * user that this process has become, its libraries and plugins may not be what they were.
+ */
+static bool
+rehearse(struct gpuvchan_session *session, char *why, size_t bytes)
+{
+    int ends[2], error = empty_snapshot();
+    pid_t pid;
+    bool good;
+
+    if (error == 0)
+        error = gpuvchan_session_announce(session, WORKER_SNAPSHOT_FD);
+    if (error != 0 || lseek(WORKER_SNAPSHOT_FD, 0, SEEK_SET) != 0 || pipe2(ends, O_CLOEXEC) != 0) {
+        snprintf(why, bytes, "%s", error ? gpuvchan_error_text() : strerror(errno));
+        return false;
+    }
+    pid = start_rehearsal(ends[1]);
+    close(ends[1]);
+    good = pid > 0 && await_rehearsal(pid, ends[0], why, bytes);
+    if (pid < 0)
         snprintf(why, bytes, "the program cannot be started anew by user %u: %s", geteuid(), strerror(errno));
-        return false;
-    }
-    dl_iterate_phdr(find_unreadable, &unreadable);
-    if (unreadable) {
-        snprintf(why, bytes, "user %u cannot read %s, which this worker has loaded", geteuid(), unreadable);
-        return false;
-    }
-    return true;
+    close(ends[0]);
+    return good;
 }
 
 /* Returns if there is no exec. */
@@ -157,30 +221,63 @@ start_anew(struct gpuvchan_session *session, char *why, size_t bytes)
 }
 
 void
-renewal_attempt(struct gpuvchan_session *session, const struct host_options *options)
+renewal_attempt(struct gpuvchan_session *session)
 {
-    char why[OPTIONS_ERROR] = "there is no memory for a snapshot";
-    int error;
+    char why[OPTIONS_ERROR];
+    bool ready = rehearse(session, why, sizeof(why)) && empty_snapshot() == 0;
 
-    (void)options;
-    if (!is_memory(WORKER_SNAPSHOT_FD) || ftruncate(WORKER_SNAPSHOT_FD, 0) != 0 ||
-        lseek(WORKER_SNAPSHOT_FD, 0, SEEK_SET) != 0) {
-        refuse(why);
-        return;
-    }
-    if (!can_start(why, sizeof(why))) {
-        refuse(why);
-        return;
-    }
-    gpuvchan_log(GPUVCHAN_LOG_DEBUG, "is being renewed");
-    error = gpuvchan_session_suspend(session, WORKER_SNAPSHOT_FD, HANDLERS_MS);
-    if (error != 0)
+    if (ready && gpuvchan_session_suspend(session, WORKER_SNAPSHOT_FD, HANDLERS_MS) != 0)
         snprintf(why, sizeof(why), "%s", gpuvchan_error_text());
-    else
+    else if (ready)
         start_anew(session, why, sizeof(why));
     refuse(why);
-    if (ftruncate(WORKER_SNAPSHOT_FD, 0) != 0)
-        gpuvchan_log(GPUVCHAN_LOG_WARNING, "the snapshot keeps its memory: %s", strerror(errno));
+    empty_snapshot();
+}
+
+/* ---- Another one, which only tries ------------------------------------------------------------ */
+
+static char said[OPTIONS_ERROR]; /* the last line of the log, which the worker's own has had already */
+
+static void
+remember(enum gpuvchan_log_level level, const char *text)
+{
+    if (level <= GPUVCHAN_LOG_WARNING)
+        snprintf(said, sizeof(said), "%s", text);
+}
+
+static int
+report(const char *text)
+{
+    bool more = said[0] && strcmp(said, text) != 0;
+
+    dprintf(WORKER_CONNECTION_FD, "%s%s%s (tried by a fresh worker, as user %u)", text, more ? "; " : "",
+            more ? said : "", geteuid());
+    return 1;
+}
+
+int
+renewal_rehearsal_main(void)
+{
+    struct host_options options;
+    struct host_plugins plugins;
+    char error[OPTIONS_ERROR];
+    const struct gpuvchan_plugin **offers;
+
+    if (!is_memory(WORKER_CONFIG_FD) || !is_memory(WORKER_SNAPSHOT_FD)) {
+        fprintf(stderr, "gpuvchan-host: %s is for the host itself\n", WORKER_REHEARSAL_ARGUMENT);
+        return 1;
+    }
+    close_range(WORKER_SNAPSHOT_FD + 1, ~0u, 0);
+    if (config_take_over(&options, WORKER_CONFIG_FD, error) != 0)
+        return report(error);
+    gpuvchan_log_set(remember, GPUVCHAN_LOG_WARNING);
+    plugins_load(&plugins, &options, true);
+    offers = calloc(plugins.count + 1, sizeof(*offers));
+    for (size_t i = 0; offers && i < plugins.count; i++)
+        offers[i] = &plugins.items[i].api;
+    if (!offers || gpuvchan_session_foresee(WORKER_SNAPSHOT_FD, offers, plugins.count) != 0)
+        return report(gpuvchan_error_text());
+    _exit(0); /* a driver that was only loaded need not be unloaded */
 }
 
 /* ---- The fresh one --------------------------------------------------------------------------- */
@@ -208,6 +305,5 @@ renewal_done(int error)
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s", why);
         answer(why);
     }
-    if (ftruncate(WORKER_SNAPSHOT_FD, 0) != 0)
-        gpuvchan_log(GPUVCHAN_LOG_WARNING, "the snapshot keeps its memory: %s", strerror(errno));
+    empty_snapshot();
 }

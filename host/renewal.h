@@ -7,8 +7,6 @@
 
 #include <gpuvchan/gpuvchan.h>
 
-#include "options.h"
-
 /**
  * Makes what a renewal needs, unless this process has it from the program whose place it takes. @return whether it
  * takes one's place.
@@ -19,7 +17,10 @@ bool renewal_prepare(void);
  * The session has been interrupted for it: moves it to a fresh start of this program. Returns only if that was not
  * done; the reason has been logged and told to who asked, and the session goes on.
  */
-void renewal_attempt(struct gpuvchan_session *session, const struct host_options *options);
+void renewal_attempt(struct gpuvchan_session *session);
+
+/** The whole life of the process that tries whether a worker's place could be taken. @return its exit status. */
+int renewal_rehearsal_main(void);
 
 /** In the fresh one: the session that was left, with its plugins to be offered. @return 0 or -errno, logged. */
 int renewal_take_over(const struct gpuvchan_session_limits *limits, struct gpuvchan_session **out);

@@ -113,7 +113,7 @@ offer_plugins(struct gpuvchan_session *session, const struct host_plugins *plugi
 }
 
 static int
-serve(struct gpuvchan_session *session, const struct host_options *options)
+serve(struct gpuvchan_session *session)
 {
     int result;
 
@@ -121,7 +121,7 @@ serve(struct gpuvchan_session *session, const struct host_options *options)
     running = session;
     do {
         if (atomic_exchange(&renewal_asked, false))
-            renewal_attempt(session, options);
+            renewal_attempt(session);
         result = gpuvchan_session_run(session);
     } while (result == -EINTR);
     switch (result) {
@@ -184,7 +184,7 @@ begin_and_serve(const struct host_options *options, const struct host_plugins *p
     offer_plugins(session, plugins);
     if (heir)
         renewal_done(gpuvchan_session_resume(session)); /* if it failed, serve() ends the session with that */
-    result = serve(session, options);
+    result = serve(session);
     if (result == WORKER_STUCK) {
         gpuvchan_log(GPUVCHAN_LOG_ERROR, "a plugin's handler does not return; the worker ends without it");
         _exit(WORKER_STUCK);

@@ -11,6 +11,9 @@
 #define WORKER_CONFIG_FD 4
 #define WORKER_FILE_FD 5
 
+/* The same program, which only tries whether it could take a worker's place; it reports at the connection's number. */
+#define WORKER_REHEARSAL_ARGUMENT "--worker-rehearsal"
+
 /* What it has besides, and hands to the program that takes its place. */
 #define WORKER_STATUS_FD RENEWAL_STATUS_FD
 #define WORKER_SNAPSHOT_FD 7

@@ -258,6 +258,22 @@ gpuvchan_session_suspend(struct gpuvchan_session *session, int fd, uint32_t time
 }
 
 int
+gpuvchan_session_announce(struct gpuvchan_session *session, int fd)
+{
+    struct gpuvchan_snapshot *snapshot;
+    int error = check_possible(session);
+
+    if (error == 0)
+        error = gpuvchan__snapshot_write_to(fd, &snapshot);
+    if (error != 0)
+        return error;
+    write_protocols(session, snapshot);
+    error = gpuvchan__snapshot_finish(snapshot);
+    gpuvchan__snapshot_destroy(snapshot);
+    return error;
+}
+
+int
 gpuvchan_session_keep(struct gpuvchan_session *session, bool on)
 {
     return session->link->transport->heritage->keep(session->link, on);
@@ -379,20 +395,30 @@ gpuvchan_session_reopen(int fd, int from, const struct gpuvchan_session_limits *
 
 /* ---- Resuming -------------------------------------------------------------------------------- */
 
+static const struct gpuvchan_plugin *
+find_plugin(const struct gpuvchan_session *session, const struct wire_open *open, int *error)
+{
+    struct wire_opened opened = {0};
+    const struct gpuvchan_plugin *plugin = gpuvchan__session_plugin(session, open->name, open, &opened, error);
+
+    if (!plugin) {
+        gpuvchan__error(*error, "%s", opened.text);
+    } else if (!PLUGIN_HAS(plugin, resume)) {
+        *error = gpuvchan__error(-ENOTSUP, "the plugin %s that is here now has no resume", plugin->name);
+        return NULL;
+    }
+    return plugin;
+}
+
 static int
 resume_plugin(struct gpuvchan_session *session, uint32_t slot, const struct wire_open *open)
 {
-    struct wire_opened opened = {0};
-    const struct gpuvchan_plugin *plugin;
+    int error = 0;
+    const struct gpuvchan_plugin *plugin = find_plugin(session, open, &error);
     void *state;
-    int error;
 
-    plugin = gpuvchan__session_plugin(session, open->name, open, &opened, &error);
-    if (!plugin)
-        return gpuvchan__error(error, "%s", opened.text);
-    if (!PLUGIN_HAS(plugin, resume))
-        return gpuvchan__error(-ENOTSUP, "the plugin %s has no resume any more", plugin->name);
-    error = gpuvchan__snapshot_begin(session->snapshot, plugin->name);
+    if (plugin)
+        error = gpuvchan__snapshot_begin(session->snapshot, plugin->name);
     if (error != 0)
         return error;
     error = plugin->resume(session, session->snapshot, &state);
@@ -404,26 +430,51 @@ resume_plugin(struct gpuvchan_session *session, uint32_t slot, const struct wire
 }
 
 static int
-resume_plugins(struct gpuvchan_session *session)
+read_protocols(struct gpuvchan_snapshot *snapshot, struct wire_open opens[WIRE_PROTOCOLS], uint32_t *count)
 {
-    struct gpuvchan_snapshot *snapshot = session->snapshot;
-    struct wire_open opens[WIRE_PROTOCOLS];
-    uint32_t count = 0;
     int error = gpuvchan__snapshot_begin(snapshot, PROTOCOLS);
 
     if (error == 0)
-        error = gpuvchan_snapshot_read(snapshot, &count, sizeof(count));
-    if (error == 0 && count >= WIRE_PROTOCOLS)
-        error = gpuvchan__error(-EPROTO, "a snapshot with %u protocols", count);
+        error = gpuvchan_snapshot_read(snapshot, count, sizeof(*count));
+    if (error == 0 && *count >= WIRE_PROTOCOLS)
+        error = gpuvchan__error(-EPROTO, "a snapshot with %u protocols", *count);
     if (error == 0)
-        error = gpuvchan_snapshot_read(snapshot, opens, count * sizeof(*opens));
-    if (error == 0)
-        error = gpuvchan__snapshot_end(snapshot);
-    for (uint32_t slot = 1; slot <= count && error == 0; slot++) {
-        opens[slot - 1].name[sizeof(opens->name) - 1] = '\0';
+        error = gpuvchan_snapshot_read(snapshot, opens, *count * sizeof(*opens));
+    for (uint32_t i = 0; error == 0 && i < *count; i++)
+        opens[i].name[sizeof(opens->name) - 1] = '\0';
+    return error ? error : gpuvchan__snapshot_end(snapshot);
+}
+
+static int
+resume_plugins(struct gpuvchan_session *session)
+{
+    struct wire_open opens[WIRE_PROTOCOLS];
+    uint32_t count = 0;
+    int error = read_protocols(session->snapshot, opens, &count);
+
+    for (uint32_t slot = 1; slot <= count && error == 0; slot++)
         error = resume_plugin(session, slot, &opens[slot - 1]);
-    }
-    return error ? error : gpuvchan__snapshot_finish(snapshot);
+    return error ? error : gpuvchan__snapshot_finish(session->snapshot);
+}
+
+int
+gpuvchan_session_foresee(int from, const struct gpuvchan_plugin *const *plugins, size_t count)
+{
+    struct gpuvchan_session *offered = calloc(1, sizeof(*offered));
+    struct gpuvchan_snapshot *snapshot = NULL;
+    struct wire_open opens[WIRE_PROTOCOLS];
+    uint32_t used = 0;
+    int error = offered ? gpuvchan__snapshot_read_from(from, &snapshot) : -ENOMEM;
+
+    if (error == 0)
+        error = read_protocols(snapshot, opens, &used);
+    for (size_t i = 0; i < count && error == 0; i++)
+        error = gpuvchan_session_offer(offered, plugins[i]);
+    for (uint32_t i = 0; i < used && error == 0; i++)
+        find_plugin(offered, &opens[i], &error);
+    gpuvchan__snapshot_destroy(snapshot);
+    free(offered);
+    return error;
 }
 
 int

@@ -342,9 +342,13 @@ subject_resume(struct gpuvchan_session *session, struct gpuvchan_snapshot *snaps
     return error;
 }
 
-#define PROTOCOL(protocol_name)                                                                    \
-    {                                                                                              \
-        .name = protocol_name, .version = 3, .entries = SUBJECT_OPCODES, .hash = 0x7375626a656374, \
+#ifndef SUBJECT_HASH
+#define SUBJECT_HASH 0x7375626a656374
+#endif
+
+#define PROTOCOL(protocol_name)                                                                \
+    {                                                                                          \
+        .name = protocol_name, .version = 3, .entries = SUBJECT_OPCODES, .hash = SUBJECT_HASH, \
     }
 
 const struct gpuvchan_protocol subject_protocol = PROTOCOL("subject");

@@ -373,6 +373,16 @@ GPUVCHAN_EXPORT void gpuvchan_session_stop(struct gpuvchan_session *session);
 GPUVCHAN_EXPORT void gpuvchan_session_interrupt(struct gpuvchan_session *session);
 
 /**
+ * Writes to @p fd which protocols the session uses, for gpuvchan_session_foresee() in a program that may take this one's
+ * place: what would fail there behind the point of no return is better known before. Nothing stands still for that.
+ * @return 0; -ENOTSUP: the transport, or a plugin that is in use, lets no session move; or -errno.
+ */
+GPUVCHAN_EXPORT int gpuvchan_session_announce(struct gpuvchan_session *session, int fd);
+
+/** Could a program that offers these @p plugins resume such a session? @return 0, or why not: -ENOENT, -ENOTSUP, ... */
+GPUVCHAN_EXPORT int gpuvchan_session_foresee(int fd, const struct gpuvchan_plugin *const *plugins, size_t count);
+
+/**
  * Between two runs: waits until no handler runs, and writes to @p fd, from its position on (a memfd, say), what a
  * program needs that goes on in this one's place after exec; gpuvchan_session_keep() passes the guest's connection
  * on. The guest's threads wait meanwhile, and lose nothing. If this fails, or the exec does, run the session again:
