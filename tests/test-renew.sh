@@ -108,6 +108,7 @@ works "idle: the guest is served on, after all of that"
 kill -USR2 "$worker"
 ok "a signal does" within 20 grep -q "has been renewed" usual.err
 works "a signal does: the guest is served on"
+kill -USR2 "$host_pid"
 ends "idle" 0 '^done: '
 ok "idle: the worker ends with its guest" within 10 gone "$worker"
 

@@ -21,9 +21,10 @@ help(void)
 {
     puts("Usage: gpuvchanctl renew PID...\n"
          "       gpuvchanctl renew all\n\n"
-         "Moves guest processes to fresh workers, after plugins or a driver's libraries were upgraded. A worker goes\n"
-         "on as the program started anew, with the same process number, and what its guest has there is carried\n"
-         "over. The guest's program notices a pause. Where that cannot be, the worker says why, and serves on.\n\n"
+         "Moves guest processes to fresh workers, after plugins or a driver's libraries were upgraded. A\n"
+         "worker goes on as the program started anew, with the same process number, and what its guest\n"
+         "has there is carried over. The guest's program notices a pause. Where that cannot be, the worker\n"
+         "says why, and serves on.\n\n"
          "PID is the process number of a worker (pgrep gpuvchan-worker), and 'all' are those of this system.\n"
          "For root.\n\n"
          "Options:\n"
