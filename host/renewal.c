@@ -245,14 +245,15 @@ remember(enum gpuvchan_log_level level, const char *text)
         snprintf(said, sizeof(said), "%s", text);
 }
 
-static int
+/* And the end: a driver that was only loaded need not be unloaded. */
+static _Noreturn void
 report(const char *text)
 {
     bool more = said[0] && strcmp(said, text) != 0;
 
     dprintf(WORKER_CONNECTION_FD, "%s%s%s (tried by a fresh worker, as user %u)", text, more ? "; " : "",
             more ? said : "", geteuid());
-    return 1;
+    _exit(1);
 }
 
 int
@@ -269,15 +270,15 @@ renewal_rehearsal_main(void)
     }
     close_range(WORKER_SNAPSHOT_FD + 1, ~0u, 0);
     if (config_take_over(&options, WORKER_CONFIG_FD, error) != 0)
-        return report(error);
+        report(error);
     gpuvchan_log_set(remember, GPUVCHAN_LOG_WARNING);
     plugins_load(&plugins, &options, true);
     offers = calloc(plugins.count + 1, sizeof(*offers));
     for (size_t i = 0; offers && i < plugins.count; i++)
         offers[i] = &plugins.items[i].api;
     if (!offers || gpuvchan_session_foresee(WORKER_SNAPSHOT_FD, offers, plugins.count) != 0)
-        return report(gpuvchan_error_text());
-    _exit(0); /* a driver that was only loaded need not be unloaded */
+        report(gpuvchan_error_text());
+    _exit(0);
 }
 
 /* ---- The fresh one --------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
 # Test programs in C, from tests/ to $(BUILD)/tests/. They link the library's objects, since unit tests and
 # hostile peers need what it does not export.
 
-TESTS_UNIT := ring ring_hostile arena handles size wire threads heap snapshot
+TESTS_UNIT := ring ring_hostile arena handles size wire threads heap snapshot renew
 TESTS_PROGRAMS := conformance/conformance hostile/hostile_guest hostile/hostile_host helpers/kill_guest \
 	helpers/renew_guest helpers/test_host
 TESTS_XEN := hostile/hostile_xen hostile/third_domain
