@@ -152,8 +152,13 @@ await_rehearsal(pid_t pid, int report, char *why, size_t bytes)
     struct pollfd waiting = {.fd = report, .events = POLLIN};
     ssize_t got = 0;
     int status = 0;
-    bool in_time = poll(&waiting, 1, REHEARSAL_MS) != 0;
+    bool in_time;
+    int ready;
 
+    do
+        ready = poll(&waiting, 1, REHEARSAL_MS);
+    while (ready < 0 && errno == EINTR);
+    in_time = ready > 0;
     if (in_time)
         got = read(report, why, bytes - 1);
     else

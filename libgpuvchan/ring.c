@@ -379,6 +379,8 @@ gpuvchan__reader_leave(const struct gpuvchan__reader *reader, struct gpuvchan__r
 {
     *place = (struct gpuvchan__reader_place){
         .head = reader->head,
+        .published = reader->published,
+        .belled = reader->belled,
         .sleeps = reader->sleeps,
         .sequence = reader->sequence,
         .slot_flags = reader->slot_flags,
@@ -388,14 +390,16 @@ gpuvchan__reader_leave(const struct gpuvchan__reader *reader, struct gpuvchan__r
 int
 gpuvchan__reader_return(struct gpuvchan__reader *reader, const struct gpuvchan__reader_place *place)
 {
-    if (place->head % GPUVCHAN_RECORD_UNIT != 0 || (place->sleeps & 1) ||
+    if (place->head % GPUVCHAN_RECORD_UNIT != 0 || place->published > place->head || place->belled > place->head ||
+        (place->sleeps & 1) ||
         (place->slot_flags | GPUVCHAN_RECORD_FLIP) != (reader->slot_flags | GPUVCHAN_RECORD_FLIP))
         return gpuvchan__error(-EPROTO, "lane %u: a reader cannot be at %llu, asleep %u, flags %u", reader->lane,
                                (unsigned long long)place->head, place->sleeps & 1, place->slot_flags);
     reader->head = place->head;
+    reader->published = place->published;
+    reader->belled = place->belled;
     reader->sleeps = place->sleeps;
     reader->sequence = place->sequence;
     reader->slot_flags = place->slot_flags;
-    gpuvchan__reader_publish(reader);
     return 0;
 }

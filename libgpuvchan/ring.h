@@ -105,7 +105,7 @@ int gpuvchan__reader_wait(struct gpuvchan__reader *reader, uint64_t spin_ns, boo
 
 /** What only the reader knows, as of the writer above. Between two records, and not asleep. */
 struct gpuvchan__reader_place {
-    uint64_t head;
+    uint64_t head, published, belled;
     uint32_t sleeps;
     uint16_t sequence;
     uint8_t slot_flags;

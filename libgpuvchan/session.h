@@ -70,7 +70,7 @@ struct gpuvchan_session {
     _Atomic int fault; /* first error that ends the session */
     _Atomic int phase; /* enum session_phase */
     _Atomic bool interrupted;
-    bool plugins_paused; /* main thread */
+    bool told_to_pause; /* plugins and the link; main thread */
     pthread_mutex_t pause_lock;
     pthread_cond_t turned; /* the phase, away from a pause, or a lane's `still` */
     bool stuck;            /* a lane's thread did not end */

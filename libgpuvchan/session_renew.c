@@ -50,7 +50,7 @@ struct lane_image {
     uint32_t error_count;
     uint32_t opened; /* bits of the slots that it has opened */
 };
-_Static_assert(sizeof(struct session_image) == 272 && sizeof(struct lane_image) == 64, "layout, without gaps");
+_Static_assert(sizeof(struct session_image) == 272 && sizeof(struct lane_image) == 80, "layout, without gaps");
 
 /* ---- Standing still -------------------------------------------------------------------------- */
 
@@ -60,7 +60,6 @@ tell_plugins(struct gpuvchan_session *session, bool pause)
     for (uint32_t slot = atomic_load(&session->protocols_open); slot > 0; slot--)
         if (PLUGIN_HAS(session->protocols[slot].plugin, pause))
             session->protocols[slot].plugin->pause(session->protocols[slot].state, pause);
-    session->plugins_paused = pause;
 }
 
 void
@@ -68,8 +67,11 @@ gpuvchan__session_go_on(struct gpuvchan_session *session)
 {
     int paused = SESSION_PAUSES;
 
-    if (session->plugins_paused)
+    if (session->told_to_pause) {
         tell_plugins(session, false);
+        session->link->transport->heritage->rouse(session->link, false);
+        session->told_to_pause = false;
+    }
     pthread_mutex_lock(&session->pause_lock);
     atomic_compare_exchange_strong(&session->phase, &paused, SESSION_SERVES);
     pthread_cond_broadcast(&session->turned);
@@ -125,10 +127,9 @@ pause_lanes(struct gpuvchan_session *session, uint32_t timeout_ms)
     int serves = SESSION_SERVES;
 
     atomic_compare_exchange_strong(&session->phase, &serves, SESSION_PAUSES);
+    session->told_to_pause = true;
     tell_plugins(session, true);
-    for (uint32_t i = 0; i < session->hello.lanes; i++)
-        if (session->lanes[i]->running)
-            session->link->transport->heritage->wake(session->link, i);
+    session->link->transport->heritage->rouse(session->link, true);
     return await_still(session, timeout_ms);
 }
 

@@ -28,8 +28,8 @@ struct gpuvchan__door;
 struct gpuvchan_snapshot;
 
 struct gpuvchan__heritage {
-    /* Have wait return 0 for a lane, once, or the next time. */
-    void (*wake)(struct gpuvchan__link *link, uint32_t lane);
+    /* Have wait return 0 at once for all lanes (@p on), or no more. Nothing that the guest has a hand in. */
+    void (*rouse)(struct gpuvchan__link *link, bool on);
     /* Write what reopen needs. */
     int (*save)(struct gpuvchan__link *link, struct gpuvchan_snapshot *snapshot);
     /* Let its descriptors pass through exec, or no more. @return 0 or -errno. */

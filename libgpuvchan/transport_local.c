@@ -7,9 +7,10 @@
  * The guest creates the memfd, since its memory pays, and seals its size: a region that could shrink
  * would kill the worker with SIGBUS. The host creates the eventfds, so that it knows what they are. Both
  * travel with the handshake's two messages, but the eventfds of later lanes, which the guest asks for when it has
- * so many threads. Else the socket only says that the peer lives; a byte on it is the host's channel-wide doorbell. Nothing the guest may do to a shared file description (clearing
- * O_NONBLOCK, draining an eventfd) can block the host's main thread: it only uses the socket, with
- * MSG_DONTWAIT. A lane's thread that it blocks is the guest's own.
+ * so many threads. Else the socket only says that the peer lives; a byte on it is the host's channel-wide
+ * doorbell. Nothing the guest may do to a shared file description (clearing O_NONBLOCK, draining an eventfd) can
+ * block the host's main thread: of these it only uses the socket, with MSG_DONTWAIT. A lane's thread that it blocks is
+ * the guest's own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +66,8 @@ gpuvchan__local_close(struct gpuvchan__link *link)
         close(l->shut);
     if (l->wake >= 0)
         close(l->wake);
+    if (l->rouse >= 0)
+        close(l->rouse);
     if (l->socket >= 0)
         close(l->socket);
     free(l);
@@ -81,7 +84,7 @@ local_create(int fd, struct local_link **out)
     }
     l->link.transport = &gpuvchan__transport_local;
     l->socket = fd;
-    l->memfd = l->wake = -1;
+    l->memfd = l->wake = l->rouse = -1;
     for (uint32_t i = 0; i < WIRE_LANES_MAX; i++)
         l->own[i] = l->peer[i] = -1;
     l->shut = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -425,10 +428,11 @@ gpuvchan__local_create_host(int fd, struct local_link **out)
     if (error != 0)
         return error;
     l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (l->wake < 0) {
+    l->rouse = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->wake < 0 || l->rouse < 0) {
         error = -errno;
         gpuvchan__local_close(&l->link);
-        return gpuvchan__error(error, "cannot create an eventfd: %s", strerror(-error));
+        return gpuvchan__error(error, "cannot create two eventfds: %s", strerror(-error));
     }
     *out = l;
     return 0;
@@ -750,9 +754,10 @@ local_wait(struct gpuvchan__link *link, uint32_t lane, int timeout_ms)
         {.fd = l->own[lane], .events = POLLIN},
         {.fd = l->socket, .events = POLLRDHUP},
         {.fd = l->shut, .events = POLLIN},
+        {.fd = l->rouse, .events = POLLIN}, /* -1 at a guest, which poll() passes over */
     };
     uint64_t count;
-    int ready = poll(waiting, 3, timeout_ms);
+    int ready = poll(waiting, 4, timeout_ms);
 
     if (ready == 0)
         return -ETIME;

@@ -9,8 +9,9 @@ struct local_link {
     struct gpuvchan__link link;
     int socket;
     int memfd;
-    int shut; /* eventfd, readable for good once this end is shut */
-    int wake; /* host: eventfd that wakes the main thread, once */
+    int shut;  /* eventfd, readable for good once this end is shut */
+    int wake;  /* host: eventfd that wakes the main thread, once */
+    int rouse; /* host: eventfd, readable while no lane is to sleep */
     void *base;
     uint64_t bytes;
     uint32_t lanes; /* of them have doorbells */

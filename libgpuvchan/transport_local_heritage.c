@@ -20,11 +20,14 @@ struct local_heritage {
 };
 
 static void
-local_wake(struct gpuvchan__link *link, uint32_t lane)
+local_rouse(struct gpuvchan__link *link, bool on)
 {
-    static const uint64_t one = 1;
+    uint64_t count = 1;
 
-    (void)!write(local(link)->own[lane], &one, sizeof(one));
+    if (on)
+        (void)!write(local(link)->rouse, &count, sizeof(count));
+    else
+        (void)!read(local(link)->rouse, &count, sizeof(count));
 }
 
 static int
@@ -84,7 +87,7 @@ local_reopen(int fd, struct gpuvchan_snapshot *snapshot, struct gpuvchan__link *
 }
 
 const struct gpuvchan__heritage gpuvchan__local_heritage = {
-    .wake = local_wake,
+    .rouse = local_rouse,
     .save = local_save,
     .keep = local_keep,
     .reopen = local_reopen,

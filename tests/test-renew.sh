@@ -244,6 +244,15 @@ is "a handler that took long: renewed" "$status" 0
 works "a handler that took long: the guest is served on"
 ends "a handler that takes long" 0 '^done: '
 
+# A hostile guest holds up its lanes' threads alone.
+start_guest jammed jam
+run 60 "$ctl" renew "$worker"
+not_ok "jammed doorbells: who asks is answered" [ "$status" -eq 124 ]
+run 60 "$ctl" renew "$worker"
+not_ok "jammed doorbells: who asks again, too" [ "$status" -eq 124 ]
+ends "jammed doorbells" 0 '^ready'
+ok "jammed doorbells: the worker ends with its guest" within 20 gone "$worker"
+
 # ---- What cannot be renewed --------------------------------------------------------------------
 
 start_guest second hold second

@@ -6,11 +6,13 @@
  *     renew_guest hold [PROTOCOL]  does something for each line that it reads
  *     renew_guest block            the same, while a thread waits in a call until it reads "release"
  *     renew_guest sleep MS         the same, behind a post that takes so long
+ *     renew_guest jam              is hostile: makes doorbells block whoever rings them
  *
  * Says "ready", and ends with its input. Everything that it asked for must have been executed, once and in order:
  * then it says "done: N notes", else "error: ...".
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,7 +20,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "subject.h"
+#include "transport_local.h"
 
 #define THREADS_MAX 15
 #define BUFFER 8192u
@@ -332,6 +336,43 @@ block(struct worker *main_thread)
     return error == 0 && blocked->error != 0 ? fail(main_thread, 0, "%s", blocked->text) : error;
 }
 
+/* Fills the doorbell as often as somebody empties it. */
+static void *
+jam_bell(void *argument)
+{
+    static const uint64_t most = UINT64_MAX - 1;
+    int fd = (int)(intptr_t)argument;
+
+    fcntl(fd, F_SETFL, 0); /* blocks from now on, on both sides */
+    for (;;)
+        if (write(fd, &most, sizeof(most)) < 0)
+            return NULL;
+}
+
+static int
+jam(struct worker *main_thread)
+{
+    const struct local_link *link = local(channel->link);
+    char line[64];
+
+    for (uint32_t i = 0; i < link->lanes; i++) {
+        const int bells[] = {link->own[i], link->peer[i]};
+
+        for (int k = 0; k < 2; k++) {
+            pthread_t thread;
+
+            if (pthread_create(&thread, NULL, jam_bell, (void *)(intptr_t)bells[k]) != 0)
+                return fail(main_thread, -EAGAIN, "thread");
+            pthread_detach(thread);
+        }
+    }
+    usleep(200000);
+    say("ready");
+    while (fgets(line, sizeof(line), stdin))
+        ;
+    _exit(0);
+}
+
 static int
 act(struct worker *main_thread, const char *mode, const char *argument)
 {
@@ -344,6 +385,8 @@ act(struct worker *main_thread, const char *mode, const char *argument)
     }
     if (strcmp(mode, "block") == 0)
         return block(main_thread);
+    if (strcmp(mode, "jam") == 0)
+        return jam(main_thread);
     if (strcmp(mode, "sleep") == 0) {
         say("ready");
         error = subject_post(&client, SUBJECT_SLEEP, argument ? (uint64_t)atoll(argument) : 0);

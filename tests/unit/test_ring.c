@@ -528,6 +528,8 @@ impossible_places(void **state)
         assert_int_equal(gpuvchan__##end##_return(&pair->host_##end, &place), 0);       \
     } while (0)
     REFUSED(reader, read, head, 8);
+    REFUSED(reader, read, published, 16);
+    REFUSED(reader, read, belled, 16);
     REFUSED(reader, read, sleeps, 1);
     REFUSED(reader, read, slot_flags, GPUVCHAN_RECORD_SKIP);
     REFUSED(reader, read, slot_flags, 0); /* commands in the slot are calls */
