@@ -364,7 +364,7 @@ gpuvchan__session_start_lanes(struct gpuvchan_session *session)
         if (session->link->transport->lane_join(session->link, i, doorbell) != 0)
             return gpuvchan__session_fault(session, -EPROTO, gpuvchan_error_text());
         if (gpuvchan__session_lane_begin(lane) != 0)
-            return gpuvchan__session_fault(session, -ENOMEM, "the host is out of memory for another lane");
+            return gpuvchan__session_fail(session, -ENOMEM, "the host is out of memory for another lane");
         if (pthread_create(&lane->thread, NULL, gpuvchan__session_lane_serve, lane) != 0)
             return gpuvchan__session_fail(session, -EAGAIN, "the host cannot start another thread");
         lane->running = true;

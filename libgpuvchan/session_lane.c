@@ -63,6 +63,7 @@ gpuvchan__session_lane_begin(struct session_lane *lane)
         .session = lane->session,
         .payload = lane->record,
         .lane = lane->index,
+        .sequence = lane->request.sequence, /* of a lane that has moved here */
         .reply = lane->reply,
         .reply_room = reply_max - (uint32_t)sizeof(struct gpuvchan_record),
     };

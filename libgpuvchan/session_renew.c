@@ -82,7 +82,7 @@ gpuvchan__session_go_on(struct gpuvchan_session *session)
 static const struct session_lane *
 find_moving(const struct gpuvchan_session *session)
 {
-    for (uint32_t i = 0; i < session->hello.lanes; i++)
+    for (uint32_t i = 0; i < session->lane_count; i++)
         if (session->lanes[i]->running && !session->lanes[i]->still)
             return session->lanes[i];
     return NULL;
@@ -174,7 +174,7 @@ write_session(const struct gpuvchan_session *session, struct gpuvchan_snapshot *
         .hello = session->hello,
         .fence = session->fence,
         .same_address = session->same_address,
-        .lanes = session->hello.lanes,
+        .lanes = session->lane_count,
     };
     struct lane_image lane;
 
@@ -306,6 +306,8 @@ check_granted(const struct gpuvchan_session *session, const struct session_image
 
     if (!image->fence && !(link->transport->features(link) & WIRE_FEATURE_ASYMMETRIC_FENCE))
         return gpuvchan__error(-ENOTSUP, "this process cannot have the fences that the guest was granted");
+    if (image->lanes != session->lane_count)
+        return gpuvchan__error(-EPROTO, "%u lanes were allowed, and now %u are", image->lanes, session->lane_count);
     if (image->same_address && !session->same_address)
         return gpuvchan__error(-ENOMEM, "the region's address 0x%llx is not free here",
                                (unsigned long long)image->hello.base);
@@ -317,7 +319,7 @@ read_lanes(struct gpuvchan_session *session)
 {
     int error = 0;
 
-    for (uint32_t i = 0; i < session->hello.lanes && error == 0; i++) {
+    for (uint32_t i = 0; i < session->lane_count && error == 0; i++) {
         struct lane_image lane;
 
         error = gpuvchan_snapshot_read(session->snapshot, &lane, sizeof(lane));

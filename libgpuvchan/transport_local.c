@@ -102,7 +102,7 @@ local_create(int fd, struct local_link **out)
 
 #define BATCH 16u /* lanes get their doorbells so many at a time: at once, and when the guest asks for more */
 #define FDS_MAX (2 * BATCH)
-#define MORE_TIMEOUT_MS 10000u
+#define MORE_TIMEOUT_MS 60000u /* a worker that is being renewed answers afterwards */
 
 static int
 send_message(int fd, const void *data, size_t bytes, const int *fds, size_t count)

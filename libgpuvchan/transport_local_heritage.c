@@ -12,11 +12,10 @@
 #include "snapshot.h"
 #include "transport_local.h"
 
-/* Numbers of descriptors that the program has open. */
+/* Descriptors that the program has open; behind it, for the lanes that have doorbells, `own` and then `peer`. */
 struct local_heritage {
     int32_t memfd;
     uint32_t lanes, lanes_max;
-    int32_t own[WIRE_LANES_MAX], peer[WIRE_LANES_MAX];
 };
 
 static void
@@ -36,9 +35,9 @@ local_save(struct gpuvchan__link *link, struct gpuvchan_snapshot *snapshot)
     const struct local_link *l = local(link);
     struct local_heritage heritage = {.memfd = l->memfd, .lanes = l->lanes, .lanes_max = l->lanes_max};
 
-    memcpy(heritage.own, l->own, sizeof(heritage.own));
-    memcpy(heritage.peer, l->peer, sizeof(heritage.peer));
-    return gpuvchan_snapshot_write(snapshot, &heritage, sizeof(heritage));
+    gpuvchan_snapshot_write(snapshot, &heritage, sizeof(heritage));
+    gpuvchan_snapshot_write(snapshot, l->own, l->lanes * sizeof(l->own[0]));
+    return gpuvchan_snapshot_write(snapshot, l->peer, l->lanes * sizeof(l->peer[0]));
 }
 
 /* False where there is no such descriptor. */
@@ -75,10 +74,11 @@ local_reopen(int fd, struct gpuvchan_snapshot *snapshot, struct gpuvchan__link *
         l->memfd = heritage.memfd;
         l->lanes = heritage.lanes;
         l->lanes_max = heritage.lanes_max;
-        memcpy(l->own, heritage.own, sizeof(l->own));
-        memcpy(l->peer, heritage.peer, sizeof(l->peer));
-        error = local_keep(&l->link, false);
+        gpuvchan_snapshot_read(snapshot, l->own, l->lanes * sizeof(l->own[0]));
+        error = gpuvchan_snapshot_read(snapshot, l->peer, l->lanes * sizeof(l->peer[0]));
     }
+    if (error == 0)
+        error = local_keep(&l->link, false);
     if (error != 0)
         gpuvchan__local_close(&l->link);
     else

@@ -124,7 +124,7 @@ renew_often() {
 }
 
 rounds=$((20 * ${TEST_ROUNDS:-100} / 100))
-for lanes in 1 2 6; do
+for lanes in 1 2 6 24; do # doorbells come for sixteen lanes at a time
     start_guest "busy$lanes" busy "$lanes"
     ok "$lanes busy lanes: renewed $rounds times" renew_often "$rounds"
     ends "$lanes busy lanes" 0 '^done: '
@@ -236,6 +236,11 @@ run 60 "$ctl" renew "$worker"
 is "a call that waits: renewed again" "$status" 0
 works "a call that waits: it returns" release
 ends "a call that waits" 0 '^done: '
+
+start_guest numbered hold
+run 60 "$ctl" renew "$worker"
+echo corrupt >&9
+ends "records are numbered on" 1 "lane 0, record [0-9]{4}: the subject says so"
 
 start_guest sleeping sleep 9000
 refused "a handler that takes long" "on lane 0 a handler has not returned within 3000 ms"

@@ -24,7 +24,7 @@
 #include "subject.h"
 #include "transport_local.h"
 
-#define THREADS_MAX 15
+#define THREADS_MAX 40
 #define BUFFER 8192u
 #define SHARED 0xffull /* as a thread: numbers that go around among them */
 #define VALUE(thread, number) ((uint64_t)(thread) << 48 | (number))
@@ -296,6 +296,8 @@ hold(struct worker *main_thread, bool lanes)
         error = rounds(main_thread, round, 1000);
     say(error == 0 ? "ready" : "error");
     while (error == 0 && fgets(line, sizeof(line), stdin)) {
+        if (strcmp(line, "corrupt\n") == 0)
+            return fail(main_thread, subject_call(&client, SUBJECT_CORRUPT, 1), "corrupt");
         error = rounds(main_thread, round += 1000, 1000);
         if (error == 0 && lanes)
             error = lane_number(main_thread, &after);
@@ -397,7 +399,7 @@ act(struct worker *main_thread, const char *mode, const char *argument)
 int
 main(int argc, char **argv)
 {
-    struct gpuvchan_channel_options options = {.size = sizeof(options), .arena_bytes = 8 << 20, .lanes = 16};
+    struct gpuvchan_channel_options options = {.size = sizeof(options), .arena_bytes = 8 << 20, .lanes = 64};
     struct worker *main_thread = &workers[0];
     struct gpuvchan_protocol protocol = subject_protocol;
     const char *mode = argc > 1 ? argv[1] : "hold", *argument = argc > 2 ? argv[2] : NULL;

@@ -11,7 +11,7 @@
 
 /* ---- Host ------------------------------------------------------------------------------------ */
 
-#define SUBJECT_LANES 64u
+#define SUBJECT_LANES GPUVCHAN_LANES_MAX
 
 struct subject {
     _Atomic uint64_t noted;
