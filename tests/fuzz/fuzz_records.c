@@ -143,6 +143,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (flags & POSITION)
         atomic_store(&lane->shared->reply.head, position * 8ull);
     close(guest);
+    if (gpuvchan__session_lane_begin(lane) != 0)
+        abort();
     gpuvchan__session_lane_serve(lane);
     gpuvchan_session_destroy(session);
     return 0;

@@ -97,7 +97,7 @@ receive_region(int fd, struct wire_hello *hello, unsigned char **base)
 static void
 send_welcome(int fd, int bells[2])
 {
-    struct wire_welcome welcome = {.magic = WIRE_MAGIC, .major = WIRE_MAJOR};
+    struct wire_welcome welcome = {.magic = WIRE_MAGIC, .major = WIRE_MAJOR, .lanes = 1};
     union {
         struct cmsghdr align;
         char room[CMSG_SPACE(2 * sizeof(int))];
