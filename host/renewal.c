@@ -19,7 +19,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +39,7 @@
 #define CLOSE_RANGE_CLOEXEC (1u << 2)
 #endif
 
-static const int passed[] = {WORKER_CONNECTION_FD, WORKER_CONFIG_FD, WORKER_FILE_FD, WORKER_STATUS_FD,
-                             WORKER_SNAPSHOT_FD};
+static bool has_file; /* or its number is anybody's */
 
 /* ---- Status ---------------------------------------------------------------------------------- */
 
@@ -103,16 +101,21 @@ renewal_prepare(void)
 {
     bool heir = is_memory(WORKER_SNAPSHOT_FD);
 
+    has_file = fcntl(WORKER_FILE_FD, F_GETFD) >= 0;
     memory_at(WORKER_STATUS_FD, RENEWAL_STATUS_NAME);
     memory_at(WORKER_SNAPSHOT_FD, "gpuvchan-snapshot");
     return heir;
 }
 
+/* What a fresh program gets beside the session's own. */
 static void
 pass(bool on)
 {
+    static const int passed[] = {WORKER_CONFIG_FD, WORKER_STATUS_FD, WORKER_SNAPSHOT_FD, WORKER_FILE_FD};
+
     for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
-        fcntl(passed[i], F_SETFD, on ? 0 : FD_CLOEXEC); /* that of the file may be missing */
+        if (passed[i] != WORKER_FILE_FD || has_file)
+            fcntl(passed[i], F_SETFD, on ? 0 : FD_CLOEXEC);
 }
 
 /* ---- The old program ------------------------------------------------------------------------- */

@@ -8,8 +8,8 @@
 #include <gpuvchan/gpuvchan.h>
 
 /**
- * Makes what a renewal needs, unless this process has it from the program whose place it takes. @return whether it
- * takes one's place.
+ * Before anything else is opened: makes what a renewal needs, unless this process has it from the program whose place it
+ * takes. @return whether it takes one's place.
  */
 bool renewal_prepare(void);
 

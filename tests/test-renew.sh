@@ -411,6 +411,17 @@ stop_host
 ok "adopted and renewed: ends with its host" gone "$orphan"
 ends "adopted: its guest gets an error" 1 "^error: "
 
+# Without a file the number that it has is another's, which is not passed on.
+start_host fileless --state-dir="$work/missing/deeper/workers"
+start_guest unlisted hold
+run 60 "$ctl" renew "$worker"
+is "without a file: status" "$status" 0
+run 60 "$ctl" renew "$worker"
+is "without a file: again" "$status" 0
+works "without a file: the guest is served on"
+ends "without a file" 0 '^done: '
+stop_host
+
 if runuser -u nobody -- test -r "$build/lib/libgpuvchan.so.0" 2>/dev/null; then
     start_host other --user=nobody
     start_guest nobodys hold
