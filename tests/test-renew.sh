@@ -74,6 +74,14 @@ refused() {
     works "$1: the guest is served on"
 }
 
+# All workers of a system that has this one alone: others that run here are none of ours.
+renew_all() {
+    rm -rf system
+    mkdir -p system/proc
+    ln -s "/proc/$worker" "system/proc/$worker"
+    run 60 "$ctl" --root "$work/system" renew all
+}
+
 descriptors() {
     find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l
 }
@@ -99,7 +107,7 @@ is "idle: it has loaded its plugin" "$(grep -c subject.so "/proc/$worker/maps")"
 works "idle: the guest is served on"
 count=$(descriptors "$worker")
 for round in 1 2 3 4 5; do
-    run 60 "$ctl" renew all
+    renew_all
     is "idle, again $round: status" "$status" 0
 done
 is "idle: no descriptor is left over" "$(descriptors "$worker")" "$count"
@@ -404,7 +412,7 @@ orphan=$worker
 start_host second
 like "the next supervisor adopts it" "$(cat second.err)" "adopted worker $orphan "
 worker=$orphan
-run 60 "$ctl" renew all
+renew_all
 is "adopted: status" "$status" 0
 works "adopted: the guest is served on"
 stop_host
@@ -458,6 +466,10 @@ complains "nobody" "renew: whom\?"
 complains "nonsense" "renew: 'everybody' is neither a process number nor 'all'" everybody
 complains "another program" "process $$ is no worker of gpuvchan-host" $$
 complains "no process" "process 99999999 is no worker of gpuvchan-host" 99999999
+rm -rf system
+mkdir -p system/proc
+run 20 "$ctl" --root "$work/system" renew all
+is "all of none" "$status $output" "0 there are no workers"
 run 20 "$ctl" renew --help
 like "help" "$status $output" "^0 Usage: gpuvchanctl renew PID"
 
