@@ -48,6 +48,7 @@ captive_start(struct captive *captive, const char *command, const char *address)
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         signal(SIGPIPE, SIG_DFL);
+        signal(SIGUSR2, SIG_DFL);
         setenv("GPUVCHAN_ADDRESS", address, 1);
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);

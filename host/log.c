@@ -97,6 +97,13 @@ log_keep(void)
         file = own;
 }
 
+void
+log_give_back(void)
+{
+    if (file != STDERR_FILENO)
+        dup2(file, STDERR_FILENO);
+}
+
 bool
 log_is_stderr(void)
 {

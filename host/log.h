@@ -14,6 +14,9 @@ void log_open(const struct host_options *options, const char *who, bool early);
 /** Goes on with what stderr is now, also when that is replaced: a plugin may give its driver another one. */
 void log_keep(void);
 
+/** Makes stderr again what the log goes to, for a program that takes this one's place. */
+void log_give_back(void);
+
 /** True if lines go to stderr. */
 bool log_is_stderr(void);
 

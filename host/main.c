@@ -19,6 +19,7 @@
 #include "notify.h"
 #include "plugin.h"
 #include "privileges.h"
+#include "renewal.h"
 #include "supervisor.h"
 #include "worker.h"
 
@@ -218,6 +219,8 @@ main(int argc, char **argv)
         return worker_main(WORKER_SPARE);
     if (argc == 2 && strcmp(argv[1], WORKER_LOCAL_SPARE_ARGUMENT) == 0)
         return worker_main(WORKER_LOCAL_SPARE);
+    if (argc == 2 && strcmp(argv[1], WORKER_REHEARSAL_ARGUMENT) == 0)
+        return renewal_rehearsal_main();
     notify_init();
     options = malloc(sizeof(*options));
     if (!options)

@@ -570,6 +570,7 @@ watch_signals(struct supervisor *supervisor)
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN); /* for workers; one that has just been started inherits this */
     supervisor->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return supervisor->signals < 0 ? -errno : watch(supervisor, supervisor->signals, ABOUT_SIGNALS);
 }

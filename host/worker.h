@@ -3,6 +3,8 @@
 #ifndef HOST_WORKER_H
 #define HOST_WORKER_H
 
+#include "renewal_status.h"
+
 /*
  * What the supervisor hands it: a first argument, and descriptors; that of its file, locked, may be missing. A spare
  * worker gets the connection and the file later, through the link.
@@ -15,6 +17,13 @@
 #define WORKER_CONFIG_FD 4
 #define WORKER_LINK_FD 5 /* see worker_link.h */
 #define WORKER_FILE_FD 6
+
+/* The same program, which only tries whether it could take a worker's place; it reports at the connection's number. */
+#define WORKER_REHEARSAL_ARGUMENT "--worker-rehearsal"
+
+/* What it has besides, and hands to the program that takes its place. */
+#define WORKER_STATUS_FD RENEWAL_STATUS_FD
+#define WORKER_SNAPSHOT_FD 8
 
 /* How it ends; anything else is a crash. */
 enum worker_exit {

@@ -2,6 +2,7 @@
 #include "worker_link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -111,8 +112,17 @@ worker_link_hand_over(int link, int connection, int file)
 
 /* ---- The worker's end -------------------------------------------------------------------------- */
 
-int
-worker_link_await(int link)
+static bool
+move_to(int fd, int number)
+{
+    bool moved = dup3(fd, number, O_CLOEXEC) >= 0;
+
+    close(fd);
+    return moved;
+}
+
+bool
+worker_link_await(int link, int connection, int file)
 {
     const struct worker_message ready = {.word = WORKER_READY};
     struct pollfd guest = {.fd = link, .events = POLLIN};
@@ -121,12 +131,12 @@ worker_link_await(int link)
     char word;
 
     if (send_with(link, &ready, sizeof(ready), NULL, 0, 0) != 0)
-        return -1;
+        return false;
     while (poll(&guest, 1, -1) < 0 && errno == EINTR)
         continue;
     if (receive_with(link, &word, sizeof(word), descriptors, &count, 0) != 0 || count == 0)
-        return -1;
-    return descriptors[0];
+        return false;
+    return move_to(descriptors[0], connection) && (count < 2 || move_to(descriptors[1], file));
 }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a question and its answer */

@@ -15,6 +15,7 @@
 #ifndef HOST_WORKER_LINK_H
 #define HOST_WORKER_LINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum worker_word {
@@ -51,8 +52,11 @@ int worker_link_hand_over(int link, int connection, int file);
 
 /* ---- The worker's end -------------------------------------------------------------------------- */
 
-/** Says that a spare worker is ready, and waits for its guest. @return the connection; -1: there will be no guest. */
-int worker_link_await(int link);
+/**
+ * Says that a spare worker is ready, and waits for its guest, whose connection and file get the numbers @p connection and
+ * @p file. False: there will be no guest.
+ */
+bool worker_link_await(int link, int connection, int file);
 
 /** For struct gpuvchan_keeping: @p link is a pointer to the worker's descriptor. */
 int worker_link_find(void *link, uint64_t bytes, const uint8_t *digest);

@@ -223,6 +223,36 @@ gpuvchan__writer_wake(struct gpuvchan__writer *writer)
     writer->link->transport->ring(writer->link, writer->lane);
 }
 
+void
+gpuvchan__writer_leave(const struct gpuvchan__writer *writer, struct gpuvchan__writer_place *place)
+{
+    *place = (struct gpuvchan__writer_place){
+        .tail = writer->front.tail,
+        .head = writer->head,
+        .cleared = writer->cleared,
+        .rung = writer->rung,
+        .sequence = writer->front.sequence,
+        .flip = writer->front.flip,
+    };
+}
+
+int
+gpuvchan__writer_return(struct gpuvchan__writer *writer, const struct gpuvchan__writer_place *place)
+{
+    if (place->tail % GPUVCHAN_RECORD_UNIT != 0 || place->head % GPUVCHAN_RECORD_UNIT != 0 ||
+        place->head > place->tail || place->tail > place->cleared || place->cleared - place->head > writer->bytes ||
+        (place->flip & ~GPUVCHAN_RECORD_FLIP) != 0)
+        return gpuvchan__error(-EPROTO, "lane %u: a writer cannot be at %llu of a ring of %llu", writer->lane,
+                               (unsigned long long)place->tail, (unsigned long long)writer->bytes);
+    writer->front.tail = writer->front.limit = place->tail; /* the limit is asked for anew */
+    writer->head = place->head;
+    writer->cleared = place->cleared;
+    writer->rung = place->rung;
+    writer->front.sequence = place->sequence;
+    writer->front.flip = place->flip;
+    return 0;
+}
+
 /* ---- Reader ---------------------------------------------------------------------------------- */
 
 void
@@ -342,4 +372,34 @@ gpuvchan__reader_wait(struct gpuvchan__reader *reader, uint64_t spin_ns, bool ea
         error = reader->link->transport->wait(reader->link, reader->lane, -1);
     atomic_store_explicit(&reader->shared->consumer_asleep, ++reader->sleeps, memory_order_relaxed);
     return reader_ready(reader) ? 0 : error;
+}
+
+void
+gpuvchan__reader_leave(const struct gpuvchan__reader *reader, struct gpuvchan__reader_place *place)
+{
+    *place = (struct gpuvchan__reader_place){
+        .head = reader->head,
+        .published = reader->published,
+        .belled = reader->belled,
+        .sleeps = reader->sleeps,
+        .sequence = reader->sequence,
+        .slot_flags = reader->slot_flags,
+    };
+}
+
+int
+gpuvchan__reader_return(struct gpuvchan__reader *reader, const struct gpuvchan__reader_place *place)
+{
+    if (place->head % GPUVCHAN_RECORD_UNIT != 0 || place->published > place->head || place->belled > place->head ||
+        (place->sleeps & 1) ||
+        (place->slot_flags | GPUVCHAN_RECORD_FLIP) != (reader->slot_flags | GPUVCHAN_RECORD_FLIP))
+        return gpuvchan__error(-EPROTO, "lane %u: a reader cannot be at %llu, asleep %u, flags %u", reader->lane,
+                               (unsigned long long)place->head, place->sleeps & 1, place->slot_flags);
+    reader->head = place->head;
+    reader->published = place->published;
+    reader->belled = place->belled;
+    reader->sleeps = place->sleeps;
+    reader->sequence = place->sequence;
+    reader->slot_flags = place->slot_flags;
+    return 0;
 }

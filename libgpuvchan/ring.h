@@ -46,6 +46,19 @@ int gpuvchan__writer_reply(struct gpuvchan__writer *writer, const struct gpuvcha
 /** Rings the reader's doorbell, once per sleep. */
 void gpuvchan__writer_wake(struct gpuvchan__writer *writer);
 
+/** What only the writer knows of its ring: another process goes on with that. */
+struct gpuvchan__writer_place {
+    uint64_t tail, head, cleared;
+    uint32_t rung;
+    uint16_t sequence;
+    uint8_t flip;
+    uint8_t reserved;
+};
+
+void gpuvchan__writer_leave(const struct gpuvchan__writer *writer, struct gpuvchan__writer_place *place);
+/** Goes on there with a writer that was just initialised. @return 0, or -EPROTO: there is no such place. */
+int gpuvchan__writer_return(struct gpuvchan__writer *writer, const struct gpuvchan__writer_place *place);
+
 struct gpuvchan__reader {
     const unsigned char *ring;
     const unsigned char *slot;
@@ -89,6 +102,18 @@ int gpuvchan__reader_refuse(const struct gpuvchan__reader *reader, uint64_t word
  * @return 0; -EPIPE: the peer is gone and there is nothing more.
  */
 int gpuvchan__reader_wait(struct gpuvchan__reader *reader, uint64_t spin_ns, bool eager);
+
+/** What only the reader knows, as of the writer above. Between two records, and not asleep. */
+struct gpuvchan__reader_place {
+    uint64_t head, published, belled;
+    uint32_t sleeps;
+    uint16_t sequence;
+    uint8_t slot_flags;
+    uint8_t reserved;
+};
+
+void gpuvchan__reader_leave(const struct gpuvchan__reader *reader, struct gpuvchan__reader_place *place);
+int gpuvchan__reader_return(struct gpuvchan__reader *reader, const struct gpuvchan__reader_place *place);
 
 /** Monotonic time. */
 uint64_t gpuvchan__now_ns(void);

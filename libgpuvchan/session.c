@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "snapshot.h"
 #include "transport.h"
 
 #define DEFAULT_ARENA_MAX (64ull << 30)
@@ -102,8 +103,14 @@ limits_settle(struct gpuvchan_session_limits *limits, const struct gpuvchan_sess
     limits->spin_us = limits->spin_us ? limits->spin_us : DEFAULT_SPIN_US;
 }
 
-static int
-session_map(struct gpuvchan_session *session)
+int
+gpuvchan__session_check(const struct gpuvchan_session *session)
+{
+    return hello_check(&session->hello, &session->limits);
+}
+
+int
+gpuvchan__session_map(struct gpuvchan_session *session)
 {
     const struct wire_hello *hello = &session->hello;
     void *base;
@@ -125,33 +132,49 @@ session_map(struct gpuvchan_session *session)
     return 0;
 }
 
-int
-gpuvchan_session_accept(int fd, const struct gpuvchan_session_limits *given, struct gpuvchan_session **out)
+struct gpuvchan_session *
+gpuvchan__session_create(int fd, const struct gpuvchan_session_limits *limits)
 {
     const struct gpuvchan__transport *transport = gpuvchan__transport_of(fd);
     struct gpuvchan_session *session = transport ? calloc(1, sizeof(*session)) : NULL;
-    struct wire_welcome welcome;
-    int error;
 
     if (!session) {
         close(fd);
-        return transport ? gpuvchan__error(-ENOMEM, "out of memory")
-                         : gpuvchan__error(-EINVAL, "descriptor %d is no connection of a guest", fd);
+        if (transport)
+            gpuvchan__error(-ENOMEM, "out of memory");
+        else
+            gpuvchan__error(-EINVAL, "descriptor %d is no connection of a guest", fd);
+        return NULL;
     }
     pthread_mutex_init(&session->lock, NULL);
-    limits_settle(&session->limits, given);
+    pthread_mutex_init(&session->pause_lock, NULL);
+    pthread_cond_init(&session->turned, NULL);
+    limits_settle(&session->limits, limits);
     session->spin_ns = gpuvchan__spin_ns(session->limits.spin_us, transport);
     gpuvchan__share_init(&session->share, "");
+    return session;
+}
+
+int
+gpuvchan_session_accept(int fd, const struct gpuvchan_session_limits *limits, struct gpuvchan_session **out)
+{
+    const struct gpuvchan__transport *transport = gpuvchan__transport_of(fd);
+    struct gpuvchan_session *session = gpuvchan__session_create(fd, limits);
+    struct wire_welcome welcome;
+    int error;
+
+    if (!session)
+        return transport ? -ENOMEM : -EINVAL;
     error = transport->receive(fd, &session->hello, session->limits.timeout_ms, &session->link);
     if (error != 0)
         goto destroy;
     transport->identify(session->link, session->share.guest, sizeof(session->share.guest));
-    error = hello_check(&session->hello, &session->limits);
+    error = gpuvchan__session_check(session);
     if (error == 0) {
         uint64_t features = transport->features(session->link) & session->hello.features & WIRE_FEATURES_KNOWN;
 
         session->fence = !(features & WIRE_FEATURE_ASYMMETRIC_FENCE);
-        error = session_map(session);
+        error = gpuvchan__session_map(session);
         welcome_fill(&welcome, error, error ? gpuvchan_error_text() : "");
         welcome.features = features;
         welcome.lanes = session->lane_count;
@@ -222,24 +245,38 @@ offer_find(const struct gpuvchan_session *session, const char *name)
     return NULL;
 }
 
+const struct gpuvchan_plugin *
+gpuvchan__session_plugin(const struct gpuvchan_session *session, const char *name, const struct wire_open *open,
+                         struct wire_opened *opened, int *error)
+{
+    const struct gpuvchan_plugin *plugin = offer_find(session, name);
+    const struct gpuvchan_protocol *mine;
+
+    if (!plugin) {
+        *error = open_refuse(opened, -ENOENT, "this host has no plugin %s, or does not offer it", name);
+        return NULL;
+    }
+    mine = &plugin->dispatch->protocol;
+    opened->version = mine->version;
+    if (mine->version == open->version && mine->hash == open->hash && mine->entries == open->entries)
+        return plugin;
+    *error = open_refuse(opened, -EPROTONOSUPPORT,
+                         "the host's plugin was built from another version of the protocol (%u, the guest has %u): "
+                         "install the same release on both sides",
+                         mine->version, open->version);
+    return NULL;
+}
+
 static int
 open_locked(struct gpuvchan_session *session, const struct wire_open *open, const char *name,
             struct wire_opened *opened)
 {
-    const struct gpuvchan_plugin *plugin = offer_find(session, name);
     uint32_t count = atomic_load(&session->protocols_open);
-    const struct gpuvchan_protocol *mine;
-    int error;
+    int error = 0;
+    const struct gpuvchan_plugin *plugin = gpuvchan__session_plugin(session, name, open, opened, &error);
 
     if (!plugin)
-        return open_refuse(opened, -ENOENT, "this host has no plugin %s, or does not offer it", name);
-    mine = &plugin->dispatch->protocol;
-    opened->version = mine->version;
-    if (mine->version != open->version || mine->hash != open->hash || mine->entries != open->entries)
-        return open_refuse(opened, -EPROTONOSUPPORT,
-                           "the host's plugin was built from another version of the protocol (%u, the guest has %u): "
-                           "install the same release on both sides",
-                           mine->version, open->version);
+        return error;
     for (uint32_t slot = 1; slot <= count; slot++)
         if (session->protocols[slot].plugin == plugin) {
             opened->slot = slot;
@@ -275,15 +312,14 @@ gpuvchan__session_open(struct gpuvchan_session *session, const struct wire_open 
 
 /* ---- Fault, run, end ------------------------------------------------------------------------- */
 
-int
-gpuvchan__session_fault(struct gpuvchan_session *session, int error, const char *text)
+static int
+end_with(struct gpuvchan_session *session, int error, const char *what, const char *text)
 {
     int none = 0;
 
     if (!atomic_compare_exchange_strong(&session->fault, &none, error))
         return none;
-    gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s (pid %u) broke the protocol: %s", session->hello.program, session->hello.pid,
-                 text);
+    gpuvchan_log(GPUVCHAN_LOG_ERROR, "%s (pid %u) %s: %s", session->hello.program, session->hello.pid, what, text);
     snprintf(session->region->fault_text, sizeof(session->region->fault_text), "%s", text);
     /* Pairs with the acquire in gpuvchan__channel_lost(). */
     atomic_store_explicit(&session->region->fault, (uint32_t)-error, memory_order_release);
@@ -291,15 +327,34 @@ gpuvchan__session_fault(struct gpuvchan_session *session, int error, const char 
     return error;
 }
 
+int
+gpuvchan__session_fault(struct gpuvchan_session *session, int error, const char *text)
+{
+    return end_with(session, error, "broke the protocol", text);
+}
+
+int
+gpuvchan__session_fail(struct gpuvchan_session *session, int error, const char *text)
+{
+    return end_with(session, error, "cannot be served any more", text);
+}
+
 void
 gpuvchan_session_stop(struct gpuvchan_session *session)
 {
-    atomic_store(&session->stopping, true);
+    atomic_store(&session->phase, SESSION_STOPS);
     session->link->transport->shut(session->link);
 }
 
-static int
-start_lanes(struct gpuvchan_session *session)
+void
+gpuvchan_session_interrupt(struct gpuvchan_session *session)
+{
+    atomic_store(&session->interrupted, true);
+    session->link->transport->wake_main(session->link);
+}
+
+int
+gpuvchan__session_start_lanes(struct gpuvchan_session *session)
 {
     for (uint32_t i = 0; i < session->lane_count; i++) {
         struct session_lane *lane = session->lanes[i];
@@ -311,9 +366,9 @@ start_lanes(struct gpuvchan_session *session)
         if (session->link->transport->lane_join(session->link, i, doorbell) != 0)
             return gpuvchan__session_fault(session, -EPROTO, gpuvchan_error_text());
         if (gpuvchan__session_lane_begin(lane) != 0)
-            return gpuvchan__session_fault(session, -ENOMEM, "the host is out of memory for another lane");
+            return gpuvchan__session_fail(session, -ENOMEM, "the host is out of memory for another lane");
         if (pthread_create(&lane->thread, NULL, gpuvchan__session_lane_serve, lane) != 0)
-            return gpuvchan__session_fault(session, -EAGAIN, "the host cannot start another thread");
+            return gpuvchan__session_fail(session, -EAGAIN, "the host cannot start another thread");
         lane->running = true;
         atomic_store_explicit(&lane->shared->host_state, WIRE_LANE_OPEN, memory_order_release);
     }
@@ -324,13 +379,9 @@ start_lanes(struct gpuvchan_session *session)
 static void
 interrupt_plugins(struct gpuvchan_session *session)
 {
-    for (uint32_t slot = atomic_load(&session->protocols_open); slot > 0; slot--) {
-        const struct gpuvchan_plugin *plugin = session->protocols[slot].plugin;
-
-        if (plugin->size >= offsetof(struct gpuvchan_plugin, interrupt) + sizeof(plugin->interrupt) &&
-            plugin->interrupt)
-            plugin->interrupt(session->protocols[slot].state);
-    }
+    for (uint32_t slot = atomic_load(&session->protocols_open); slot > 0; slot--)
+        if (PLUGIN_HAS(session->protocols[slot].plugin, interrupt))
+            session->protocols[slot].plugin->interrupt(session->protocols[slot].state);
 }
 
 /* Lanes end by themselves soon, except one that a handler keeps, or the guest by a doorbell that it made block. */
@@ -360,12 +411,16 @@ gpuvchan_session_run(struct gpuvchan_session *session)
 {
     int error = 0;
 
-    while (error == 0 && !atomic_load(&session->stopping)) {
-        error = start_lanes(session);
+    gpuvchan__session_go_on(session);
+    while (error == 0 && atomic_load(&session->phase) == SESSION_SERVES) {
+        if (atomic_exchange(&session->interrupted, false))
+            return -EINTR;
+        error = gpuvchan__session_start_lanes(session);
         if (error == 0)
             error = session->link->transport->wait_main(session->link, -1);
     }
     gpuvchan_session_stop(session);
+    gpuvchan__session_go_on(session); /* for those that did not see the end, since they stood still */
     interrupt_plugins(session);
     return join_lanes(session) ? atomic_load(&session->fault) : -ETIMEDOUT;
 }
@@ -385,6 +440,9 @@ gpuvchan_session_destroy(struct gpuvchan_session *session)
     gpuvchan__share_finish(&session->share);
     if (session->link)
         session->link->transport->close(session->link);
+    gpuvchan__snapshot_destroy(session->snapshot);
+    pthread_cond_destroy(&session->turned);
+    pthread_mutex_destroy(&session->pause_lock);
     pthread_mutex_destroy(&session->lock);
     free(session);
 }

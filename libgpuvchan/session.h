@@ -13,6 +13,10 @@
 
 #define SESSION_OFFERS 32u
 
+/* Has it been built with that field, and filled it in? */
+#define PLUGIN_HAS(plugin, field) \
+    ((plugin)->size >= offsetof(struct gpuvchan_plugin, field) + sizeof((plugin)->field) && (plugin)->field)
+
 /* A protocol that the guest has opened. */
 struct session_protocol {
     const struct gpuvchan_plugin *plugin; /* NULL: slot is free */
@@ -42,6 +46,15 @@ struct session_lane {
     _Atomic uint64_t begun __attribute__((aligned(64)));
     pthread_t thread;
     bool running;
+    bool still;      /* under the session's pause_lock: its thread executes nothing */
+    uint32_t reopen; /* bits of the slots that the thread opens before anything else */
+};
+
+/* What the lanes' threads do between two records. */
+enum session_phase {
+    SESSION_SERVES, /* go on */
+    SESSION_PAUSES, /* stand still */
+    SESSION_STOPS,  /* end; stays */
 };
 
 struct gpuvchan_session {
@@ -57,22 +70,47 @@ struct gpuvchan_session {
     bool fence;
     uint64_t spin_ns;
     _Atomic int fault; /* first error that ends the session */
-    _Atomic bool stopping;
-    bool stuck;           /* a lane's thread did not end */
-    pthread_mutex_t lock; /* opening protocols, the fault's text */
+    _Atomic int phase; /* enum session_phase */
+    _Atomic bool interrupted;
+    bool told_to_pause; /* plugins and the link; main thread */
+    pthread_mutex_t pause_lock;
+    pthread_cond_t turned; /* the phase, away from a pause, or a lane's `still` */
+    bool stuck;            /* a lane's thread did not end */
+    pthread_mutex_t lock;  /* opening protocols, the fault's text */
     const struct gpuvchan_plugin *offers[SESSION_OFFERS];
     uint32_t offer_count;
     struct session_protocol protocols[WIRE_PROTOCOLS];
     _Atomic uint32_t protocols_open; /* slots 1..n are valid */
     uint32_t lane_count;             /* of them the guest may open */
     struct session_lane *lanes[WIRE_LANES_MAX];
+    struct gpuvchan_snapshot *snapshot; /* between gpuvchan_session_reopen() and gpuvchan_session_resume() */
 };
 
 /** Ends the session with a named error, told to the log and the guest once. Returns @p error. */
 int gpuvchan__session_fault(struct gpuvchan_session *session, int error, const char *text);
+/** The same where it is not the guest's doing. */
+int gpuvchan__session_fail(struct gpuvchan_session *session, int error, const char *text);
 
+/** A session over @p fd, which it takes; nothing is received. @return NULL: gpuvchan_error_text() says why. */
+struct gpuvchan_session *gpuvchan__session_create(int fd, const struct gpuvchan_session_limits *limits);
+/** Checks the hello against the limits, before the region is mapped. @return 0, -EPROTO, -E2BIG. */
+int gpuvchan__session_check(const struct gpuvchan_session *session);
+/** Maps the region and creates the lanes. */
+int gpuvchan__session_map(struct gpuvchan_session *session);
+
+/** The plugin that serves @p open's protocol, or NULL: the reason goes to @p error and @p opened. */
+const struct gpuvchan_plugin *
+gpuvchan__session_plugin(const struct gpuvchan_session *session, const char *name, const struct wire_open *open,
+                         struct wire_opened *opened, int *error);
 /** Open @p open's protocol for the guest; the slot or the reason goes to @p opened. */
 int gpuvchan__session_open(struct gpuvchan_session *session, const struct wire_open *open, struct wire_opened *opened);
+
+/** Starts a thread for each lane that the guest has opened. Main thread. */
+int gpuvchan__session_start_lanes(struct gpuvchan_session *session);
+
+/* session_renew.c */
+/** After a pause: lanes go on, or end. */
+void gpuvchan__session_go_on(struct gpuvchan_session *session);
 
 /* session_lane.c */
 struct session_lane *gpuvchan__session_lane_create(struct gpuvchan_session *session, uint32_t index);

@@ -63,6 +63,7 @@ gpuvchan__session_lane_begin(struct session_lane *lane)
         .session = lane->session,
         .payload = lane->record,
         .lane = lane->index,
+        .sequence = lane->request.sequence, /* of a lane that has moved here */
         .reply = lane->reply,
         .reply_room = reply_max - (uint32_t)sizeof(struct gpuvchan_record),
     };
@@ -113,7 +114,8 @@ comes_first(const struct session_lane *other, uint64_t ticket)
     }
 }
 
-static __attribute__((noinline)) void
+/* False: the other lanes stand still, or end, and the turn does not come. */
+static __attribute__((noinline)) bool
 wait_turn(struct session_lane *lane, uint64_t ticket)
 {
     struct gpuvchan_session *session = lane->session;
@@ -125,13 +127,16 @@ wait_turn(struct session_lane *lane, uint64_t ticket)
         if (i == lane->index ||
             atomic_load_explicit(&other->shared->guest_state, memory_order_acquire) != WIRE_LANE_OPEN)
             continue;
-        while (comes_first(other, ticket) && !atomic_load_explicit(&session->stopping, memory_order_relaxed)) {
+        while (comes_first(other, ticket)) {
+            if (atomic_load_explicit(&session->phase, memory_order_relaxed) != SESSION_SERVES)
+                return false;
             if (++tries % 64 == 0)
                 sched_yield();
             else
                 gpuvchan__pause();
         }
     }
+    return true;
 }
 
 /* ---- Executing ------------------------------------------------------------------------------- */
@@ -266,11 +271,11 @@ lane_execute(struct session_lane *lane, const struct gpuvchan_record *record)
     request->bytes = (uint32_t)record->units * GPUVCHAN_RECORD_UNIT - (uint32_t)sizeof(*record);
     request->opcode = record->opcode;
     request->flags = record->flags;
-    request->sequence++;
     gpuvchan__reader_copy(&lane->reader, record, lane->record);
     /* Also when it follows the ticket executed last: a smaller one may have been published only since then. */
-    if (record->ticket != 0)
-        wait_turn(lane, record->ticket);
+    if (record->ticket != 0 && !wait_turn(lane, record->ticket))
+        return 0; /* it stays where it is */
+    request->sequence++;
     if (call)
         atomic_store_explicit(&lane->begun, position_behind(lane, record), memory_order_release);
     request->reply_bytes = 0;
@@ -278,6 +283,10 @@ lane_execute(struct session_lane *lane, const struct gpuvchan_record *record)
     status = record->slot == 0 ? execute_control(lane, request) : execute_plugin(lane, record->slot, request);
     if (UNLIKELY(status == -EPROTO) && atomic_load(&lane->session->fault) != 0)
         return -EPROTO;
+    if (UNLIKELY(status == -ERESTART)) {
+        request->sequence--;
+        return 0;
+    }
     /* Before the guest learns of it: it clears the memory, and other lanes must not take that for an empty ring. */
     if (!call)
         atomic_store_explicit(&lane->begun, position_behind(lane, record), memory_order_release);
@@ -297,18 +306,55 @@ spin_ns(const struct session_lane *lane)
     return usual > 0 && longer > usual ? longer : usual; /* who never spins does not linger either */
 }
 
+/* In a process that has taken another one's place: as the lane was there. */
+static int
+reopen_states(struct session_lane *lane)
+{
+    for (uint32_t slot = 1; slot < WIRE_PROTOCOLS; slot++) {
+        int error = lane->reopen & 1u << slot ? lane_join(lane, slot, &lane->request) : 0;
+        char text[WIRE_FAULT_TEXT];
+
+        if (error == 0)
+            continue;
+        snprintf(text, sizeof(text), "lane %u: plugin %s does not open it again: error %d", lane->index,
+                 lane->session->protocols[slot].plugin->name, error);
+        return gpuvchan__session_fail(lane->session, -EIO, text);
+    }
+    return 0;
+}
+
+/* Between two records. Does nothing until the session serves again, or stops; @p ends: nothing more at all. */
+static __attribute__((noinline)) void
+stand_still(struct session_lane *lane, bool ends)
+{
+    struct gpuvchan_session *session = lane->session;
+
+    pthread_mutex_lock(&session->pause_lock);
+    lane->still = true;
+    pthread_cond_broadcast(&session->turned);
+    while (!ends && atomic_load(&session->phase) == SESSION_PAUSES)
+        pthread_cond_wait(&session->turned, &session->pause_lock);
+    lane->still = ends;
+    pthread_mutex_unlock(&session->pause_lock);
+}
+
 void *
 gpuvchan__session_lane_serve(void *argument)
 {
     struct session_lane *lane = argument;
     struct gpuvchan_session *session = lane->session;
     bool call = false;
-    int error = 0;
+    int phase, error = reopen_states(lane);
 
-    while (error == 0 && !atomic_load_explicit(&session->stopping, memory_order_relaxed)) {
+    while (error == 0 && (phase = atomic_load_explicit(&session->phase, memory_order_relaxed)) != SESSION_STOPS) {
         struct gpuvchan_record record;
-        int found = gpuvchan__reader_peek(&lane->reader, &record);
+        int found;
 
+        if (UNLIKELY(phase == SESSION_PAUSES)) {
+            stand_still(lane, false);
+            continue;
+        }
+        found = gpuvchan__reader_peek(&lane->reader, &record);
         if (found > 0) {
             error = lane_execute(lane, &record);
             call = record.flags & GPUVCHAN_RECORD_CALL;
@@ -321,6 +367,7 @@ gpuvchan__session_lane_serve(void *argument)
     }
     if (error == -EPROTO)
         gpuvchan__session_fault(session, error, gpuvchan_error_text());
+    stand_still(lane, true);
     return NULL;
 }
 

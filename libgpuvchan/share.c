@@ -316,6 +316,17 @@ gpuvchan__share_finish(struct gpuvchan__share *share)
     pthread_mutex_destroy(&share->lock);
 }
 
+bool
+gpuvchan__share_in_use(struct gpuvchan__share *share)
+{
+    bool in_use;
+
+    pthread_mutex_lock(&share->lock);
+    in_use = share->count > 0;
+    pthread_mutex_unlock(&share->lock);
+    return in_use;
+}
+
 /* ---- The end that takes ---------------------------------------------------------------------- */
 
 /* The first descriptor that came, or -1; others are closed. */

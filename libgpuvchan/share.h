@@ -38,6 +38,8 @@ struct gpuvchan__share {
 
 void gpuvchan__share_init(struct gpuvchan__share *share, const char *guest);
 void gpuvchan__share_finish(struct gpuvchan__share *share);
+/** Is anything on offer? */
+bool gpuvchan__share_in_use(struct gpuvchan__share *share);
 
 /* As the functions of plugin.h for sessions. */
 int gpuvchan__share_offer(struct gpuvchan__share *share, const void *data, size_t bytes, int fd,

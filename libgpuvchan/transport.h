@@ -25,6 +25,18 @@
 
 struct gpuvchan__link;
 struct gpuvchan__door;
+struct gpuvchan_snapshot;
+
+struct gpuvchan__heritage {
+    /* Have wait return 0 at once for all lanes (@p on), or no more. Nothing that the guest has a hand in. */
+    void (*rouse)(struct gpuvchan__link *link, bool on);
+    /* Write what reopen needs. */
+    int (*save)(struct gpuvchan__link *link, struct gpuvchan_snapshot *snapshot);
+    /* Let its descriptors pass through exec, or no more. @return 0 or -errno. */
+    int (*keep)(struct gpuvchan__link *link, bool on);
+    /* In the new program: instead of receive. Takes @p fd, which is the same connection, in any case. */
+    int (*reopen)(int fd, struct gpuvchan_snapshot *snapshot, struct gpuvchan__link **out);
+};
 
 struct gpuvchan__transport {
     const char *name;
@@ -78,6 +90,11 @@ struct gpuvchan__transport {
     int (*wait_main)(struct gpuvchan__link *link, int timeout_ms);
     /* Wake every waiter of this end, main and lanes, for good: they see -EPIPE. Async-signal-safe. */
     void (*shut)(struct gpuvchan__link *link);
+    /* Host: have wait_main return 0 once, or the next time. Async-signal-safe. */
+    void (*wake_main)(struct gpuvchan__link *link);
+
+    /* Host: passing a link to a program that takes this one's place by exec. NULL: it does not outlive this one. */
+    const struct gpuvchan__heritage *heritage;
     /* Guest, in the child of a fork: let go of what makes the host believe that the parent lives. */
     void (*abandon)(struct gpuvchan__link *link);
     /* A fence in all running threads of both processes, if the feature was granted. */

@@ -7,9 +7,10 @@
  * The guest creates the memfd, since its memory pays, and seals its size: a region that could shrink
  * would kill the worker with SIGBUS. The host creates the eventfds, so that it knows what they are. Both
  * travel with the handshake's two messages, but the eventfds of later lanes, which the guest asks for when it has
- * so many threads. Else the socket only says that the peer lives; a byte on it is the host's channel-wide doorbell. Nothing the guest may do to a shared file description (clearing
- * O_NONBLOCK, draining an eventfd) can block the host's main thread: it only uses the socket, with
- * MSG_DONTWAIT. A lane's thread that it blocks is the guest's own.
+ * so many threads. Else the socket only says that the peer lives; a byte on it is the host's channel-wide
+ * doorbell. Nothing the guest may do to a shared file description (clearing O_NONBLOCK, draining an eventfd) can
+ * block the host's main thread: of these it only uses the socket, with MSG_DONTWAIT. A lane's thread that it blocks is
+ * the guest's own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,27 +29,8 @@
 
 #include "error.h"
 #include "ring.h"
-#include "transport.h"
+#include "transport_local.h"
 #include "window.h"
-
-struct local_link {
-    struct gpuvchan__link link;
-    int socket;
-    int memfd;
-    int shut; /* eventfd, readable for good once this end is shut */
-    void *base;
-    uint64_t bytes;
-    uint32_t lanes; /* of them have doorbells */
-    uint32_t lanes_max;
-    int own[WIRE_LANES_MAX];
-    int peer[WIRE_LANES_MAX];
-};
-
-static struct local_link *
-local(struct gpuvchan__link *link)
-{
-    return (struct local_link *)link;
-}
 
 static int
 membarrier(int command)
@@ -65,8 +47,8 @@ membarrier_ready(void)
            membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0;
 }
 
-static void
-local_close(struct gpuvchan__link *link)
+void
+gpuvchan__local_close(struct gpuvchan__link *link)
 {
     struct local_link *l = local(link);
 
@@ -82,6 +64,10 @@ local_close(struct gpuvchan__link *link)
         close(l->memfd);
     if (l->shut >= 0)
         close(l->shut);
+    if (l->wake >= 0)
+        close(l->wake);
+    if (l->rouse >= 0)
+        close(l->rouse);
     if (l->socket >= 0)
         close(l->socket);
     free(l);
@@ -98,14 +84,14 @@ local_create(int fd, struct local_link **out)
     }
     l->link.transport = &gpuvchan__transport_local;
     l->socket = fd;
-    l->memfd = -1;
+    l->memfd = l->wake = l->rouse = -1;
     for (uint32_t i = 0; i < WIRE_LANES_MAX; i++)
         l->own[i] = l->peer[i] = -1;
     l->shut = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->shut < 0) {
         int error = -errno;
 
-        local_close(&l->link);
+        gpuvchan__local_close(&l->link);
         return gpuvchan__error(error, "cannot create an eventfd: %s", strerror(-error));
     }
     *out = l;
@@ -116,7 +102,7 @@ local_create(int fd, struct local_link **out)
 
 #define BATCH 16u /* lanes get their doorbells so many at a time: at once, and when the guest asks for more */
 #define FDS_MAX (2 * BATCH)
-#define MORE_TIMEOUT_MS 10000u
+#define MORE_TIMEOUT_MS 60000u /* a worker that is being renewed answers afterwards */
 
 static int
 send_message(int fd, const void *data, size_t bytes, const int *fds, size_t count)
@@ -433,11 +419,30 @@ static const struct wire_welcome not_a_hello = {
     .text = "what the guest sent is not a hello with a region",
 };
 
+int
+gpuvchan__local_create_host(int fd, struct local_link **out)
+{
+    struct local_link *l;
+    int error = local_create(fd, &l);
+
+    if (error != 0)
+        return error;
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->rouse = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->wake < 0 || l->rouse < 0) {
+        error = -errno;
+        gpuvchan__local_close(&l->link);
+        return gpuvchan__error(error, "cannot create two eventfds: %s", strerror(-error));
+    }
+    *out = l;
+    return 0;
+}
+
 static int
 local_receive(int fd, struct wire_hello *hello, uint32_t timeout_ms, struct gpuvchan__link **out)
 {
     struct local_link *l;
-    int error = local_create(fd, &l);
+    int error = gpuvchan__local_create_host(fd, &l);
     int got;
 
     if (error != 0)
@@ -449,7 +454,7 @@ local_receive(int fd, struct wire_hello *hello, uint32_t timeout_ms, struct gpuv
     }
     if (got == 0 || got == -EPROTO)
         send_message(fd, &not_a_hello, sizeof(not_a_hello), NULL, 0);
-    local_close(&l->link);
+    gpuvchan__local_close(&l->link);
     if (got == -ETIMEDOUT)
         return gpuvchan__error(got, "the guest did not say hello within %u ms", timeout_ms);
     if (got == -ECONNRESET)
@@ -471,9 +476,7 @@ local_map(struct gpuvchan__link *link, const struct wire_hello *hello, void **ba
         return gpuvchan__error(-errno, "cannot map the guest's region of %llu bytes: %s",
                                (unsigned long long)hello->region_bytes, strerror(errno));
     l->base = at;
-    l->bytes = hello->region_bytes;
-    close(l->memfd);
-    l->memfd = -1;
+    l->bytes = hello->region_bytes; /* its descriptor stays: another program may take this one's place */
     *base = at;
     return 0;
 }
@@ -763,9 +766,10 @@ local_wait(struct gpuvchan__link *link, uint32_t lane, int timeout_ms)
         {.fd = l->own[lane], .events = POLLIN},
         {.fd = l->socket, .events = POLLRDHUP},
         {.fd = l->shut, .events = POLLIN},
+        {.fd = l->rouse, .events = POLLIN}, /* -1 at a guest, which poll() passes over */
     };
     uint64_t count;
-    int ready = poll(waiting, 3, timeout_ms);
+    int ready = poll(waiting, 4, timeout_ms);
 
     if (ready == 0)
         return -ETIME;
@@ -790,9 +794,11 @@ local_wait_main(struct gpuvchan__link *link, int timeout_ms)
     struct pollfd waiting[] = {
         {.fd = l->socket, .events = POLLIN | POLLRDHUP},
         {.fd = l->shut, .events = POLLIN},
+        {.fd = l->wake, .events = POLLIN},
     };
+    uint64_t count;
     char message[64];
-    int ready = poll(waiting, 2, timeout_ms);
+    int ready = poll(waiting, 3, timeout_ms);
     ssize_t n;
 
     if (ready == 0)
@@ -801,6 +807,8 @@ local_wait_main(struct gpuvchan__link *link, int timeout_ms)
         return 0;
     if (waiting[1].revents)
         return -EPIPE;
+    if (waiting[2].revents)
+        (void)!read(l->wake, &count, sizeof(count));
     n = waiting[0].revents & POLLIN ? recv(l->socket, message, sizeof(message), MSG_DONTWAIT) : 0;
     if (n > 0) {
         answer(l, message, (size_t)n);
@@ -815,6 +823,14 @@ local_shut(struct gpuvchan__link *link)
     static const uint64_t one = 1;
 
     (void)!write(local(link)->shut, &one, sizeof(one));
+}
+
+static void
+local_wake_main(struct gpuvchan__link *link)
+{
+    static const uint64_t one = 1;
+
+    (void)!write(local(link)->wake, &one, sizeof(one));
 }
 
 static void
@@ -867,7 +883,9 @@ const struct gpuvchan__transport gpuvchan__transport_local = {
     .ring_main = local_ring_main,
     .wait_main = local_wait_main,
     .shut = local_shut,
+    .wake_main = local_wake_main,
+    .heritage = &gpuvchan__local_heritage,
     .abandon = local_abandon,
     .fence_peer = local_fence_peer,
-    .close = local_close,
+    .close = gpuvchan__local_close,
 };

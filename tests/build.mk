@@ -2,9 +2,9 @@
 # Test programs in C, from tests/ to $(BUILD)/tests/. They link the library's objects, since unit tests and
 # hostile peers need what it does not export.
 
-TESTS_UNIT := ring ring_hostile arena handles size wire threads heap kept digest share
+TESTS_UNIT := ring ring_hostile arena handles size wire threads heap kept digest share snapshot renew
 TESTS_PROGRAMS := conformance/conformance hostile/hostile_guest hostile/hostile_host helpers/kill_guest \
-	helpers/test_host
+	helpers/renew_guest helpers/test_host
 TESTS_XEN := hostile/hostile_xen hostile/third_domain
 TESTS_FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_hello.c tests/fuzz/fuzz_records.c tests/fuzz/fuzz_reply.c))
 TESTS_BINARIES := $(TESTS_UNIT:%=$(BUILD)/tests/unit/test_%) $(TESTS_PROGRAMS:%=$(BUILD)/tests/%) \
@@ -14,7 +14,7 @@ flags_tests := -Ilibgpuvchan -Itests/support
 TESTS_SUPPORT := $(call objects,$(wildcard tests/support/*.c) $(LIB_SRCS))
 
 .PHONY: tests-build
-tests-build: $(TESTS_BINARIES) $(BUILD)/tests/plugins/subject.so
+tests-build: $(TESTS_BINARIES) $(BUILD)/tests/plugins/subject.so $(BUILD)/tests/plugins/second.so
 
 $(TESTS_UNIT:%=$(BUILD)/tests/unit/test_%) $(TESTS_PROGRAMS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: \
 		$(BUILD)/obj/tests/%.o $(TESTS_SUPPORT)
@@ -35,10 +35,11 @@ $(TESTS_FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/
 
 $(call objects,$(TESTS_FUZZ:%=tests/fuzz/fuzz_%.c)): $(GEN)/hello-guest.h $(GEN)/hello-host.h
 
-$(BUILD)/tests/plugins/subject.so: tests/support/subject.c $(BUILD)/lib/$(SONAME)
+$(BUILD)/tests/plugins/second.so: CPPFLAGS += -DSECOND_PLUGIN
+$(BUILD)/tests/plugins/subject.so $(BUILD)/tests/plugins/second.so: tests/support/subject.c $(BUILD)/lib/$(SONAME)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(OWN_CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS) -DSUBJECT_PLUGIN -shared -o $@ $< $(OWN_LDFLAGS)
+	$(Q)$(CC) $(CPPFLAGS) $(OWN_CPPFLAGS) $(OWN_CFLAGS) $(CFLAGS) -DSUBJECT_PLUGIN -shared -o $@ $< $(OWN_LDFLAGS)
 
 # The scanner's output alone: the test brings the functions of the library that generated code calls.
 DISPATCH_GEN := $(GEN)/dispatch-guest.h $(GEN)/dispatch-host.h $(GEN)/dispatch-host.c $(GEN)/dispatch-exports.c

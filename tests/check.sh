@@ -159,7 +159,7 @@ stage_address() {
     # shellcheck disable=SC2046
     GPUVCHAN_BUILD=$plain-address tap "address,undefined" 600 "" $(programs "$plain-address") \
         tests/test-cuda*.sh tests/test-nvml.sh tests/test-ptx*.sh tests/test-host-*.sh tests/test-hostile.sh \
-        tests/test-kill.sh tests/test-fuzz-corpus.sh tests/test-run.sh tests/test-sharpen.sh
+        tests/test-kill.sh tests/test-renew.sh tests/test-fuzz-corpus.sh tests/test-run.sh tests/test-sharpen.sh
     unset ASAN_OPTIONS UBSAN_OPTIONS SANITIZE TEST_ROUNDS
 }
 

@@ -32,9 +32,10 @@ run 10 "$ctl" help
 is "help: status" "$status" 0
 like "help: names doctor" "$output" '^  doctor '
 like "help: names pci" "$output" '^  pci '
+like "help: names renew" "$output" '^  renew '
 run 10 "$ctl" --version
 like "version" "$output" '^gpuvchanctl [0-9]+\.[0-9]+\.[0-9]+$'
-for words in "help doctor" "doctor --help" "help pci" "pci --help" "pci assign --help" "pci list -h"; do
+for words in "help doctor" "doctor --help" "help pci" "help renew" "renew --help" "pci --help" "pci assign --help" "pci list -h"; do
     # shellcheck disable=SC2086 # words
     run 10 "$ctl" $words
     is "$words: status" "$status" 0

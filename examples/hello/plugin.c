@@ -66,12 +66,40 @@ hello_open(struct gpuvchan_session *session, void **state)
     return *state ? 0 : -ENOMEM;
 }
 
+/* The worker is renewed under its guest: what the guest has here moves along. */
+static int
+hello_suspend(void *state, struct gpuvchan_snapshot *snapshot)
+{
+    struct hello *hello = state;
+    uint64_t total = atomic_load(&hello->total);
+
+    return gpuvchan_snapshot_write(snapshot, &total, sizeof(total));
+}
+
+static int
+hello_resume(struct gpuvchan_session *session, struct gpuvchan_snapshot *snapshot, void **state)
+{
+    struct hello *hello;
+    uint64_t total;
+    int error = gpuvchan_snapshot_read(snapshot, &total, sizeof(total));
+
+    if (error == 0)
+        error = hello_open(session, state);
+    if (error != 0)
+        return error;
+    hello = *state;
+    atomic_store(&hello->total, total);
+    return 0;
+}
+
 static struct gpuvchan_plugin hello_plugin = {
     .name = "hello",
     .version = "1",
     .description = "the smallest backend: greets, counts, adds and shouts",
     .dispatch = &hello_dispatch,
     .open = hello_open,
+    .suspend = hello_suspend,
+    .resume = hello_resume,
     .close = free,
 };
 

@@ -148,12 +148,29 @@ sharpen_close(void *state)
     (void)state;
 }
 
+static int
+sharpen_suspend(void *state, struct gpuvchan_snapshot *snapshot)
+{
+    (void)state;
+    (void)snapshot;
+    return 0; /* the pictures are in the guest's memory, which stays */
+}
+
+static int
+sharpen_resume(struct gpuvchan_session *session, struct gpuvchan_snapshot *snapshot, void **state)
+{
+    (void)snapshot;
+    return sharpen_open(session, state);
+}
+
 static struct gpuvchan_plugin sharpen_plugin = {
     .name = "sharpen",
     .version = "1",
     .description = "filters pictures in the guest's own memory",
     .dispatch = &sharpen_dispatch,
     .open = sharpen_open,
+    .suspend = sharpen_suspend,
+    .resume = sharpen_resume,
     .close = sharpen_close,
 };
 

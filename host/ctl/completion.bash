@@ -33,9 +33,10 @@ _gpuvchanctl() {
         release) [ "$at" -eq 2 ] || word="--help $(_gpuvchanctl_cards "$program")" ;;
         esac
         ;;
-    help) word="doctor pci" ;;
+    renew) word="all --help $(pgrep -x gpuvchan-worker 2>/dev/null)" ;;
+    help) word="doctor pci renew" ;;
     esac
-    [ "$at" -gt 1 ] || word="doctor pci help --help --version"
+    [ "$at" -gt 1 ] || word="doctor pci renew help --help --version"
     case $prev in
     -c | --config)
         compopt -o filenames

@@ -11,7 +11,7 @@ struct ctl {
 
 /* Each takes its name as argv[0], and returns the exit status. */
 typedef int ctl_command(struct ctl *ctl, int argc, char **argv);
-ctl_command doctor_command, pci_command;
+ctl_command doctor_command, pci_command, renew_command;
 
 /* Options of every command: values beyond those of a char. */
 enum {

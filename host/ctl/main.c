@@ -17,6 +17,7 @@ static const struct command {
 } commands[] = {
     {"doctor", doctor_command, "check this system, and say what to do about what is missing"},
     {"pci", pci_command, "give a GPU to a driver domain, and take it back"},
+    {"renew", renew_command, "move guest processes to fresh workers, after an upgrade"},
 };
 
 #define COUNT (sizeof(commands) / sizeof(commands[0]))

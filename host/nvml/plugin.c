@@ -82,6 +82,58 @@ nvml_open(struct gpuvchan_session *session, void **state)
     return 0;
 }
 
+/* ---- Renewal --------------------------------------------------------------------------------- */
+
+/* A guest's handles are the devices by number: they must still be those. */
+struct devices {
+    uint32_t count;
+    char uuids[NVML_DEVICES][NVML_DEVICE_UUID_V2_BUFFER_SIZE];
+};
+
+static struct devices *
+devices_of(const struct nvml_library *library)
+{
+    struct devices *devices = calloc(1, sizeof(*devices));
+
+    if (!devices)
+        return NULL;
+    devices->count = library->devices;
+    for (uint32_t i = 0; i < library->devices; i++)
+        if (!library->nvmlDeviceGetUUID || library->nvmlDeviceGetUUID(library->device[i], devices->uuids[i],
+                                                                      sizeof(devices->uuids[i])) != NVML_SUCCESS)
+            devices->uuids[i][0] = '\0';
+    return devices;
+}
+
+static int
+nvml_suspend(void *state, struct gpuvchan_snapshot *snapshot)
+{
+    const struct nvml_host *host = state;
+    struct devices *devices = devices_of(host->library);
+    int error = devices ? gpuvchan_snapshot_write(snapshot, devices, sizeof(*devices)) : -ENOMEM;
+
+    free(devices);
+    return error;
+}
+
+static int
+nvml_resume(struct gpuvchan_session *session, struct gpuvchan_snapshot *snapshot, void **state)
+{
+    const struct nvml_library *library = nvml_library_start();
+    struct devices *devices = library ? devices_of(library) : NULL, *before = malloc(sizeof(*before));
+    int error = !library ? -ENODEV : !devices || !before ? -ENOMEM : 0;
+
+    if (error == 0)
+        error = gpuvchan_snapshot_read(snapshot, before, sizeof(*before));
+    if (error == 0 && memcmp(before, devices, sizeof(*devices)) != 0) {
+        gpuvchan_log(GPUVCHAN_LOG_ERROR, "nvml: the devices are not those that the guest knows");
+        error = -ENODEV;
+    }
+    free(devices);
+    free(before);
+    return error ? error : nvml_open(session, state);
+}
+
 static struct gpuvchan_plugin nvml_plugin = {
     .name = "nvml",
     .version = GPUVCHAN_VERSION,
@@ -92,6 +144,8 @@ static struct gpuvchan_plugin nvml_plugin = {
     .dispatch = &nvml_dispatch,
     .config = nvml_config,
     .open = nvml_open,
+    .suspend = nvml_suspend,
+    .resume = nvml_resume,
     .close = nvml_close,
     .dump = nvml_dump,
 };

@@ -30,14 +30,17 @@ xen_link_create(uint32_t domain, bool guest, struct xen_link **out)
     l->guest = guest;
     l->device = l->keeper = -1;
     l->shut = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (l->shut < 0 || l->timer < 0) {
+    if (l->shut < 0 || l->wake < 0 || l->timer < 0) {
         int error = errno;
 
         if (l->shut >= 0)
             close(l->shut);
+        if (l->wake >= 0)
+            close(l->wake);
         free(l);
-        return gpuvchan__error(-error, "cannot create an eventfd and a timer: %s", strerror(error));
+        return gpuvchan__error(-error, "cannot create eventfds and a timer: %s", strerror(error));
     }
     *out = l;
     return 0;
@@ -149,6 +152,14 @@ xen_shut(struct gpuvchan__link *link)
     (void)!write(xen_link(link)->shut, &one, sizeof(one));
 }
 
+void
+xen_wake_main(struct gpuvchan__link *link)
+{
+    static const uint64_t one = 1;
+
+    (void)!write(xen_link(link)->wake, &one, sizeof(one));
+}
+
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
 /* Anything but "both are there" is the end: after a restore a guest may read all ones. */
@@ -242,18 +253,22 @@ xen_wait_main(struct gpuvchan__link *link, int timeout_ms)
     struct pollfd waiting[] = {
         {.fd = libxenvchan_fd_for_select(l->vchan), .events = POLLIN},
         {.fd = l->shut, .events = POLLIN},
+        {.fd = l->wake, .events = POLLIN},
     };
+    uint64_t count;
     int ready;
 
     if (xen_peer_closed(l)) /* see xen_wait() */
         return -EPIPE;
-    ready = poll(waiting, 2, timeout_ms);
+    ready = poll(waiting, 3, timeout_ms);
     if (ready == 0)
         return -ETIME;
     if (ready < 0)
         return 0;
     if (waiting[1].revents)
         return -EPIPE;
+    if (waiting[2].revents)
+        (void)!read(l->wake, &count, sizeof(count));
     drain(l->vchan->event);
     return xen_peer_closed(l) ? -EPIPE : 0;
 }
@@ -274,6 +289,7 @@ xen_abandon(struct gpuvchan__link *link)
     if (l->vchan)
         close(libxenvchan_fd_for_select(l->vchan));
     close(l->shut);
+    close(l->wake);
     close(l->timer);
     if (l->keeper >= 0)
         close(l->keeper);
@@ -316,6 +332,7 @@ xen_close(struct gpuvchan__link *link)
     if (l->keeper >= 0)
         close(l->keeper);
     close(l->timer);
+    close(l->wake);
     close(l->shut);
     free(l);
 }

@@ -74,6 +74,7 @@ const struct gpuvchan__transport gpuvchan__transport_xen = {
     .ring_main = xen_ring_main,
     .wait_main = xen_wait_main,
     .shut = xen_shut,
+    .wake_main = xen_wake_main,
     .abandon = xen_abandon,
     .fence_peer = xen_fence_peer,
     .close = xen_close,

@@ -68,6 +68,7 @@ struct xen_link {
     uint32_t page_reference;
     uint64_t page_index; /* guest: of the vchan's page on the device */
     int shut;            /* eventfd, readable for good once this end is shut */
+    int wake;            /* eventfd that wakes a host's main thread, once */
     int timer;           /* guest: when to look around, for all that sleep */
     unsigned char *base;
     uint64_t bytes;
@@ -91,6 +92,7 @@ int xen_wait(struct gpuvchan__link *link, uint32_t lane, int timeout_ms);
 void xen_ring_main(struct gpuvchan__link *link);
 int xen_wait_main(struct gpuvchan__link *link, int timeout_ms);
 void xen_shut(struct gpuvchan__link *link);
+void xen_wake_main(struct gpuvchan__link *link);
 void xen_abandon(struct gpuvchan__link *link);
 void xen_close(struct gpuvchan__link *link);
 /** An event channel's handle whose descriptor does not block. */

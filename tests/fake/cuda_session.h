@@ -157,7 +157,7 @@ fake_close(struct fake_session *fake)
         fake->plugin->lane_close(fake->state, fake->lanes[i]);
     fake->plugin->close(fake->state);
     atomic_store(&fake->session->fault, 0); /* the next guest process begins without it */
-    atomic_store(&fake->session->stopping, false);
+    atomic_store(&fake->session->phase, SESSION_SERVES);
 }
 
 /* Executes a record whose payload is in fake->record, as a lane's thread does. */

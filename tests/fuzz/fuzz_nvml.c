@@ -132,6 +132,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     }
     plugin->close(state);
     atomic_store(&session->fault, 0);
-    atomic_store(&session->stopping, false);
+    atomic_store(&session->phase, SESSION_SERVES);
     return 0;
 }

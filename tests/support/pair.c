@@ -78,6 +78,16 @@ reader_start(struct gpuvchan__reader *reader, uint64_t start)
     reader->belled += start;
 }
 
+static void
+host_init(struct pair *pair, bool fence, uint64_t spin_ns)
+{
+    gpuvchan__reader_init(&pair->host_reader, &pair->shared->command, pair->shared->slot, pair->command, pair->bytes,
+                          &pair->host_end.link, 0, true, fence);
+    gpuvchan__writer_init(&pair->host_writer, &pair->shared->reply, pair->shared->slot, pair->reply, pair->bytes,
+                          &pair->host_end.link, 0, spin_ns);
+    pair->host_writer.front.fence = fence;
+}
+
 struct pair *
 pair_create(uint64_t bytes, uint64_t start, bool fence, uint64_t spin_ns)
 {
@@ -104,11 +114,7 @@ pair_create(uint64_t bytes, uint64_t start, bool fence, uint64_t spin_ns)
     pair->guest.shared = pair->shared;
     gpuvchan__reader_init(&pair->guest.reader, &pair->shared->reply, pair->shared->slot, pair->reply, bytes,
                           &pair->guest_end.link, 0, false, fence);
-    gpuvchan__reader_init(&pair->host_reader, &pair->shared->command, pair->shared->slot, pair->command, bytes,
-                          &pair->host_end.link, 0, true, fence);
-    gpuvchan__writer_init(&pair->host_writer, &pair->shared->reply, pair->shared->slot, pair->reply, bytes,
-                          &pair->host_end.link, 0, spin_ns);
-    pair->host_writer.front.fence = fence;
+    host_init(pair, fence, spin_ns);
     writer_start(&pair->guest.writer, start);
     writer_start(&pair->host_writer, start);
     reader_start(&pair->guest.reader, start);
@@ -125,6 +131,24 @@ pair_destroy(struct pair *pair)
     sem_destroy(&pair->host_end.bell);
     free(pair->shared);
     free(pair);
+}
+
+void
+pair_renew_host(struct pair *pair)
+{
+    bool fence = pair->host_writer.front.fence;
+    uint64_t spin_ns = pair->host_writer.spin_ns;
+    struct gpuvchan__reader_place read;
+    struct gpuvchan__writer_place written;
+
+    gpuvchan__reader_leave(&pair->host_reader, &read);
+    gpuvchan__writer_leave(&pair->host_writer, &written);
+    memset(&pair->host_reader, 0xaa, sizeof(pair->host_reader));
+    memset(&pair->host_writer, 0xaa, sizeof(pair->host_writer));
+    host_init(pair, fence, spin_ns);
+    if (gpuvchan__reader_return(&pair->host_reader, &read) != 0 ||
+        gpuvchan__writer_return(&pair->host_writer, &written) != 0)
+        abort();
 }
 
 unsigned char *

@@ -36,6 +36,8 @@ struct pair {
 /** Rings of @p bytes whose positions begin at @p start, a multiple of it. @p fence: the writer fences itself. */
 struct pair *pair_create(uint64_t bytes, uint64_t start, bool fence, uint64_t spin_ns);
 void pair_destroy(struct pair *pair);
+/** The host's ends go on as fresh ones that know the old ones' places, as in a process that took the host's place. */
+void pair_renew_host(struct pair *pair);
 
 /** The guest's room for a post, as gpuvchan_reserve() gives it. NULL: @p error says why. */
 unsigned char *pair_reserve(struct pair *pair, size_t payload, int *error);

@@ -4,22 +4,27 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 /* ---- Host ------------------------------------------------------------------------------------ */
 
+#define SUBJECT_LANES GPUVCHAN_LANES_MAX
+
 struct subject {
     _Atomic uint64_t noted;
     _Atomic uint64_t released;
     _Atomic uint32_t lanes_opened, lanes_closed;
+    _Atomic bool paused;
+    _Atomic uint32_t lane_numbers[SUBJECT_LANES]; /* 0: it is not open */
     _Atomic uint64_t notes[SUBJECT_NOTES_MAX];
 };
 
 struct subject_lane_state {
     struct subject *subject;
-    uint32_t number;
+    uint32_t lane, number;
 };
 
 static const struct subject_request *
@@ -104,6 +109,8 @@ block(struct gpuvchan_request *request)
     for (int i = 0; i < 10000; i++) {
         if (atomic_load(&subject->released) >= arguments(request)->value)
             return 0;
+        if (atomic_load(&subject->paused))
+            return -ERESTART;
         sleep_ms(1);
     }
     return -ETIMEDOUT;
@@ -228,11 +235,14 @@ subject_lane_open(void *state, uint32_t lane, void **lane_state)
     struct subject *subject = state;
     struct subject_lane_state *mine = calloc(1, sizeof(*mine));
 
-    (void)lane;
     if (!mine)
         return -ENOMEM;
     mine->subject = subject;
-    mine->number = atomic_fetch_add(&subject->lanes_opened, 1) + 1;
+    mine->lane = lane;
+    mine->number = atomic_load(&subject->lane_numbers[lane]); /* from before it was resumed */
+    if (mine->number == 0)
+        mine->number = atomic_fetch_add(&subject->lanes_opened, 1) + 1;
+    atomic_store(&subject->lane_numbers[lane], mine->number);
     *lane_state = mine;
     return 0;
 }
@@ -241,14 +251,104 @@ static void
 subject_lane_close(void *state, void *lane_state)
 {
     struct subject *subject = state;
+    struct subject_lane_state *mine = lane_state;
 
+    atomic_store(&subject->lane_numbers[mine->lane], 0);
     atomic_fetch_add(&subject->lanes_closed, 1);
-    free(lane_state);
+    free(mine);
 }
 
-#define PROTOCOL(protocol_name)                                                                    \
-    {                                                                                              \
-        .name = protocol_name, .version = 3, .entries = SUBJECT_OPCODES, .hash = 0x7375626a656374, \
+/* ---- Renewal ---- */
+
+/* "WHAT-WHERE", what goes wrong: fail, die, or more or less than was written; in suspend or resume. */
+static char renewal_trouble[32];
+
+static int
+make_trouble(const char *where)
+{
+    char fails[32], dies[32];
+
+    snprintf(fails, sizeof(fails), "fail-%s", where);
+    snprintf(dies, sizeof(dies), "die-%s", where);
+    if (strcmp(renewal_trouble, dies) == 0)
+        raise(SIGKILL);
+    return strcmp(renewal_trouble, fails) == 0 ? -EIO : 0;
+}
+
+static void
+subject_pause(void *state, bool on)
+{
+    struct subject *subject = state;
+
+    atomic_store(&subject->paused, on);
+}
+
+struct subject_image {
+    uint64_t noted, released;
+    uint32_t lanes_opened, lanes_closed, lane_numbers[SUBJECT_LANES];
+};
+
+static int
+subject_suspend(void *state, struct gpuvchan_snapshot *snapshot)
+{
+    struct subject *subject = state;
+    struct subject_image image = {
+        .noted = atomic_load(&subject->noted),
+        .released = atomic_load(&subject->released),
+        .lanes_opened = atomic_load(&subject->lanes_opened),
+        .lanes_closed = atomic_load(&subject->lanes_closed),
+    };
+    uint64_t kept = image.noted < SUBJECT_NOTES_MAX ? image.noted : SUBJECT_NOTES_MAX;
+    int error = make_trouble("suspend");
+
+    for (uint32_t i = 0; i < SUBJECT_LANES; i++)
+        image.lane_numbers[i] = atomic_load(&subject->lane_numbers[i]);
+    if (error == 0)
+        error = gpuvchan_snapshot_write(snapshot, &image, sizeof(image));
+    return error ? error : gpuvchan_snapshot_write(snapshot, (const void *)subject->notes, kept * sizeof(uint64_t));
+}
+
+static int
+subject_resume(struct gpuvchan_session *session, struct gpuvchan_snapshot *snapshot, void **state)
+{
+    struct subject *subject = calloc(1, sizeof(*subject));
+    struct subject_image image;
+    uint64_t kept;
+    int error = subject ? make_trouble("resume") : -ENOMEM;
+
+    (void)session;
+    if (error == 0)
+        error = gpuvchan_snapshot_read(snapshot, &image, sizeof(image));
+    if (error != 0) {
+        free(subject);
+        return error;
+    }
+    atomic_store(&subject->noted, image.noted);
+    atomic_store(&subject->released, image.released);
+    atomic_store(&subject->lanes_opened, image.lanes_opened);
+    atomic_store(&subject->lanes_closed, image.lanes_closed);
+    for (uint32_t i = 0; i < SUBJECT_LANES; i++)
+        atomic_store(&subject->lane_numbers[i], image.lane_numbers[i]);
+    kept = image.noted < SUBJECT_NOTES_MAX ? image.noted : SUBJECT_NOTES_MAX;
+    if (strcmp(renewal_trouble, "less-resume") == 0)
+        kept = kept > 0 ? kept - 1 : 0;
+    error = gpuvchan_snapshot_read(snapshot, (void *)subject->notes, kept * sizeof(uint64_t));
+    if (error == 0 && strcmp(renewal_trouble, "more-resume") == 0)
+        error = gpuvchan_snapshot_read(snapshot, &image, 1);
+    if (error != 0)
+        free(subject);
+    else
+        *state = subject;
+    return error;
+}
+
+#ifndef SUBJECT_HASH
+#define SUBJECT_HASH 0x7375626a656374
+#endif
+
+#define PROTOCOL(protocol_name)                                                                \
+    {                                                                                          \
+        .name = protocol_name, .version = 3, .entries = SUBJECT_OPCODES, .hash = SUBJECT_HASH, \
     }
 
 const struct gpuvchan_protocol subject_protocol = PROTOCOL("subject");
@@ -259,19 +359,35 @@ static const struct gpuvchan_dispatch subject_dispatch = {.protocol = PROTOCOL("
 static const struct gpuvchan_dispatch second_dispatch = {.protocol = PROTOCOL("second"), .entries = entries};
 static const struct gpuvchan_dispatch broken_dispatch = {.protocol = PROTOCOL("broken"), .entries = entries};
 
-#define PLUGIN(plugin_name, plugin_dispatch, plugin_open)                                                          \
+#define PLUGIN(plugin_name, plugin_dispatch, plugin_open, ...)                                                     \
     {                                                                                                              \
         .size = sizeof(struct gpuvchan_plugin), .api = GPUVCHAN_PLUGIN_API, .name = plugin_name, .version = "1",   \
         .description = "what the tests talk to", .dispatch = &plugin_dispatch, .open = plugin_open, .close = free, \
-        .lane_open = subject_lane_open, .lane_close = subject_lane_close,                                          \
+        .lane_open = subject_lane_open, .lane_close = subject_lane_close, __VA_ARGS__                              \
     }
 
-const struct gpuvchan_plugin subject_plugin = PLUGIN("subject", subject_dispatch, subject_open);
+#define RENEWABLE .suspend = subject_suspend, .resume = subject_resume, .pause = subject_pause
+
+const struct gpuvchan_plugin subject_plugin = PLUGIN("subject", subject_dispatch, subject_open, RENEWABLE);
 const struct gpuvchan_plugin second_plugin = PLUGIN("second", second_dispatch, subject_open);
 const struct gpuvchan_plugin broken_plugin = PLUGIN("broken", broken_dispatch, broken_open);
 
 #ifdef SUBJECT_PLUGIN
-static struct gpuvchan_plugin registered = PLUGIN("subject", subject_dispatch, subject_open);
+#ifdef SECOND_PLUGIN /* cannot be renewed */
+static struct gpuvchan_plugin registered = PLUGIN("second", second_dispatch, subject_open);
+#else
+static int
+subject_config(const char *key, const char *value)
+{
+    if (strcmp(key, "trouble") != 0 || strlen(value) >= sizeof(renewal_trouble))
+        return -ENOENT;
+    strcpy(renewal_trouble, value);
+    return 0;
+}
+
+static struct gpuvchan_plugin registered =
+    PLUGIN("subject", subject_dispatch, subject_open, RENEWABLE, .config = subject_config);
+#endif
 GPUVCHAN_PLUGIN_REGISTER(registered)
 #endif
 

@@ -265,6 +265,8 @@ random_use(uint64_t bytes, uint64_t start, unsigned rounds, size_t payload_max)
             take(pair, queue.sizes[queue.from++ % SMALL], ++queue.next);
         if (queue.to - queue.from > SMALL - 2)
             drain(pair);
+        if (check_random(&seed) % 32 == 0)
+            pair_renew_host(pair);
     }
     while (queue.from != queue.to)
         take(pair, queue.sizes[queue.from++ % SMALL], ++queue.next);
@@ -497,9 +499,47 @@ calls(void **state)
 
         call_in_slot(pair, payload);
         assert_int_equal(gpuvchan__reader_peek(&pair->guest.reader, &(struct gpuvchan_record){0}), 0);
+        if (i % 5 == 0)
+            pair_renew_host(pair);
         answer(pair, payload, status, bytes);
+        if (i % 7 == 0)
+            pair_renew_host(pair);
         get_reply(pair, status, bytes);
     }
+    pair_destroy(pair);
+}
+
+/* Places that no reader or writer can be at. */
+static void
+impossible_places(void **state)
+{
+    struct pair *pair = pair_create(SMALL, 0, true, 0);
+    struct gpuvchan__reader_place read;
+    struct gpuvchan__writer_place written;
+
+    (void)state;
+    gpuvchan__reader_leave(&pair->host_reader, &read);
+    gpuvchan__writer_leave(&pair->host_writer, &written);
+#define REFUSED(end, place, field, value)                                               \
+    do {                                                                                \
+        struct gpuvchan__##end##_place wrong = place;                                   \
+        wrong.field = (value);                                                          \
+        assert_int_equal(gpuvchan__##end##_return(&pair->host_##end, &wrong), -EPROTO); \
+        assert_int_equal(gpuvchan__##end##_return(&pair->host_##end, &place), 0);       \
+    } while (0)
+    REFUSED(reader, read, head, 8);
+    REFUSED(reader, read, published, 16);
+    REFUSED(reader, read, belled, 16);
+    REFUSED(reader, read, sleeps, 1);
+    REFUSED(reader, read, slot_flags, GPUVCHAN_RECORD_SKIP);
+    REFUSED(reader, read, slot_flags, 0); /* commands in the slot are calls */
+    REFUSED(writer, written, tail, 24);
+    REFUSED(writer, written, head, 16);
+    REFUSED(writer, written, head, 8);
+    REFUSED(writer, written, tail, SMALL + 16);
+    REFUSED(writer, written, cleared, SMALL + 16);
+    REFUSED(writer, written, flip, 1);
+#undef REFUSED
     pair_destroy(pair);
 }
 
@@ -520,6 +560,7 @@ posts_before_calls(void **state)
         for (unsigned i = 0; i < posts; i++)
             take(pair, round % 90, ++sequence);
         sequence++;
+        pair_renew_host(pair);
         answer(pair, 20, 0, 8);
         get_reply(pair, 0, 8);
     }
@@ -670,6 +711,7 @@ main(void)
         cmocka_unit_test(reader_sleeps),
         cmocka_unit_test(no_sleep_over_a_record),
         cmocka_unit_test(calls),
+        cmocka_unit_test(impossible_places),
         cmocka_unit_test(posts_before_calls),
         cmocka_unit_test(reservation_given_up),
         cmocka_unit_test(threads_that_sleep),

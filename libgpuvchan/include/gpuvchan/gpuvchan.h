@@ -390,6 +390,7 @@ GPUVCHAN_EXPORT int gpuvchan_session_offer(struct gpuvchan_session *session, con
 /**
  * Serves the session until the guest closes it, dies or breaks the protocol; opens a thread per lane.
  * @return 0: the guest has closed or died; -EPROTO: it broke the protocol (logged with the values);
+ * -EINTR: gpuvchan_session_interrupt() was called, and the session goes on, its lanes are served: run it again;
  * -ETIMEDOUT: a handler did not return within 3 s after the end. Then gpuvchan_session_destroy() does
  * nothing, since that thread goes on: end the process.
  */
@@ -397,6 +398,47 @@ GPUVCHAN_EXPORT int gpuvchan_session_run(struct gpuvchan_session *session);
 
 /** Makes gpuvchan_session_run() return soon; may be called from a signal handler or another thread. */
 GPUVCHAN_EXPORT void gpuvchan_session_stop(struct gpuvchan_session *session);
+
+/** Makes gpuvchan_session_run() return -EINTR soon, once; may be called from a signal handler or another thread. */
+GPUVCHAN_EXPORT void gpuvchan_session_interrupt(struct gpuvchan_session *session);
+
+/**
+ * Writes to @p fd which protocols the session uses, for gpuvchan_session_foresee() in a program that may take this one's
+ * place: what would fail there behind the point of no return is better known before. Nothing stands still for that.
+ * @return 0; -ENOTSUP: the transport, or a plugin that is in use, lets no session move; or -errno.
+ */
+GPUVCHAN_EXPORT int gpuvchan_session_announce(struct gpuvchan_session *session, int fd);
+
+/** Could a program that offers these @p plugins resume such a session? @return 0, or why not: -ENOENT, -ENOTSUP, ... */
+GPUVCHAN_EXPORT int gpuvchan_session_foresee(int fd, const struct gpuvchan_plugin *const *plugins, size_t count);
+
+/**
+ * Between two runs: waits until no handler runs, and writes to @p fd, from its position on (a memfd, say), what a
+ * program needs that goes on in this one's place after exec; gpuvchan_session_pass() passes the guest's connection
+ * on. The guest's threads wait meanwhile, and lose nothing. If this fails, or the exec does, run the session again:
+ * it goes on as if nothing had been.
+ * @return 0: no record is executed any more; -ENOTSUP: a plugin or the transport does not have it; -EBUSY: a handler
+ * did not return within @p timeout_ms; -ESHUTDOWN: the session is about to end; or what a plugin failed with.
+ */
+GPUVCHAN_EXPORT int gpuvchan_session_suspend(struct gpuvchan_session *session, int fd, uint32_t timeout_ms);
+
+/** Lets a suspended session's descriptors pass through exec (@p on), that of its connection too; or no more. */
+GPUVCHAN_EXPORT int gpuvchan_session_pass(struct gpuvchan_session *session, bool on);
+
+/**
+ * In the new program, instead of gpuvchan_session_accept(): @p fd is the same connection, which it takes in any
+ * case, and @p snapshot has what gpuvchan_session_suspend() wrote, from its position on. That is looked through,
+ * then the region is mapped. Offer the plugins, and call gpuvchan_session_resume().
+ * @return 0; -EBADMSG, -EPROTONOSUPPORT: that is no snapshot that this library reads; or -errno.
+ */
+GPUVCHAN_EXPORT int gpuvchan_session_reopen(int fd, int snapshot, const struct gpuvchan_session_limits *limits,
+                                            struct gpuvchan_session **out);
+
+/**
+ * Has the plugins resume, and lanes open; then run the session. If it fails the guest has been told why, and
+ * gpuvchan_session_run() returns that error after it has ended what there was. @return 0 or -errno.
+ */
+GPUVCHAN_EXPORT int gpuvchan_session_resume(struct gpuvchan_session *session);
 
 /** Closes its plugins, unmaps the region. NULL is allowed. */
 GPUVCHAN_EXPORT void gpuvchan_session_destroy(struct gpuvchan_session *session);

@@ -13,12 +13,23 @@
  *          lane_open            a guest thread's lane is served: returns the lane's state (optional)
  *            dispatch           through the protocol's generated table, on the lane's own thread
  *          lane_close
- *        suspend / resume       save the state's contents, re-create it (optional)
  *        close
  *      unload
  *
- * Threads: load to warm and unload run on one thread. open and close run on one thread at a
- * time. Handlers run on their lane's thread, several lanes at once: state that lanes share needs its lock.
+ * A worker can be renewed under a running guest process: a plugin with suspend and resume moves with it into a
+ * fresh address space, that of an upgraded plugin for instance.
+ *
+ *      suspend                  in the old one: writes what the state and the lanes' states hold. Nothing else is
+ *                               called after that, unless the renewal is given up: then all goes on as if
+ *                               nothing had been
+ *      load ... config_complete in the new one
+ *        resume                 instead of open: re-creates the state
+ *          lane_open            for each lane that was open, before any handler runs
+ *            dispatch ...       as before: handles, addresses and numbers that the guest knows still count
+ *
+ * Threads: load to warm and unload run on one thread. open, resume, suspend and close run on one thread
+ * at a time, and no handler runs during the last three. Handlers, lane_open and lane_close run on their lane's
+ * thread, several lanes at once: state that lanes share needs its lock.
  *
  * Errors: functions return 0, a negative errno value, or (handlers) a positive status of the protocol.
  * A handler's status is the call's reply; a post's goes to the guest's lane as a deferred error.
@@ -89,7 +100,13 @@ struct gpuvchan_plugin {
     int (*open)(struct gpuvchan_session *session, void **state);
     int (*lane_open)(void *state, uint32_t lane, void **lane_state);
     void (*lane_close)(void *state, void *lane_state);
+    /**
+     * Write all that resume() needs, the states of open lanes too, and change nothing: if this or another plugin
+     * fails, the guest is served on with what is there. All handlers have returned; wait for what they have started
+     * and cannot be carried over. Optional, with resume: without them a session that uses the plugin is not renewed.
+     */
     int (*suspend)(void *state, struct gpuvchan_snapshot *snapshot);
+    /** In place of open, in a fresh process, maybe in a later version of the plugin: the state from @p snapshot. */
     int (*resume)(struct gpuvchan_session *session, struct gpuvchan_snapshot *snapshot, void **state);
     /** Drop everything that the guest process had. All lanes are closed. Mandatory. */
     void (*close)(void *state);
@@ -103,6 +120,13 @@ struct gpuvchan_plugin {
      * driver. Nothing of it may show in what guests are answered. A failure is for open to find again. Optional.
      */
     void (*warm)(void);
+    /**
+     * A renewal begins (@p on), and waits for all handlers: those that only wait for something, and have done nothing
+     * yet, return -ERESTART at once, and so do all that would begin to. They are executed again, with the same
+     * record, here or in the new process. Until it was given up (not @p on). Any thread. Optional: without
+     * it a handler that blocks keeps the session from being renewed.
+     */
+    void (*pause)(void *state, bool on);
 };
 
 /** Defines the entry point; the struct's size and api are filled in. */
@@ -194,6 +218,19 @@ gpuvchan_request_linger(struct gpuvchan_request *request, uint32_t microseconds)
 {
     request->linger_us = microseconds;
 }
+
+/**
+ * In suspend(): writes @p bytes behind what was written before. Each plugin has a part of its own of the snapshot,
+ * which begins empty. An error stays, and fails the whole: looking at the last result is enough.
+ * @return 0 or -errno, logged.
+ */
+GPUVCHAN_EXPORT int gpuvchan_snapshot_write(struct gpuvchan_snapshot *snapshot, const void *data, size_t bytes);
+/**
+ * In resume(): reads the next @p bytes of what was written, in whatever portions. All of it must be read. What
+ * was written by a plugin of another version is the plugin's to tell: begin with a number that says so.
+ * @return 0; -ENODATA: not so much was written; or -errno. Logged; an error stays, and @p data then means nothing.
+ */
+GPUVCHAN_EXPORT int gpuvchan_snapshot_read(struct gpuvchan_snapshot *snapshot, void *data, size_t bytes);
 
 /**
  * The guest broke the protocol in a way that only a broken or hostile guest does: ends the channel with a
