@@ -89,7 +89,7 @@ descriptors() {
 # What of a process a renewal may not change.
 identity() {
     echo "$1 parent $(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$1/status")" \
-        "file $(readlink "/proc/$1/fd/5") name $(cat "/proc/$1/comm")"
+        "file $(readlink "/proc/$1/fd/6") name $(cat "/proc/$1/comm")"
 }
 
 # ---- Nothing is under way --------------------------------------------------------------------------
@@ -111,7 +111,7 @@ for round in 1 2 3 4 5; do
     is "idle, again $round: status" "$status" 0
 done
 is "idle: no descriptor is left over" "$(descriptors "$worker")" "$count"
-is "idle: no snapshot is left over" "$(stat -Lc %s "/proc/$worker/fd/7")" 0
+is "idle: no snapshot is left over" "$(stat -Lc %s "/proc/$worker/fd/8")" 0
 works "idle: the guest is served on, after all of that"
 kill -USR2 "$worker"
 ok "a signal does" within 20 grep -q "has been renewed" usual.err
@@ -383,8 +383,8 @@ def memory(name, text):
     return fd
 config = memory("config", b"[host]\nlog = stderr\n")
 snapshot = memory("snapshot", sys.argv[2].encode())
-fds = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (theirs.fileno(), config, snapshot)]
-for fd, number in zip(fds, (3, 4, 7)):
+fds = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (theirs.fileno(), config, theirs.fileno(), snapshot)]
+for fd, number in zip(fds, (3, 4, 5, 8)):
     os.dup2(fd, number)
 os.execv(sys.argv[1], ["gpuvchan-host", "--worker"])
 EOF2
