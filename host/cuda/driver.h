@@ -101,6 +101,8 @@
     OPTIONAL(cuMemPoolGetAccess, cuMemPoolGetAccess)                                                                   \
     OPTIONAL(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool)                                                     \
     OPTIONAL(cuDeviceSetMemPool, cuDeviceSetMemPool)                                                                   \
+    OPTIONAL(cuDeviceGetMemPool, cuDeviceGetMemPool)                                                                   \
+    OPTIONAL(cuPointerGetAttribute, cuPointerGetAttribute)                                                             \
     OPTIONAL(cuMemAddressReserve, cuMemAddressReserve)                                                                 \
     OPTIONAL(cuMemAddressFree, cuMemAddressFree)                                                                       \
     OPTIONAL(cuMemCreate, cuMemCreate)                                                                                 \

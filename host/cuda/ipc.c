@@ -72,6 +72,7 @@ cuda_host_ipc_memory_handle(struct gpuvchan_request *request, CUdeviceptr addres
     range = cuda_lane_range(lane, 0, address, 1);
     if (!range || range->use != CUDA_RANGE_ALLOCATION)
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    atomic_store(&lane->host->shared, true);
     result = native->cuIpcGetMemHandle(&made, address);
     return cuda_leave(lane, give(result, &made, sizeof(made), handle, handle_count));
 }
@@ -182,6 +183,7 @@ cuda_host_ipc_event_handle(struct gpuvchan_request *request, struct cuda_event *
     result = cuda_enter(lane, &which->object, NULL);
     if (result != 0)
         return result;
+    atomic_store(&lane->host->shared, true);
     result = native->cuIpcGetEventHandle(&made, which->native);
     return cuda_leave(lane, give(result, &made, sizeof(made), handle, handle_count));
 }
@@ -208,6 +210,7 @@ cuda_host_ipc_event_open(struct gpuvchan_request *request, struct cuda_event **m
     if (result == 0) {
         result = host->native->cuIpcOpenEventHandle(&event->native, given);
         if (result == CUDA_SUCCESS) {
+            atomic_store(&event->kept, false);
             cuda_object_begin(host, &event->object, &lane->current->object, request);
             *made = event;
         }
