@@ -187,9 +187,9 @@ $(BUILD)/bin/gpuvchan-scanner: $(SCANNER_SRCS)
 $(BUILD)/bin/gpuvchan-host: $(call objects,$(HOST_SRCS)) $(BUILD)/lib/$(SONAME)
 	$(call link,$@,$(filter %.o,$^),$(rpath_bin) $(link_own) $(shell pkg-config --libs $(HOST_PKGS)) -ldl -lpthread)
 
-$(call objects,$(CUDA_PLUGIN_SRCS)): $(GEN)/cuda-host.h
+$(call objects,$(CUDA_PLUGIN_SRCS)): $(GEN)/cuda-host.h $(GEN)/cuda-guest.h # whose records are kept
 $(BUILD)/lib/gpuvchan/plugins/cuda.so: $(call objects,$(CUDA_PLUGIN_SRCS)) $(BUILD)/obj/gen/cuda-host.o $(BUILD)/lib/$(SONAME)
-	$(call link,$@,$(filter %.o,$^),-shared $(rpath_plugin) $(link_own) -ldl -lpthread)
+	$(call link,$@,$(filter %.o,$^),-shared $(rpath_plugin) $(link_own) $(shell pkg-config --libs liblz4 libzstd) -ldl -lpthread)
 
 $(call objects,$(NVML_PLUGIN_SRCS)): $(GEN)/nvml-host.h
 $(BUILD)/lib/gpuvchan/plugins/nvml.so: $(call objects,$(NVML_PLUGIN_SRCS)) $(BUILD)/obj/gen/nvml-host.o $(BUILD)/lib/$(SONAME)

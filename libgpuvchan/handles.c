@@ -106,6 +106,17 @@ gpuvchan_handles_destroy(struct gpuvchan_handles *handles)
     free(handles);
 }
 
+/* Those that were inserted again, in a fresh process, are in use. With the lock held. */
+static void
+pass_inserted(struct gpuvchan_handles *handles)
+{
+    const struct entry *entry;
+
+    while (!handles->free && handles->unused < INDEX_COUNT && (entry = entry_find(handles, handles->unused)) &&
+           atomic_load_explicit(&entry->tag, memory_order_relaxed) != 0)
+        handles->unused++;
+}
+
 int
 gpuvchan_handles_assign(struct gpuvchan_handles *handles, uint16_t kind, void *object, uint32_t *handle)
 {
@@ -116,6 +127,7 @@ gpuvchan_handles_assign(struct gpuvchan_handles *handles, uint16_t kind, void *o
     if (!object || kind == 0)
         return gpuvchan__error(-EINVAL, "a handle needs an object and a kind");
     pthread_mutex_lock(&handles->lock);
+    pass_inserted(handles);
     index = handles->free ? handles->free : handles->unused;
     if (index >= INDEX_COUNT)
         error = gpuvchan__error(-ENOSPC, "all %u handles are in use", INDEX_COUNT);
@@ -147,8 +159,10 @@ gpuvchan_handles_insert(struct gpuvchan_handles *handles, uint32_t handle, uint1
         error = gpuvchan__error(-ENOMEM, "out of memory");
     else if (atomic_load_explicit(&entry->tag, memory_order_relaxed) != 0)
         error = gpuvchan__error(-EEXIST, "handle 0x%x is bound already", handle);
-    else
+    if (error == 0) {
+        entry->generation = (uint16_t)(handle >> INDEX_BITS);
         entry_fill(handles, entry, tag_of(handle, kind), object);
+    }
     pthread_mutex_unlock(&handles->lock);
     return error;
 }
@@ -182,8 +196,8 @@ gpuvchan_handles_remove(struct gpuvchan_handles *handles, uint32_t handle, uint1
     if (entry && atomic_load_explicit(&entry->tag, memory_order_relaxed) == tag_of(handle, kind)) {
         object = atomic_load_explicit(&entry->object, memory_order_relaxed);
         atomic_store_explicit(&entry->tag, 0, memory_order_release);
+        entry->generation = (entry->generation + 1) & 0xfff;
         if (index >= GPUVCHAN_HANDLES_RESERVED && index < handles->unused) { /* it was assigned here */
-            entry->generation = (entry->generation + 1) & 0xfff;
             entry->next_free = 0;
             /* First out, last used again: a stale handle stays recognisable for long. */
             struct entry *tail = handles->free ? entry_find(handles, handles->free_tail) : NULL;

@@ -16,15 +16,7 @@ for file in "$host" "$guest/libcuda.so.1" "$build/lib/gpuvchan/plugins/cuda.so" 
 done
 unset GPUVCHAN_ADDRESS GPUVCHAN_SYNC GPUVCHAN_LOG CUDA_VISIBLE_DEVICES
 
-# cuda_compile NAME [FLAG...]
-cuda_compile() {
-    cuda_name=$1
-    shift
-    "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra ${SANITIZE:+"-fsanitize=$SANITIZE"} \
-        -I"$top/libgpuvchan/protocol/cuda" "$top/tests/cuda/$cuda_name.c" -o "$work/$cuda_name" \
-        "$@" -L"$build/lib/gpuvchan/sim" -l:libcuda.so.1 -lpthread 2>"$work/$cuda_name.log" ||
-        { cat "$work/$cuda_name.log" >&2; return 1; }
-}
+. "$top/tests/cuda/compile.sh"
 
 # forwarded NAME [VARIABLE=VALUE...]: through a host of its own.
 forwarded() {

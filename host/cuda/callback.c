@@ -16,7 +16,7 @@
  *
  * When the guest is gone nobody waits any more: the driver's calls return at once.
  */
-#include "cuda_plugin.h"
+#include "suspend.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,6 +45,7 @@ struct cuda_callbacks {
     uint64_t numbers;
     uint32_t made; /* functions and user objects that the driver has */
     bool over;     /* the guest is gone */
+    bool paused;   /* who waits for the next one is to come back */
     bool closed;   /* and so is the host that this was of */
 };
 
@@ -62,6 +63,7 @@ struct user {
     CUuserObject native;
     uint32_t number;
     bool held; /* by the guest itself; with the graphs' lock */
+    bool lost; /* while resuming: not held by the guest when all is there again */
 };
 
 struct cuda_kept {
@@ -159,11 +161,13 @@ cuda_host_host_function_next(struct gpuvchan_request *request, uint64_t done, ui
     pthread_mutex_lock(&callbacks->lock);
     if (done)
         mark_done(callbacks, done);
-    while (!callbacks->first && !callbacks->over)
+    while (!callbacks->first && !callbacks->over && !callbacks->paused)
         pthread_cond_wait(&callbacks->due, &callbacks->lock);
-    if (callbacks->over) {
+    if (callbacks->over || !callbacks->first) {
+        int result = callbacks->over ? CUDA_ERROR_DEINITIALIZED : -ERESTART;
+
         pthread_mutex_unlock(&callbacks->lock);
-        return CUDA_ERROR_DEINITIALIZED;
+        return result;
     }
     due = take(callbacks);
     *number = due->number;
@@ -176,6 +180,49 @@ cuda_host_host_function_next(struct gpuvchan_request *request, uint64_t done, ui
     } else {
         free(due);
     }
+    pthread_mutex_unlock(&callbacks->lock);
+    return 0;
+}
+
+bool
+cuda_callbacks_wait(struct cuda_host *host)
+{
+    struct cuda_callbacks *callbacks = host->callbacks;
+    bool waits;
+
+    pthread_mutex_lock(&callbacks->lock);
+    waits = callbacks->running != NULL;
+    for (const struct due *due = callbacks->first; due; due = due->next)
+        waits |= due->waits;
+    pthread_mutex_unlock(&callbacks->lock);
+    return waits;
+}
+
+int
+cuda_save_callbacks(struct cuda_saving *saving)
+{
+    int error = 0;
+
+    for (const struct due *due = saving->host->callbacks->first; due && error == 0; due = due->next) {
+        struct suspend_due item = {.token = due->token};
+
+        error = cuda_save(saving, SUSPEND_DUE, &item, sizeof(item), NULL, 0);
+    }
+    return error;
+}
+
+int
+cuda_load_due(struct cuda_resuming *resuming, const struct suspend_due *item)
+{
+    struct cuda_callbacks *callbacks = resuming->host->callbacks;
+    struct due *due = calloc(1, sizeof(*due));
+
+    if (!due)
+        return -ENOMEM;
+    due->token = item->token;
+    due->flags = LAST;
+    pthread_mutex_lock(&callbacks->lock);
+    queue(callbacks, due);
     pthread_mutex_unlock(&callbacks->lock);
     return 0;
 }
@@ -194,6 +241,17 @@ cuda_callbacks_init(struct cuda_host *host)
     callbacks->end = &callbacks->first;
     host->callbacks = callbacks;
     return 0;
+}
+
+void
+cuda_callbacks_pause(struct cuda_host *host, bool on)
+{
+    struct cuda_callbacks *callbacks = host->callbacks;
+
+    pthread_mutex_lock(&callbacks->lock);
+    callbacks->paused = on;
+    pthread_cond_broadcast(&callbacks->due);
+    pthread_mutex_unlock(&callbacks->lock);
 }
 
 void
@@ -338,6 +396,12 @@ cuda_callback_drop(struct cuda_host *host, const CUDA_HOST_NODE_PARAMS *made, CU
     *at = function->next;
     pthread_mutex_unlock(&host->callbacks->lock);
     forget(function);
+}
+
+int
+cuda_callback_keep(struct cuda_host *host, const CUDA_HOST_NODE_PARAMS *made, CUgraph graph)
+{
+    return host->native->cuGraphRetainUserObject(graph, ((struct function *)made->userData)->keeper, 1, 0);
 }
 
 uint32_t
@@ -537,21 +601,12 @@ user_gone(void *data)
     forget(user);
 }
 
-int
-cuda_host_user_object_create(struct gpuvchan_request *request, uint32_t token, uint32_t *object)
+/* Its number has been entered into the table. */
+static int
+user_begin(struct cuda_host *host, struct user *user, uint32_t token)
 {
-    struct cuda_host *host = cuda_host_of(request);
-    struct user *user = calloc(1, sizeof(*user));
     int result;
 
-    if (!host->native->cuUserObjectCreate) {
-        free(user);
-        return cuda_driver_lacks(host->native, "cuUserObjectCreate");
-    }
-    if (!user || gpuvchan_handles_assign(host->numbers, KIND_USER, user, &user->number) != 0) {
-        free(user);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
     user->is = (struct function){.callbacks = host->callbacks, .token = token};
     user->host = host;
     user->held = true;
@@ -564,8 +619,32 @@ cuda_host_user_object_create(struct gpuvchan_request *request, uint32_t token, u
     pthread_mutex_lock(&host->callbacks->lock);
     host->callbacks->made++;
     pthread_mutex_unlock(&host->callbacks->lock);
-    *object = user->number;
     return 0;
+}
+
+int
+cuda_host_user_object_create(struct gpuvchan_request *request, uint32_t token, uint32_t *object)
+{
+    struct cuda_host *host = cuda_host_of(request);
+    struct user *user = calloc(1, sizeof(*user));
+
+    if (!host->native->cuUserObjectCreate) {
+        free(user);
+        return cuda_driver_lacks(host->native, "cuUserObjectCreate");
+    }
+    if (!user || gpuvchan_handles_assign(host->numbers, KIND_USER, user, &user->number) != 0) {
+        free(user);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *object = user->number;
+    return user_begin(host, user, token);
+}
+
+static int
+user_let_go(struct cuda_host *host, struct user *user)
+{
+    user->held = false;
+    return host->native->cuUserObjectRelease(user->native, 1);
 }
 
 int
@@ -577,10 +656,8 @@ cuda_host_user_object_release(struct gpuvchan_request *request, uint32_t object)
 
     pthread_mutex_lock(&host->graphs_lock);
     user = gpuvchan_handles_lookup(host->numbers, object, KIND_USER);
-    if (user && user->held) {
-        user->held = false;
-        result = host->native->cuUserObjectRelease(user->native, 1);
-    }
+    if (user && user->held)
+        result = user_let_go(host, user);
     pthread_mutex_unlock(&host->graphs_lock);
     return result;
 }
@@ -658,4 +735,110 @@ cuda_host_graph_let_go(struct gpuvchan_request *request, uint32_t number, uint32
     kept->count -= count; /* before the driver ends what it may be the last one of */
     return cuda_graph_leave(
         lane, cuda_native(request)->cuGraphReleaseUserObject(graph->is.native, kept->user->native, count));
+}
+
+/* ---- Suspending and resuming ----------------------------------------------------------------- */
+
+struct users {
+    struct cuda_saving *saving;
+    int error;
+};
+
+static void
+save_user(void *context, uint32_t number, uint16_t kind, void *object)
+{
+    struct users *users = context;
+    const struct user *user = object;
+    struct suspend_user item = {.number = number};
+
+    if (kind != KIND_USER || users->error != 0)
+        return;
+    item.token = user->is.token;
+    item.held = user->held;
+    users->error = cuda_save(users->saving, SUSPEND_USER, &item, sizeof(item), NULL, 0);
+}
+
+int
+cuda_save_users(struct cuda_saving *saving)
+{
+    struct users users = {saving, 0};
+
+    gpuvchan_handles_visit(saving->host->numbers, save_user, &users);
+    return users.error;
+}
+
+int
+cuda_load_user(struct cuda_resuming *resuming, const struct suspend_user *item)
+{
+    struct cuda_host *host = resuming->host;
+    struct user *user = calloc(1, sizeof(*user));
+    int result;
+
+    if (!user || !host->native->cuUserObjectCreate) {
+        free(user);
+        return -ENOMEM;
+    }
+    user->number = item->number;
+    if (gpuvchan_handles_insert(host->numbers, item->number, KIND_USER, user) != 0) {
+        free(user);
+        return cuda_resume_damaged("a user object's number is taken");
+    }
+    result = user_begin(host, user, item->token);
+    if (result == 0)
+        user->lost = item->held == 0;
+    return cuda_resume_result(resuming, result, "user object %u", item->number);
+}
+
+int
+cuda_save_kept(struct cuda_saving *saving, const struct cuda_graph *graph)
+{
+    int error = 0;
+
+    for (const struct cuda_kept *kept = graph->kept; kept && error == 0; kept = kept->next) {
+        struct suspend_kept item = {graph->is.number, kept->user->number, kept->count, 0};
+
+        if (kept->count != 0)
+            error = cuda_save(saving, SUSPEND_KEPT, &item, sizeof(item), NULL, 0);
+    }
+    return error;
+}
+
+int
+cuda_load_kept(struct cuda_resuming *resuming, struct cuda_graph *graph, const struct suspend_kept *item)
+{
+    struct cuda_host *host = resuming->host;
+    struct cuda_kept *kept = kept_find(host, graph, item->user);
+    int result;
+
+    if (!kept || item->count == 0 || item->count > INT32_MAX || kept->count != 0)
+        return cuda_resume_damaged("a graph keeps a user object that is not there");
+    result = host->native->cuGraphRetainUserObject(graph->is.native, kept->user->native, item->count, 0);
+    if (result == CUDA_SUCCESS)
+        kept->count = item->count;
+    return cuda_resume_result(resuming, result, "user object %u", item->user);
+}
+
+/* The guest holds it no more, but a graph does. What graphs inside of nodes keep is not known: then it stays. */
+static void
+release_lost(void *context, uint32_t number, uint16_t kind, void *object)
+{
+    struct cuda_resuming *resuming = context;
+    struct user *user = object;
+    bool kept = false;
+
+    if (kind != KIND_USER || !user->lost)
+        return;
+    for (struct cuda_object *each = resuming->host->made; each; each = each->next_made)
+        kept |= each->kind == CUDA_OBJECT_GRAPH && each->made && kept_by((struct cuda_graph *)each, number);
+    if (kept)
+        user_let_go(resuming->host, user);
+    else
+        user->held = false;
+    user->lost = false;
+}
+
+void
+cuda_users_settle(struct cuda_resuming *resuming)
+{
+    gpuvchan_handles_visit(resuming->host->numbers, release_lost, resuming);
 }

@@ -11,6 +11,7 @@ cuda_lane_default_mode(struct cuda_lane *lane)
 {
     CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
 
+    lane->capture_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
     if (lane->host->native->cuThreadExchangeStreamCaptureMode)
         lane->host->native->cuThreadExchangeStreamCaptureMode(&mode);
 }
@@ -20,10 +21,14 @@ cuda_host_thread_capture_mode(struct gpuvchan_request *request, uint32_t mode)
 {
     const struct cuda_driver *native = cuda_native(request);
     CUstreamCaptureMode exchanged = (CUstreamCaptureMode)mode;
+    int result;
 
     if (!native->cuThreadExchangeStreamCaptureMode)
         return cuda_driver_lacks(native, "cuThreadExchangeStreamCaptureMode");
-    return native->cuThreadExchangeStreamCaptureMode(&exchanged);
+    result = native->cuThreadExchangeStreamCaptureMode(&exchanged);
+    if (result == CUDA_SUCCESS)
+        cuda_lane_of(request)->capture_mode = mode;
+    return result;
 }
 
 /* Captures also go where there are no graphs of the guest's yet: the lock, and a stream. */
@@ -90,6 +95,7 @@ cuda_host_stream_begin_capture(struct gpuvchan_request *request, struct cuda_str
         if (!graph || graph->captured || (edges_count && edges_count != dependencies_count) ||
             !cuda_nodes_take(lane->host, graph, dependencies, dependencies_count, natives))
             return cuda_graph_leave(lane, CUDA_ERROR_INVALID_VALUE);
+        cuda_graph_changed(graph);
         result = native->cuStreamBeginCaptureToGraph(cuda_stream_native(on), graph->is.native, natives,
                                                      edges_count ? edges : NULL, dependencies_count,
                                                      (CUstreamCaptureMode)mode);

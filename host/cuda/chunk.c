@@ -90,32 +90,12 @@ chunk_properties(const struct cuda_driver *native, CUdevice device)
     return wanted;
 }
 
-/* Gives it memory, which its mapping alone keeps. */
-static int
-chunk_back(const struct cuda_driver *native, const struct cuda_range *chunk, CUdevice device)
-{
-    CUmemAllocationProp wanted = chunk_properties(native, device);
-    CUmemAccessDesc access = {.location = wanted.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
-    CUmemGenericAllocationHandle memory;
-    int result = native->cuMemCreate(&memory, chunk->bytes, &wanted, 0);
-
-    if (result != CUDA_SUCCESS)
-        return result;
-    result = native->cuMemMap(chunk->start, chunk->bytes, 0, memory, 0);
-    native->cuMemRelease(memory);
-    if (result != CUDA_SUCCESS)
-        return result;
-    result = native->cuMemSetAccess(chunk->start, chunk->bytes, &access, 1);
-    if (result != CUDA_SUCCESS)
-        native->cuMemUnmap(chunk->start, chunk->bytes);
-    return result;
-}
-
 static int
 chunk_begin(struct cuda_lane *lane, struct cuda_range *chunk)
 {
     struct cuda_host *host = lane->host;
-    int result = chunk_back(host->native, chunk, lane->current->device);
+    CUmemAllocationProp wanted = chunk_properties(host->native, lane->current->device);
+    int result = cuda_physical_map(host->native, &wanted, chunk->start, chunk->bytes);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -148,6 +128,42 @@ chunk_create(struct cuda_lane *lane, uint64_t bytes, CUdeviceptr *address)
         }
         chunk_unplace(host, chunk);
     }
+    cuda_object_destroy(host, &chunk->object);
+    return result;
+}
+
+/* The list's place for it; NULL: it is not in the window, or another one is there. */
+static struct cuda_range **
+window_place(struct cuda_host *host, CUdeviceptr start, uint64_t bytes)
+{
+    struct cuda_range **at = &host->chunks;
+
+    if (start - host->window >= host->window_bytes || bytes > host->window_bytes - (start - host->window) || bytes == 0)
+        return NULL;
+    for (; *at && (*at)->start < start; at = &(*at)->next)
+        if (bytes > UINT64_MAX - start || start - (*at)->start < (*at)->bytes)
+            return NULL;
+    return *at && (*at)->start - start < bytes ? NULL : at;
+}
+
+int
+cuda_chunk_again(struct cuda_lane *lane, CUdeviceptr start, uint64_t bytes, struct cuda_range **made)
+{
+    struct cuda_host *host = lane->host;
+    struct cuda_range **at = window_place(host, start, bytes);
+    struct cuda_range *chunk = at ? cuda_range_create(host, CUDA_RANGE_CHUNK, start, bytes) : NULL;
+    int result;
+
+    if (!chunk)
+        return at ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE;
+    chunk->next = *at;
+    *at = chunk;
+    result = chunk_begin(lane, chunk);
+    if (result == 0) {
+        *made = chunk;
+        return 0;
+    }
+    *at = chunk->next;
     cuda_object_destroy(host, &chunk->object);
     return result;
 }

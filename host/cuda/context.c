@@ -44,6 +44,7 @@ context_create(const struct gpuvchan_request *request, CUcontext native, CUdevic
     context->native = native;
     context->device = device;
     context->primary = primary;
+    context->began = NULL;
     context->reads_pageable = reads != 0;
     if (!enlist(host, context)) {
         cuda_object_destroy(host, &context->object);

@@ -19,6 +19,8 @@ struct cuda_context {
     CUcontext native;
     CUdevice device;
     bool primary;
+    CUevent began;       /* when the worker was renewed; NULL: it has not been */
+    uint64_t began_at;   /* nanoseconds */
     bool reads_pageable; /* the device may read this process's ordinary memory later than the driver returns */
     struct cuda_context *older, *newer; /* with the host's lock: of all */
 };
@@ -26,6 +28,8 @@ struct cuda_context {
 struct cuda_module {
     struct cuda_object object;
     CUmodule native;
+    void *image; /* that it was loaded from; NULL: it is a library's */
+    size_t image_bytes;
     struct cuda_library *library; /* whose module it is in its context, or NULL */
     struct cuda_module *next;     /* of the library's; with the host's lock */
 };
@@ -46,6 +50,7 @@ struct cuda_library {
     struct cuda_object object;
     CUlibrary native;
     void *image;
+    size_t image_bytes;
     struct cuda_module *modules; /* with the host's lock */
 };
 
@@ -74,14 +79,21 @@ struct cuda_stream {
 struct cuda_event {
     struct cuda_object object;
     CUevent native;
+    _Atomic bool kept; /* it is from before the worker was renewed; see times.c */
+    struct cuda_kept_time {
+        double since;    /* milliseconds before the moment */
+        uint64_t moment; /* nanoseconds */
+        float mark;      /* when the driver believes that it happened */
+    } time;
 };
 
 /** Of a device. */
 struct cuda_pool {
     struct cuda_object object;
     CUmemoryPool native;
-    uint32_t device; /* the guest's number */
-    bool lasting;    /* the device's own, which nobody destroys */
+    uint32_t device;      /* the guest's number */
+    bool lasting;         /* the device's own, which nobody destroys */
+    uint64_t high_before; /* the most that was in use before the worker was renewed */
 };
 
 /** Memory of a device without an address. */
@@ -127,10 +139,20 @@ struct cuda_numbered {
     uint32_t number;
 };
 
+/** A graph as it was at a time. */
+struct cuda_source {
+    uint32_t graph; /* number; 0: none */
+    uint32_t version;
+};
+
 struct cuda_graph {
-    struct cuda_numbered is; /* first */
-    bool captured;           /* into, just now */
-    struct cuda_kept *kept;  /* user objects; with the graphs' lock */
+    struct cuda_numbered is;   /* first */
+    struct cuda_source origin; /* that it was cloned from */
+    bool captured;             /* into, just now */
+    bool lasts;                /* the guest has destroyed it, but what was made of it would need it */
+    uint32_t version;          /* how often it was changed */
+    uint32_t execs;            /* that were made of it or updated by it; with the graphs' lock */
+    struct cuda_kept *kept;    /* user objects; with the graphs' lock */
     CUgraphConditionalHandle *conditionals;
     uint32_t conditional_count;
 };
@@ -143,7 +165,8 @@ struct cuda_node {
 struct cuda_graph_exec {
     struct cuda_object object;
     CUgraphExec native;
-    pthread_mutex_t lock; /* one lane at a time launches it or changes it */
+    struct cuda_source made_of, updated_by; /* with the graphs' lock */
+    pthread_mutex_t lock;                   /* one lane at a time launches it or changes it */
 };
 
 /** A part of a primary context; see green.c. */
@@ -184,6 +207,7 @@ struct cuda_lane {
     struct cuda_green *green;     /* of that context, what the lane acts in; or NULL */
     char *info_log, *error_log;   /* of the last load that asked for logs, or NULL */
     struct cuda_staged staged;
+    uint32_t capture_mode;      /* of the lane's thread */
     int32_t instantiate_result; /* why the last graph_instantiate failed */
     uint32_t instantiate_node;
 };
@@ -195,7 +219,8 @@ struct cuda_host {
     struct gpuvchan_session *session;
     struct gpuvchan_handles *handles;
     struct cuda_ranges ranges;
-    struct cuda_lane lanes[CUDA_LANES];       /* here, since lanes look at each other whether they are open or not */
+    /* Here, since lanes look at each other whether they are open or not; and one that no guest has. */
+    struct cuda_lane lanes[CUDA_LANES + 1];
     _Atomic uint32_t lanes_known;             /* so many of them have ever been open */
     struct cuda_stream special[2];            /* the legacy and the per-thread default stream */
     _Atomic(struct cuda_range *) completions; /* NULL: the GPU cannot write the completion page */
@@ -214,6 +239,7 @@ struct cuda_host {
     struct cuda_range *reserved;     /* address space */
     CUdeviceptr suggested;           /* of it, to the next who does not care where; 0: to nobody yet */
     struct cuda_imported *imported;  /* chunks of other processes; one at a time looks, see ipc.c */
+    struct cuda_place *places;       /* of allocations that are older than this process */
     struct cuda_range *chunks;       /* by address, also those that are just being made */
     CUdeviceptr window;              /* where they lie */
     uint64_t window_bytes;           /* 0: there is none yet */
@@ -222,7 +248,12 @@ struct cuda_host {
     uint32_t resource_count, description_count;
     struct cuda_object *made;
     struct cuda_object *unused[CUDA_OBJECT_KINDS];
-    void *numbered; /* a tree by what the driver calls them */
+    struct cuda_waiter *waiter;  /* see quiet.c; for suspending only */
+    _Atomic bool shared;         /* other processes may have opened memory or events of this one */
+    struct cuda_record *records; /* of no object */
+    uint64_t records_kept;       /* so many ever */
+    bool records_lost;           /* there was no memory for one */
+    void *numbered;              /* a tree by what the driver calls them */
 };
 
 static inline struct cuda_host *
@@ -235,6 +266,13 @@ static inline struct cuda_lane *
 cuda_lane_of(const struct gpuvchan_request *request)
 {
     return request->lane_state;
+}
+
+/** The lane that is no guest's: for suspending and resuming. */
+static inline struct cuda_lane *
+cuda_own_lane(struct cuda_host *host)
+{
+    return &host->lanes[CUDA_LANES];
 }
 
 static inline const struct cuda_driver *
@@ -275,6 +313,12 @@ bool cuda_lane_announce(struct cuda_lane *lane, enum cuda_lane_slot slot, struct
 /** Ends the record's work. Passes @p result through. */
 int cuda_leave(struct cuda_lane *lane, int result);
 
+/* plugin.c */
+/** A guest process without anything. @return 0 or a negative errno value. */
+int cuda_host_create(struct gpuvchan_session *session, struct cuda_host **out);
+/** Destroys all that it has. Nobody else is in it. */
+void cuda_host_destroy(struct cuda_host *host);
+
 /* context.c */
 /** Destroys @p context and all in it. @return what the driver said. */
 int cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_context *context, bool reset);
@@ -307,7 +351,7 @@ int cuda_options_take(struct cuda_load_options *options, const uint32_t *names, 
 /** Adds logs of @p bytes, in the memory that @p info and @p error get; for 0 bytes none. False: out of memory. */
 bool cuda_options_logs(struct cuda_load_options *options, uint32_t bytes, char **info, char **error);
 /** A checked private copy of the image at @p image, or the one that the lane has got in pieces; NULL: see @p result. */
-void *cuda_lane_image(struct cuda_lane *lane, const void *image, size_t bytes, int *result);
+void *cuda_lane_image(struct cuda_lane *lane, const void *image, size_t *bytes, int *result);
 /** The same for data of any kind: not checked. */
 void *cuda_lane_data(struct cuda_lane *lane, const void *data, size_t *bytes, int *result);
 void cuda_lane_forget_logs(struct cuda_lane *lane);
@@ -346,11 +390,24 @@ void cuda_libraries_end(struct cuda_host *host);
  */
 struct cuda_numbered *
 cuda_numbered_of(struct cuda_host *host, enum cuda_object_kind kind, void *native, struct cuda_object *owner);
+/** It gets that number again, in a fresh worker. NULL: that is taken, or out of memory. */
+struct cuda_numbered *cuda_numbered_again(struct cuda_host *host, enum cuda_object_kind kind, void *native,
+                                          struct cuda_object *owner, uint32_t number);
+/** What the driver calls @p native; NULL: nothing that is known. */
+struct cuda_numbered *cuda_numbered_find(struct cuda_host *host, const void *native);
+/** The graph of that number, alive or only lasting. */
+struct cuda_graph *cuda_graph_numbered(struct cuda_host *host, uint32_t number);
 /** The number of what the driver calls @p native, if it is known; else 0. */
 uint32_t cuda_numbered_known(struct cuda_host *host, const void *native);
 /** Its number and its native handle mean nothing any more. With the host's lock. */
 void cuda_numbered_forget(struct cuda_host *host, struct cuda_numbered *gone);
 void cuda_graph_finish(struct cuda_graph *graph);
+/** It is not what it was when it was made executable, nor are those that it is in. With the graphs' lock. */
+void cuda_graph_changed(struct cuda_graph *graph);
+/** Has one been cloned from the other, and neither been changed since? */
+bool cuda_graph_is_clone(const struct cuda_graph *clone, const struct cuda_graph *origin);
+/** Has it last without a number that the guest could use. */
+int cuda_graph_let_last(struct cuda_lane *lane, struct cuda_graph *graph);
 /** Takes the graphs' lock and enters with the graph of that number. @return 0, or the CUresult for the guest. */
 int cuda_graph_enter(struct cuda_lane *lane, uint32_t number, struct cuda_graph **graph);
 /** The same with a node, which its graph is announced with, and with an executable graph (NULL: none). */
@@ -380,14 +437,20 @@ int cuda_callback_make(struct cuda_host *host, uint32_t token, CUgraph graph, CU
 void cuda_callback_drop(struct cuda_host *host, const CUDA_HOST_NODE_PARAMS *made, CUgraph graph);
 /** The token behind what the driver has, 0: none. */
 uint32_t cuda_callback_token(const CUDA_HOST_NODE_PARAMS *params);
+/** A graph keeps a function that another graph has already. @return a CUresult. */
+int cuda_callback_keep(struct cuda_host *host, const CUDA_HOST_NODE_PARAMS *made, CUgraph graph);
 /** The graph that @p stream is being captured into, or NULL. */
 CUgraph cuda_graph_captured(const struct cuda_driver *native, CUstream stream);
 /** Lets the guest use memory that a node of @p graph allocates; @p token is told when that ends. @return a CUresult. */
 int cuda_graph_range_begin(struct cuda_lane *lane, CUgraph graph, uint32_t token, CUdeviceptr start, uint64_t bytes);
 /** The graph lets go of all user objects that the guest gave it. */
 void cuda_kept_drop(struct cuda_graph *graph);
+/** Is there one that a stream, and so the device, waits for? */
+bool cuda_callbacks_wait(struct cuda_host *host);
 int cuda_callbacks_init(struct cuda_host *host);
 void cuda_callbacks_interrupt(struct cuda_host *host);
+/** The guest's thread that waits for the next function comes back, and waits again when the pause is over. */
+void cuda_callbacks_pause(struct cuda_host *host, bool on);
 void cuda_callbacks_finish(struct cuda_host *host);
 
 /* memory_operation.c */
@@ -400,6 +463,12 @@ bool cuda_attribute_fits(struct cuda_lane *lane, int32_t attribute, const CUlaun
 /** Lets the guest use these addresses, as part of @p owner. @return a CUresult. */
 int cuda_range_begin(struct cuda_host *host, struct cuda_object *owner, enum cuda_range_use use, CUdeviceptr start,
                      uint64_t bytes);
+/** The same in two steps. Without memory NULL; what cannot be entered is destroyed. */
+struct cuda_range *
+cuda_range_create(struct cuda_host *host, enum cuda_range_use use, CUdeviceptr start, uint64_t bytes);
+int cuda_range_publish(struct cuda_host *host, struct cuda_object *owner, struct cuda_range *range);
+/** What a range has besides its own memory. With the host's lock. */
+void cuda_range_finish(struct cuda_host *host, struct cuda_range *range);
 /** Takes the allocation that starts at @p address out of use, announced. NULL: there is none. */
 struct cuda_range *cuda_allocation_take(struct cuda_lane *lane, CUdeviceptr address);
 /** Leaves the record that has freed it with @p result, for which it may be in use again. Passes it through. */
@@ -409,6 +478,8 @@ int cuda_allocation_leave(struct cuda_lane *lane, struct cuda_range *range, int 
 /** A pool of the guest's device @p device; @p lasting: the device's own. @return 0 or a CUresult. */
 int cuda_pool_begin(const struct gpuvchan_request *request, CUmemoryPool native, uint32_t device, bool lasting,
                     struct cuda_pool **made);
+/** The most of it that was ever in use, as far as the guest knows. */
+uint64_t cuda_pool_high(struct cuda_host *host, const struct cuda_pool *pool);
 /** The guest process ends: frees its pools, and what was allocated from any. Before its contexts end. */
 void cuda_pools_end(struct cuda_host *host);
 
@@ -423,10 +494,22 @@ int cuda_device_ordinal(const struct cuda_driver *native, CUdevice device, uint3
 bool cuda_virtual_known(const struct cuda_driver *native);
 /** Memory of a device, as a guest may have it. */
 CUmemAllocationProp cuda_physical_properties(CUdevice device);
+/** Reserves just these addresses, or none. @return a CUresult. */
+int cuda_reserve_exactly(const struct cuda_driver *native, CUdeviceptr start, uint64_t bytes);
+/** Gives reserved addresses memory of @p device, which their mapping alone keeps, and which it may access. */
+int cuda_physical_map(const struct cuda_driver *native, const CUmemAllocationProp *wanted, CUdeviceptr start,
+                      uint64_t bytes);
+/** Addresses that have been reserved are the guest's. @return a CUresult. */
+int cuda_reservation_begin(struct cuda_host *host, CUdeviceptr address, uint64_t bytes);
+/** What lies at @p offset of the memory of that handle has been mapped into @p reservation. @return a CUresult. */
+int cuda_mapping_begin(struct cuda_host *host, struct cuda_object *reservation, CUdeviceptr address, uint64_t bytes,
+                       uint32_t physical, uint64_t offset);
 /** The guest process ends: unmaps and frees all that it had reserved. */
 void cuda_virtual_end(struct cuda_host *host);
 
 /* chunk.c */
+/** One at a given address, in the window, of the lane's context. @return a CUresult. */
+int cuda_chunk_again(struct cuda_lane *lane, CUdeviceptr start, uint64_t bytes, struct cuda_range **made);
 /** Takes the memory of the chunks that are part of @p context away, which is about to be destroyed. */
 void cuda_chunks_end(struct cuda_host *host, const struct cuda_context *context);
 /** The guest process ends: when there are no chunks any more. */
@@ -465,6 +548,15 @@ void cuda_pieces_end(struct cuda_host *host, const struct cuda_context *context)
 void cuda_output_settle(struct cuda_host *host);
 /** The guest process ends. */
 void cuda_output_end(struct cuda_host *host);
+
+/* quiet.c */
+/** The guest process ends: what is waited for comes to its end. */
+void cuda_quiet_end(struct cuda_host *host);
+
+/* times.c */
+/** Milliseconds from one event to the other, also if the worker has been renewed since they were recorded. */
+CUresult
+cuda_event_between(struct cuda_host *host, float *milliseconds, struct cuda_event *first, struct cuda_event *second);
 
 /* stream.c */
 /** Binds the streams that have fixed handles. @return 0 or a negative errno value. */

@@ -144,6 +144,7 @@
     OPTIONAL(cuMemPoolGetAccess, cuMemPoolGetAccess)                                                                   \
     OPTIONAL(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool)                                                     \
     OPTIONAL(cuDeviceSetMemPool, cuDeviceSetMemPool)                                                                   \
+    OPTIONAL(cuDeviceGetMemPool, cuDeviceGetMemPool)                                                                   \
     OPTIONAL(cuMemAddressReserve, cuMemAddressReserve)                                                                 \
     OPTIONAL(cuMemAddressFree, cuMemAddressFree)                                                                       \
     OPTIONAL(cuMemCreate, cuMemCreate)                                                                                 \

@@ -13,6 +13,7 @@ cuda_host_event_create(struct gpuvchan_request *request, struct cuda_event **mad
     if (result == 0) {
         result = host->native->cuEventCreate(&event->native, flags);
         if (result == CUDA_SUCCESS) {
+            atomic_store(&event->kept, false);
             cuda_object_begin(host, &event->object, &lane->current->object, request);
             *made = event;
         }
@@ -92,5 +93,5 @@ cuda_host_event_elapsed(struct gpuvchan_request *request, struct cuda_event *fir
 
     if (result != 0)
         return result;
-    return cuda_leave(lane, cuda_native(request)->cuEventElapsedTime(milliseconds, first->native, second->native));
+    return cuda_leave(lane, cuda_event_between(lane->host, milliseconds, first, second));
 }

@@ -17,6 +17,8 @@
  */
 #include "cuda_plugin.h"
 
+#include "journal.h"
+
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +91,45 @@ cuda_numbered_of(struct cuda_host *host, enum cuda_object_kind kind, void *nativ
     return item;
 }
 
+struct cuda_numbered *
+cuda_numbered_again(struct cuda_host *host, enum cuda_object_kind kind, void *native, struct cuda_object *owner,
+                    uint32_t number)
+{
+    struct cuda_numbered *item = (struct cuda_numbered *)cuda_object_create(host, kind);
+    bool done = false;
+
+    if (!item)
+        return NULL;
+    item->native = native;
+    if (gpuvchan_handles_insert(host->numbers, number, kind_of(item), item) == 0) {
+        item->number = number;
+        pthread_mutex_lock(&host->lock);
+        done = tsearch(item, &host->numbered, by_native) != NULL;
+        pthread_mutex_unlock(&host->lock);
+    }
+    if (done) {
+        cuda_object_begin(host, &item->object, owner, NULL);
+        return item;
+    }
+    if (item->number)
+        gpuvchan_handles_remove(host->numbers, number, kind_of(item));
+    item->number = 0;
+    cuda_object_destroy(host, &item->object);
+    return NULL;
+}
+
+struct cuda_numbered *
+cuda_numbered_find(struct cuda_host *host, const void *native)
+{
+    return known(host, native);
+}
+
+struct cuda_graph *
+cuda_graph_numbered(struct cuda_host *host, uint32_t number)
+{
+    return gpuvchan_handles_lookup(host->numbers, number, KIND_GRAPH);
+}
+
 uint32_t
 cuda_numbered_known(struct cuda_host *host, const void *native)
 {
@@ -113,8 +154,55 @@ cuda_graph_finish(struct cuda_graph *graph)
     free(graph->conditionals);
     graph->conditionals = NULL;
     graph->conditional_count = 0;
-    graph->captured = false;
+    graph->captured = graph->lasts = false;
+    graph->version = graph->execs = 0;
+    graph->origin = (struct cuda_source){0};
     cuda_kept_drop(graph);
+}
+
+void
+cuda_graph_changed(struct cuda_graph *graph)
+{
+    struct cuda_object *object = &graph->is.object;
+
+    for (; object; object = atomic_load_explicit(&object->owner, memory_order_relaxed))
+        if (object->kind == CUDA_OBJECT_GRAPH)
+            ((struct cuda_graph *)object)->version++;
+}
+
+/* An executable graph is made of it, or was updated by it: a fresh worker would need it for that. */
+static struct cuda_source
+source_begin(struct cuda_graph *graph)
+{
+    graph->execs++;
+    return (struct cuda_source){graph->is.number, graph->version};
+}
+
+/* It is not needed for that any more; if the guest has destroyed it it goes now. With the graphs' lock. */
+static void
+source_end(struct cuda_host *host, struct cuda_source *source)
+{
+    struct cuda_graph *graph = gpuvchan_handles_lookup(host->numbers, source->graph, KIND_GRAPH);
+
+    *source = (struct cuda_source){0};
+    if (!graph || --graph->execs > 0 || !graph->lasts)
+        return;
+    host->native->cuGraphDestroy(graph->is.native);
+    pthread_mutex_lock(&host->lock);
+    cuda_numbered_forget(host, &graph->is);
+    pthread_mutex_unlock(&host->lock);
+    cuda_object_empty(host, &graph->is.object);
+    cuda_object_destroy(host, &graph->is.object);
+}
+
+/* It is gone for the guest, and lasts for what was made of it. */
+int
+cuda_graph_let_last(struct cuda_lane *lane, struct cuda_graph *graph)
+{
+    cuda_leave(lane, 0);
+    cuda_object_end(lane->host, lane, &graph->is.object);
+    graph->lasts = true;
+    return 0;
 }
 
 /* ---- Entering -------------------------------------------------------------------------------- */
@@ -147,7 +235,7 @@ cuda_graph_enter(struct cuda_lane *lane, uint32_t number, struct cuda_graph **gr
 
     if (result != 0)
         return result;
-    *graph = gpuvchan_handles_lookup(lane->host->numbers, number, KIND_GRAPH);
+    *graph = cuda_graph_find(lane, number);
     if (*graph)
         return enter(lane, &(*graph)->is.object, NULL);
     pthread_mutex_unlock(&lane->host->graphs_lock);
@@ -162,7 +250,7 @@ cuda_node_enter(struct cuda_lane *lane, uint32_t number, struct cuda_graph_exec 
     if (result != 0)
         return result;
     *node = gpuvchan_handles_lookup(lane->host->numbers, number, KIND_NODE);
-    if (*node)
+    if (*node && cuda_object_alive(&(*node)->is.object))
         return enter(lane, &(*node)->is.object, exec ? &exec->object : NULL);
     pthread_mutex_unlock(&lane->host->graphs_lock);
     return CUDA_ERROR_INVALID_VALUE;
@@ -244,7 +332,15 @@ cuda_host_graph_clone(struct gpuvchan_request *request, uint32_t number, uint32_
     result = cuda_native(request)->cuGraphClone(&native, graph->is.native);
     if (result == CUDA_SUCCESS)
         result = graph_begin(lane, native, clone);
+    if (result == CUDA_SUCCESS)
+        cuda_graph_find(lane, *clone)->origin = (struct cuda_source){number, graph->version};
     return cuda_graph_leave(lane, result);
+}
+
+bool
+cuda_graph_is_clone(const struct cuda_graph *clone, const struct cuda_graph *origin)
+{
+    return clone->origin.graph == origin->is.number && clone->origin.version == origin->version && clone->version == 0;
 }
 
 /* Forgets it first: no number leads to what the driver destroys. */
@@ -281,6 +377,8 @@ cuda_host_graph_destroy(struct gpuvchan_request *request, uint32_t number)
         return result;
     if (graph->captured || is_inside(graph))
         return cuda_graph_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    if (graph->execs > 0)
+        return cuda_graph_leave(lane, cuda_graph_let_last(lane, graph));
     return close_numbered(lane, &graph->is);
 }
 
@@ -295,6 +393,7 @@ cuda_host_node_destroy(struct gpuvchan_request *request, uint32_t number)
         return result;
     if (cuda_graph_of(node)->captured)
         return cuda_graph_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    cuda_graph_changed(cuda_graph_of(node));
     return close_numbered(lane, &node->is);
 }
 
@@ -477,6 +576,7 @@ cuda_host_graph_change_edges(struct gpuvchan_request *request, uint32_t number, 
     result = cuda_graph_enter(lane, number, &graph);
     if (result != 0)
         return result;
+    cuda_graph_changed(graph);
     if (!cuda_nodes_take(lane->host, graph, from, from_count, sources) ||
         !cuda_nodes_take(lane->host, graph, to, to_count, targets))
         result = CUDA_ERROR_INVALID_VALUE;
@@ -566,6 +666,36 @@ graph_with(struct cuda_lane *lane, struct cuda_graph *graph, CUgraphNode wanted,
     return found;
 }
 
+static CUgraphNode *
+nodes_of(const struct cuda_driver *native, const struct cuda_graph *graph, size_t *count)
+{
+    CUgraphNode *nodes = NULL;
+
+    if (native->cuGraphGetNodes(graph->is.native, NULL, count) == CUDA_SUCCESS && *count)
+        nodes = calloc(*count, sizeof(*nodes));
+    if (nodes && native->cuGraphGetNodes(graph->is.native, nodes, count) == CUDA_SUCCESS)
+        return nodes;
+    free(nodes);
+    return NULL;
+}
+
+/* A driver that has not made the clone itself, but been given both graphs by us, does not know it as one. */
+static CUgraphNode
+same_place(const struct cuda_driver *native, const struct cuda_node *node, const struct cuda_graph *clone)
+{
+    const struct cuda_graph *origin = cuda_graph_of(node);
+    size_t count = 0, clone_count = 0;
+    CUgraphNode *nodes = nodes_of(native, origin, &count), *clones = nodes_of(native, clone, &clone_count);
+    CUgraphNode found = NULL;
+
+    for (size_t i = 0; nodes && clones && count == clone_count && i < count; i++)
+        if (nodes[i] == node->is.native)
+            found = clones[i];
+    free(nodes);
+    free(clones);
+    return found;
+}
+
 int
 cuda_host_node_in_clone(struct gpuvchan_request *request, uint32_t number, uint32_t clone, uint32_t *found)
 {
@@ -582,6 +712,9 @@ cuda_host_node_in_clone(struct gpuvchan_request *request, uint32_t number, uint3
     if (!graph)
         return cuda_graph_leave(lane, CUDA_ERROR_INVALID_VALUE);
     result = cuda_native(request)->cuGraphNodeFindInClone(&native, node->is.native, graph->is.native);
+    if (result != CUDA_SUCCESS && cuda_graph_is_clone(graph, cuda_graph_of(node)) &&
+        (native = same_place(cuda_native(request), node, graph)))
+        result = CUDA_SUCCESS;
     if (result != CUDA_SUCCESS)
         return cuda_graph_leave(lane, result);
     inner = graph_with(lane, graph, native, 0);
@@ -624,6 +757,7 @@ cuda_host_node_set_attribute(struct gpuvchan_request *request, uint32_t number, 
         return result;
     if (!cuda_attribute_fits(lane, attribute, value))
         return cuda_graph_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    cuda_graph_changed(cuda_graph_of(node));
     return cuda_graph_leave(lane, cuda_native(request)->cuGraphKernelNodeSetAttribute(
                                       node->is.native, (CUkernelNodeAttrID)attribute, value));
 }
@@ -641,6 +775,7 @@ cuda_host_node_copy_attributes(struct gpuvchan_request *request, uint32_t to, ui
     source = gpuvchan_handles_lookup(lane->host->numbers, from, KIND_NODE);
     if (!source || !cuda_object_alive(&source->is.object))
         return cuda_graph_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    cuda_graph_changed(cuda_graph_of(node));
     return cuda_graph_leave(lane,
                             cuda_native(request)->cuGraphKernelNodeCopyAttributes(node->is.native, source->is.native));
 }
@@ -676,6 +811,8 @@ cuda_host_graph_instantiate(struct gpuvchan_request *request, struct cuda_graph_
             result = instantiate(lane, graph, exec, flags, upload);
         if (result == CUDA_SUCCESS) {
             pthread_mutex_init(&exec->lock, NULL);
+            exec->made_of = source_begin(graph);
+            exec->updated_by = (struct cuda_source){0};
             cuda_object_begin(host, &exec->object, &lane->current->object, request);
             *made = exec;
         }
@@ -700,10 +837,15 @@ cuda_host_graph_instantiate_why(struct gpuvchan_request *request, int32_t *resul
 static int
 exec_close(struct cuda_lane *lane, struct cuda_graph_exec *exec)
 {
+    struct cuda_source made_of = exec->made_of, updated_by = exec->updated_by;
     int result;
 
     pthread_mutex_lock(&lane->host->graphs_lock);
     result = cuda_object_close(lane, &exec->object);
+    if (result == 0) {
+        source_end(lane->host, &made_of);
+        source_end(lane->host, &updated_by);
+    }
     pthread_mutex_unlock(&lane->host->graphs_lock);
     return result;
 }
@@ -736,6 +878,12 @@ cuda_host_graph_exec_update(struct gpuvchan_request *request, struct cuda_graph_
     pthread_mutex_lock(&exec->lock);
     *status = cuda_native(request)->cuGraphExecUpdate(exec->native, graph->is.native, &info);
     pthread_mutex_unlock(&exec->lock);
+    if (*status == CUDA_SUCCESS) { /* it is as if it had been made of this one, and nothing set since */
+        cuda_record_drop(lane->host, &exec->object, CUDA_OPCODE_NODE_SET, NULL, 0);
+        source_end(lane->host, &exec->updated_by);
+        exec->updated_by = source_begin(graph);
+        cuda_record_keep(request, &exec->object, sizeof(uint32_t));
+    }
     *outcome = (int32_t)info.result;
     *node = cuda_numbered_known(lane->host, info.errorNode);
     *from = cuda_numbered_known(lane->host, info.errorFromNode);
@@ -755,6 +903,8 @@ cuda_host_graph_exec_enable(struct gpuvchan_request *request, struct cuda_graph_
     pthread_mutex_lock(&exec->lock);
     result = cuda_native(request)->cuGraphNodeSetEnabled(exec->native, node->is.native, enabled);
     pthread_mutex_unlock(&exec->lock);
+    if (result == CUDA_SUCCESS)
+        cuda_record_keep(request, &exec->object, 2 * sizeof(uint32_t));
     return cuda_graph_leave(lane, result);
 }
 

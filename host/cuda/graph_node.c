@@ -17,28 +17,14 @@
  */
 #include "cuda_plugin.h"
 
+#include "graph_node.h"
+#include "journal.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define PARAMETERS 1024u
 #define BODIES 64u
-
-/* A node as the record has it. */
-struct told {
-    const CUgraphNodeParams *params;
-    struct cuda_function *kernel;
-    struct cuda_event *event;
-    uint32_t child, token;
-    void *from, *to;
-    size_t from_bytes, to_bytes;
-    struct cuda_array *from_array, *to_array;
-    const unsigned char *parameters;
-    size_t parameter_bytes;
-    const CUstreamBatchMemOpParams *operations;
-    size_t operation_count;
-    const CUmemAccessDesc *access;
-    size_t access_count;
-};
 
 /* The same for the driver, with what its pointers point to. */
 struct node {
@@ -53,7 +39,7 @@ struct node {
 /* ---- Each kind ------------------------------------------------------------------------------- */
 
 static int
-fill_kernel(struct cuda_lane *lane, const struct told *told, struct node *node)
+fill_kernel(struct cuda_lane *lane, const struct cuda_told *told, struct node *node)
 {
     const CUDA_KERNEL_NODE_PARAMS_v3 *shape = &told->params->kernel;
     const struct cuda_function *kernel = told->kernel;
@@ -126,7 +112,7 @@ inside(CUmemorytype type, size_t place)
 }
 
 static int
-fill_memcpy(struct cuda_lane *lane, const struct told *told, CUDA_MEMCPY_NODE_PARAMS *out)
+fill_memcpy(struct cuda_lane *lane, const struct cuda_told *told, CUDA_MEMCPY_NODE_PARAMS *out)
 {
     const CUDA_MEMCPY3D *copy = &told->params->memcpy.copyParams;
     CUmemorytype from = copy->srcMemoryType, to = copy->dstMemoryType;
@@ -165,7 +151,7 @@ fill_memcpy(struct cuda_lane *lane, const struct told *told, CUDA_MEMCPY_NODE_PA
 }
 
 static int
-fill_memset(struct cuda_lane *lane, const struct told *told, struct node *node)
+fill_memset(struct cuda_lane *lane, const struct cuda_told *told, struct node *node)
 {
     const CUDA_MEMSET_NODE_PARAMS_v2 *fill = &told->params->memset;
     uint64_t row, extent;
@@ -181,7 +167,7 @@ fill_memset(struct cuda_lane *lane, const struct told *told, struct node *node)
 }
 
 static int
-fill_operations(struct cuda_lane *lane, const struct told *told, struct node *node)
+fill_operations(struct cuda_lane *lane, const struct cuda_told *told, struct node *node)
 {
     if (!cuda_operations_fit(lane, told->operations, told->operation_count))
         return CUDA_ERROR_INVALID_VALUE;
@@ -194,7 +180,7 @@ fill_operations(struct cuda_lane *lane, const struct told *told, struct node *no
 }
 
 static int
-fill_event(struct cuda_lane *lane, const struct told *told, struct node *node)
+fill_event(struct cuda_lane *lane, const struct cuda_told *told, struct node *node)
 {
     if (!told->event || !cuda_lane_announce(lane, CUDA_SLOT_RANGE, &told->event->object))
         return CUDA_ERROR_INVALID_HANDLE;
@@ -206,7 +192,7 @@ fill_event(struct cuda_lane *lane, const struct told *told, struct node *node)
 }
 
 static int
-fill_child(struct cuda_lane *lane, const struct told *told, struct node *node)
+fill_child(struct cuda_lane *lane, const struct cuda_told *told, struct node *node)
 {
     struct cuda_graph *child = cuda_graph_find(lane, told->child);
 
@@ -220,7 +206,7 @@ fill_child(struct cuda_lane *lane, const struct told *told, struct node *node)
 }
 
 static int
-fill_alloc(struct cuda_lane *lane, const struct told *told, struct node *node)
+fill_alloc(struct cuda_lane *lane, const struct cuda_told *told, struct node *node)
 {
     const CUDA_MEM_ALLOC_NODE_PARAMS_v2 *alloc = &told->params->alloc;
 
@@ -240,7 +226,7 @@ fill_alloc(struct cuda_lane *lane, const struct told *told, struct node *node)
 }
 
 static int
-fill_free(struct cuda_lane *lane, const struct told *told, struct node *node)
+fill_free(struct cuda_lane *lane, const struct cuda_told *told, struct node *node)
 {
     CUdeviceptr address = told->params->free.dptr;
     const struct cuda_range *range = cuda_lane_range(lane, 0, address, 1);
@@ -252,7 +238,8 @@ fill_free(struct cuda_lane *lane, const struct told *told, struct node *node)
 }
 
 static int
-fill_conditional(struct cuda_lane *lane, const struct cuda_graph *graph, const struct told *told, struct node *node)
+fill_conditional(struct cuda_lane *lane, const struct cuda_graph *graph, const struct cuda_told *told,
+                 struct node *node)
 {
     const CUDA_CONDITIONAL_NODE_PARAMS *conditional = &told->params->conditional;
     bool known = false;
@@ -279,7 +266,7 @@ add_after(const struct cuda_driver *native, CUgraph graph, CUgraphNode before, C
 
 /* The function and the copy, in the order that the copy's direction asks for. No copy at all: both ends are pageable. */
 static int
-fill_staged(struct cuda_lane *lane, const struct told *told, struct node *node)
+fill_staged(struct cuda_lane *lane, const struct cuda_told *told, struct node *node)
 {
     const struct cuda_driver *native = lane->host->native;
     CUgraphNodeParams copy = {.type = CU_GRAPH_NODE_TYPE_MEMCPY}, function = {.type = CU_GRAPH_NODE_TYPE_HOST};
@@ -304,7 +291,7 @@ fill_staged(struct cuda_lane *lane, const struct told *told, struct node *node)
 }
 
 static int
-fill_host(struct cuda_lane *lane, struct cuda_graph *graph, const struct told *told, struct node *node)
+fill_host(struct cuda_lane *lane, struct cuda_graph *graph, const struct cuda_told *told, struct node *node)
 {
     int result = cuda_callback_make(lane->host, told->token, graph ? graph->is.native : NULL, &node->function);
 
@@ -317,7 +304,7 @@ fill_host(struct cuda_lane *lane, struct cuda_graph *graph, const struct told *t
 
 /* @p graph is the one that keeps a function; NULL: an executable graph, which cannot. */
 static int
-fill(struct cuda_lane *lane, struct cuda_graph *graph, const struct told *told, struct node *node)
+fill(struct cuda_lane *lane, struct cuda_graph *graph, const struct cuda_told *told, struct node *node)
 {
     memset(&node->params, 0, sizeof(node->params));
     node->params.type = told->params->type;
@@ -366,7 +353,7 @@ fill_end_of(struct cuda_host *host, const struct node *node, int result)
 
 /* The driver has made it: its number, and what it has brought with it. */
 static int
-node_begin(struct cuda_lane *lane, struct cuda_graph *graph, CUgraphNode native, const struct told *told,
+node_begin(struct cuda_lane *lane, struct cuda_graph *graph, CUgraphNode native, const struct cuda_told *told,
            const struct node *node, uint32_t *number, CUdeviceptr *address, uint32_t *bodies, size_t *bodies_count)
 {
     struct cuda_numbered *made = cuda_numbered_of(lane->host, CUDA_OBJECT_NODE, native, &graph->is.object);
@@ -404,23 +391,23 @@ cuda_host_node_add(struct gpuvchan_request *request, uint32_t number, const uint
                    const CUmemAccessDesc *access, size_t access_count, uint32_t *made, CUdeviceptr *address,
                    uint32_t *bodies, size_t *bodies_count)
 {
-    const struct told told = {params,
-                              kernel,
-                              event,
-                              child,
-                              token,
-                              from,
-                              to,
-                              from_bytes,
-                              to_bytes,
-                              from_array,
-                              to_array,
-                              parameters,
-                              parameters_bytes,
-                              operations,
-                              operations_count,
-                              access,
-                              access_count};
+    const struct cuda_told told = {params,
+                                   kernel,
+                                   event,
+                                   child,
+                                   token,
+                                   from,
+                                   to,
+                                   from_bytes,
+                                   to_bytes,
+                                   from_array,
+                                   to_array,
+                                   parameters,
+                                   parameters_bytes,
+                                   operations,
+                                   operations_count,
+                                   access,
+                                   access_count};
     CUgraphNode before[CUDA_NODE_ADD_DEPENDENCIES_MAX], native = NULL;
     struct cuda_lane *lane = cuda_lane_of(request);
     struct cuda_graph *graph;
@@ -434,6 +421,7 @@ cuda_host_node_add(struct gpuvchan_request *request, uint32_t number, const uint
         return result;
     if (!cuda_nodes_take(lane->host, graph, dependencies, dependencies_count, before))
         return cuda_graph_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    cuda_graph_changed(graph);
     result = fill(lane, graph, &told, &node);
     if (result == 0)
         result = cuda_native(request)->cuGraphAddNode(&native, graph->is.native, before, edges_count ? edges : NULL,
@@ -444,11 +432,23 @@ cuda_host_node_add(struct gpuvchan_request *request, uint32_t number, const uint
     return cuda_graph_leave(lane, result);
 }
 
+int
+cuda_node_add_told(struct cuda_lane *lane, struct cuda_graph *graph, const struct cuda_told *told, CUgraphNode *native)
+{
+    struct node node;
+    int result = fill(lane, graph, told, &node);
+
+    if (result == 0)
+        result = lane->host->native->cuGraphAddNode(native, graph->is.native, NULL, NULL, 0, &node.params);
+    fill_end_of(lane->host, &node, result);
+    return result;
+}
+
 /* ---- Changing -------------------------------------------------------------------------------- */
 
 /* The two nodes inside a copy of pageable memory are changed one by one: what they are cannot change. */
 static int
-set_inside(struct cuda_lane *lane, struct cuda_node *outer, const struct told *told, struct node *node)
+set_inside(struct cuda_lane *lane, struct cuda_node *outer, const struct cuda_told *told, struct node *node)
 {
     const struct cuda_driver *native = lane->host->native;
     CUgraphNodeParams copy = {.type = CU_GRAPH_NODE_TYPE_MEMCPY}, function = {.type = CU_GRAPH_NODE_TYPE_HOST};
@@ -484,7 +484,7 @@ set_inside(struct cuda_lane *lane, struct cuda_node *outer, const struct told *t
 }
 
 static int
-set(struct cuda_lane *lane, struct cuda_node *node, struct cuda_graph_exec *exec, const struct told *told,
+set(struct cuda_lane *lane, struct cuda_node *node, struct cuda_graph_exec *exec, const struct cuda_told *told,
     struct node *filled)
 {
     const struct cuda_driver *native = lane->host->native;
@@ -524,23 +524,23 @@ cuda_host_node_set(struct gpuvchan_request *request, uint32_t number, struct cud
                    struct cuda_array *from_array, struct cuda_array *to_array, const void *parameters,
                    size_t parameters_bytes, const CUstreamBatchMemOpParams *operations, size_t operations_count)
 {
-    const struct told told = {params,
-                              kernel,
-                              event,
-                              child,
-                              token,
-                              from,
-                              to,
-                              from_bytes,
-                              to_bytes,
-                              from_array,
-                              to_array,
-                              parameters,
-                              parameters_bytes,
-                              operations,
-                              operations_count,
-                              NULL,
-                              0};
+    const struct cuda_told told = {params,
+                                   kernel,
+                                   event,
+                                   child,
+                                   token,
+                                   from,
+                                   to,
+                                   from_bytes,
+                                   to_bytes,
+                                   from_array,
+                                   to_array,
+                                   parameters,
+                                   parameters_bytes,
+                                   operations,
+                                   operations_count,
+                                   NULL,
+                                   0};
     struct cuda_lane *lane = cuda_lane_of(request);
     struct node filled = {.inner = NULL};
     struct cuda_node *node;
@@ -550,6 +550,10 @@ cuda_host_node_set(struct gpuvchan_request *request, uint32_t number, struct cud
         return result;
     result = set(lane, node, exec, &told, &filled);
     fill_end_of(lane->host, &filled, result);
+    if (!exec)
+        cuda_graph_changed(cuda_graph_of(node));
+    else if (result == 0)
+        cuda_record_keep(request, &exec->object, 2 * sizeof(uint32_t)); /* the node and the graph that it is set in */
     return cuda_graph_leave(lane, result);
 }
 
@@ -713,56 +717,73 @@ get_alloc(const struct cuda_driver *native, CUgraphNode node, CUgraphNodeParams 
 }
 
 int
+cuda_node_look(struct cuda_lane *lane, CUgraphNode node, CUgraphNodeType type, struct cuda_looked *looked)
+{
+    const struct cuda_driver *native = lane->host->native;
+    size_t parameters = looked->parameter_bytes, operations = looked->operation_count;
+    CUDA_HOST_NODE_PARAMS function = {0};
+    int result;
+
+    looked->parameter_bytes = looked->operation_count = 0;
+    looked->params->type = type;
+    switch (type) {
+    case CU_GRAPH_NODE_TYPE_KERNEL:
+        looked->parameter_bytes = parameters;
+        return get_kernel(lane, node, looked->params, &looked->kernel, looked->parameters, &looked->parameter_bytes);
+    case CU_GRAPH_NODE_TYPE_MEMCPY:
+        return get_memcpy(lane, node, looked->params, &looked->from, &looked->to, &looked->from_array,
+                          &looked->to_array);
+    case CU_GRAPH_NODE_TYPE_MEMSET:
+        return get_memset(native, node, looked->params);
+    case CU_GRAPH_NODE_TYPE_HOST:
+        result = native->cuGraphHostNodeGetParams(node, &function);
+        looked->token = result == CUDA_SUCCESS ? cuda_callback_token(&function) : 0;
+        return result;
+    case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
+    case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
+        return get_event(lane, node, type, &looked->event);
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+        looked->operation_count = operations;
+        return get_operations(native, node, looked->params, looked->operations, &looked->operation_count);
+    case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+        return get_alloc(native, node, looked->params);
+    case CU_GRAPH_NODE_TYPE_MEM_FREE:
+        return native->cuGraphMemFreeNodeGetParams(node, &looked->params->free.dptr);
+    default:
+        return CUDA_ERROR_NOT_SUPPORTED;
+    }
+}
+
+int
 cuda_host_node_get(struct gpuvchan_request *request, uint32_t number, int32_t type, CUgraphNodeParams *out,
                    uint32_t *graph, uint32_t *kernel, uint32_t *event, uint32_t *token, uint64_t *from, uint64_t *to,
                    uint32_t *from_array, uint32_t *to_array, void *parameters, size_t *parameters_bytes,
                    CUstreamBatchMemOpParams *operations, size_t *operations_count)
 {
-    const struct cuda_driver *native = cuda_native(request);
+    struct cuda_looked looked = {.params = out,
+                                 .parameters = parameters,
+                                 .parameter_bytes = *parameters_bytes,
+                                 .operations = operations,
+                                 .operation_count = *operations_count};
     struct cuda_lane *lane = cuda_lane_of(request);
-    size_t room = *parameters_bytes, operations_room = *operations_count;
-    CUDA_HOST_NODE_PARAMS function = {0};
     struct cuda_node *node;
     int result = cuda_node_enter(lane, number, NULL, &node);
 
     if (result != 0)
         return result;
-    *parameters_bytes = *operations_count = 0;
     *graph = cuda_graph_of(node)->is.number;
-    out->type = (CUgraphNodeType)type;
-    switch (type) {
-    case CU_GRAPH_NODE_TYPE_KERNEL:
-        *parameters_bytes = room;
-        result = get_kernel(lane, node->is.native, out, kernel, parameters, parameters_bytes);
-        break;
-    case CU_GRAPH_NODE_TYPE_MEMCPY:
-        result = node->staged ? CUDA_ERROR_NOT_SUPPORTED
-                              : get_memcpy(lane, node->is.native, out, from, to, from_array, to_array);
-        break;
-    case CU_GRAPH_NODE_TYPE_MEMSET:
-        result = get_memset(native, node->is.native, out);
-        break;
-    case CU_GRAPH_NODE_TYPE_HOST:
-        result = native->cuGraphHostNodeGetParams(node->is.native, &function);
-        *token = result == CUDA_SUCCESS ? cuda_callback_token(&function) : 0;
-        break;
-    case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
-    case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
-        result = get_event(lane, node->is.native, type, event);
-        break;
-    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
-        *operations_count = operations_room;
-        result = get_operations(native, node->is.native, out, operations, operations_count);
-        break;
-    case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
-        result = get_alloc(native, node->is.native, out);
-        break;
-    case CU_GRAPH_NODE_TYPE_MEM_FREE:
-        result = native->cuGraphMemFreeNodeGetParams(node->is.native, &out->free.dptr);
-        break;
-    default:
+    if (node->staged && type == CU_GRAPH_NODE_TYPE_MEMCPY)
         result = CUDA_ERROR_NOT_SUPPORTED;
-        break;
-    }
+    else
+        result = cuda_node_look(lane, node->is.native, (CUgraphNodeType)type, &looked);
+    *kernel = looked.kernel;
+    *event = looked.event;
+    *token = looked.token;
+    *from = looked.from;
+    *to = looked.to;
+    *from_array = looked.from_array;
+    *to_array = looked.to_array;
+    *parameters_bytes = looked.parameter_bytes;
+    *operations_count = looked.operation_count;
     return cuda_graph_leave(lane, result);
 }

@@ -194,6 +194,33 @@ wrapper_resolve(unsigned char *image, size_t bytes)
 }
 
 bool
+cuda_image_is_wrapper(const unsigned char *image, size_t bytes)
+{
+    uint32_t magic;
+
+    if (bytes < sizeof(struct wrapper))
+        return false;
+    memcpy(&magic, image, sizeof(magic));
+    return magic == WRAPPER_MAGIC;
+}
+
+void
+cuda_image_unresolve(unsigned char *copy, const unsigned char *image)
+{
+    uint64_t begin = (uintptr_t)image, at;
+    struct wrapper wrapper;
+
+    memcpy(&wrapper, copy, sizeof(wrapper));
+    wrapper.data -= begin;
+    wrapper.list -= begin;
+    memcpy(copy, &wrapper, sizeof(wrapper));
+    for (uint64_t list = sizeof(wrapper); (at = number_at(copy, list)) != 0; list += sizeof(uint64_t)) {
+        at -= begin;
+        memcpy(copy + list, &at, sizeof(at));
+    }
+}
+
+bool
 cuda_image_fits(unsigned char *image, size_t bytes)
 {
     uint32_t magic = 0;

@@ -20,5 +20,22 @@ void cuda_image_free(void *image);
  * become the pointers that the driver expects there.
  */
 bool cuda_image_fits(unsigned char *image, size_t bytes);
+/** Does it hold pointers, as such a wrapper does? */
+bool cuda_image_is_wrapper(const unsigned char *image, size_t bytes);
+/** Makes offsets again of the pointers in @p copy, which is one of @p image. */
+void cuda_image_unresolve(unsigned char *copy, const unsigned char *image);
+
+/** One of several in an image: PTX text or machine code. */
+struct cuda_image_part {
+    const unsigned char *data;
+    size_t bytes;
+    bool text;
+};
+/**
+ * Calls @p visit for each. @return 0; what @p visit returned, if that is not 0; -ENOTSUP: one cannot be unpacked;
+ * -ENOMEM; -EBADMSG: it cannot be what cuda_image_fits() has seen.
+ */
+int cuda_image_visit(const unsigned char *image, size_t bytes,
+                     int (*visit)(void *context, const struct cuda_image_part *part), void *context);
 
 #endif

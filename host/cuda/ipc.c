@@ -65,6 +65,7 @@ give(struct cuda_lane *lane, int result, const void *handle, size_t bytes, uint8
 {
     struct gpuvchan_session_token token;
 
+    atomic_store(&lane->host->shared, true);
     if (result == CUDA_SUCCESS && gpuvchan_session_share(lane->host->session, handle, bytes, -1, &token) != 0)
         result = CUDA_ERROR_OPERATING_SYSTEM;
     return tell(result, &token, bytes, out, out_count);
@@ -257,6 +258,7 @@ cuda_host_ipc_event_handle(struct gpuvchan_request *request, struct cuda_event *
     result = cuda_enter(lane, &which->object, NULL);
     if (result != 0)
         return result;
+    atomic_store(&lane->host->shared, true);
     result = native->cuIpcGetEventHandle(&made, which->native);
     return cuda_leave(lane, give(lane, result, &made, sizeof(made), handle, handle_count));
 }
@@ -284,6 +286,7 @@ cuda_host_ipc_event_open(struct gpuvchan_request *request, struct cuda_event **m
     if (result == 0) {
         result = host->native->cuIpcOpenEventHandle(&event->native, given);
         if (result == CUDA_SUCCESS) {
+            atomic_store(&event->kept, false);
             cuda_object_begin(host, &event->object, &lane->current->object, request);
             *made = event;
         }

@@ -75,6 +75,7 @@ chunk_offer(struct cuda_host *host, struct cuda_range *chunk)
     native->cuMemRelease(memory);
     if (result != CUDA_SUCCESS)
         return result;
+    atomic_store(&host->shared, true);
     if (gpuvchan_session_share(host->session, &offered, sizeof(offered), fd, &chunk->token) != 0)
         result = CUDA_ERROR_OPERATING_SYSTEM;
     close(fd);

@@ -28,17 +28,19 @@ load_native(const struct cuda_driver *native, struct cuda_library *library, stru
 }
 
 static int
-load(struct gpuvchan_request *request, void *image, struct cuda_load_options *options, struct cuda_library **made)
+load(struct gpuvchan_request *request, void *image, size_t image_bytes, struct cuda_load_options *options,
+     struct cuda_library **made)
 {
     struct cuda_host *host = cuda_host_of(request);
     struct cuda_library *library = (struct cuda_library *)cuda_object_create(host, CUDA_OBJECT_LIBRARY);
     int result;
 
     if (!library) {
-        free(image);
+        cuda_image_free(image);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     library->image = image;
+    library->image_bytes = image_bytes;
     result = load_native(host->native, library, options);
     if (result != CUDA_SUCCESS) {
         cuda_object_destroy(host, &library->object);
@@ -67,8 +69,8 @@ cuda_host_library_load(struct gpuvchan_request *request, struct cuda_library **m
     cuda_lane_forget_logs(lane);
     if (!cuda_options_logs(&options, log_bytes, &lane->info_log, &lane->error_log))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    copy = cuda_lane_image(lane, image, image_bytes, &result);
-    return copy ? load(request, copy, &options, made) : result;
+    copy = cuda_lane_image(lane, image, &image_bytes, &result);
+    return copy ? load(request, copy, image_bytes, &options, made) : result;
 }
 
 /* ---- Ending ---------------------------------------------------------------------------------- */
@@ -86,6 +88,8 @@ cuda_module_finish(struct cuda_module *module)
 {
     struct cuda_module **at;
 
+    cuda_image_free(module->image);
+    module->image = NULL;
     if (!module->library)
         return;
     for (at = &module->library->modules; *at && *at != module; at = &(*at)->next)

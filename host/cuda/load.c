@@ -169,11 +169,11 @@ cuda_lane_data(struct cuda_lane *lane, const void *data, size_t *bytes, int *res
 }
 
 void *
-cuda_lane_image(struct cuda_lane *lane, const void *image, size_t bytes, int *result)
+cuda_lane_image(struct cuda_lane *lane, const void *image, size_t *bytes, int *result)
 {
-    void *copy = cuda_lane_data(lane, image, &bytes, result);
+    void *copy = cuda_lane_data(lane, image, bytes, result);
 
-    if (copy && !cuda_image_fits(copy, bytes)) {
+    if (copy && !cuda_image_fits(copy, *bytes)) {
         cuda_image_free(copy);
         copy = NULL;
         *result = CUDA_ERROR_INVALID_IMAGE;

@@ -2,6 +2,8 @@
 /* Allocations of device memory, and parts of the arena that the GPU reaches. */
 #include "cuda_plugin.h"
 
+#include "placed.h"
+
 /* ---- Ranges ---------------------------------------------------------------------------------- */
 
 /* A graph that had the address is gone, of which the driver tells later. */
@@ -33,24 +35,46 @@ publish(struct cuda_host *host, struct cuda_object *owner, struct cuda_range *ra
     return result;
 }
 
-int
-cuda_range_begin(struct cuda_host *host, struct cuda_object *owner, enum cuda_range_use use, CUdeviceptr start,
-                 uint64_t bytes)
+struct cuda_range *
+cuda_range_create(struct cuda_host *host, enum cuda_range_use use, CUdeviceptr start, uint64_t bytes)
 {
     struct cuda_range *range = (struct cuda_range *)cuda_object_create(host, CUDA_OBJECT_RANGE);
-    int result;
 
     if (!range)
-        return CUDA_ERROR_OUT_OF_MEMORY;
+        return NULL;
     range->use = use;
     range->start = start;
     range->bytes = bytes;
     range->memory = NULL;
     atomic_store(&range->opened, 0);
-    result = publish(host, owner, range);
+    return range;
+}
+
+void
+cuda_range_finish(struct cuda_host *host, struct cuda_range *range)
+{
+    range->ordered = false;
+    if (range->placed)
+        cuda_place_leave(host, range);
+}
+
+int
+cuda_range_publish(struct cuda_host *host, struct cuda_object *owner, struct cuda_range *range)
+{
+    int result = publish(host, owner, range);
+
     if (result != 0)
         cuda_object_destroy(host, &range->object);
     return result;
+}
+
+int
+cuda_range_begin(struct cuda_host *host, struct cuda_object *owner, enum cuda_range_use use, CUdeviceptr start,
+                 uint64_t bytes)
+{
+    struct cuda_range *range = cuda_range_create(host, use, start, bytes);
+
+    return range ? cuda_range_publish(host, owner, range) : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 /* ---- Device memory --------------------------------------------------------------------------- */
@@ -142,6 +166,8 @@ cuda_host_mem_free(struct gpuvchan_request *request, CUdeviceptr address)
     range = cuda_allocation_take(lane, address);
     if (!range)
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    if (range->placed) /* waits as the driver's own function does; the memory goes with the range */
+        return cuda_allocation_leave(lane, range, cuda_native(request)->cuCtxSynchronize());
     return cuda_allocation_leave(lane, range, cuda_native(request)->cuMemFree(address));
 }
 
@@ -166,6 +192,7 @@ cuda_host_pointer_set_attribute(struct gpuvchan_request *request, CUdeviceptr ad
     const struct cuda_driver *native = cuda_native(request);
     struct cuda_lane *lane = cuda_lane_of(request);
     unsigned int wanted = value;
+    struct cuda_range *range;
     int result;
 
     if (!native->cuPointerSetAttribute)
@@ -174,9 +201,13 @@ cuda_host_pointer_set_attribute(struct gpuvchan_request *request, CUdeviceptr ad
     if (result != 0)
         return result;
     /* Of all that can be set, the one that is no more than a number. */
-    if (attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !cuda_lane_range(lane, 0, address, 1))
+    range = attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS ? cuda_lane_range(lane, 0, address, 1) : NULL;
+    if (!range)
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
-    return cuda_leave(lane, native->cuPointerSetAttribute(&wanted, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, address));
+    result = native->cuPointerSetAttribute(&wanted, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, address);
+    if (result == CUDA_SUCCESS)
+        range->ordered = value;
+    return cuda_leave(lane, result);
 }
 
 /* ---- The arena ------------------------------------------------------------------------------- */

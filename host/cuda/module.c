@@ -12,8 +12,10 @@
 
 /* ---- Modules --------------------------------------------------------------------------------- */
 
+/* On success the module has the image: the driver has a copy of its own, a fresh worker will need this one. */
 static int
-load(struct gpuvchan_request *request, const void *image, struct cuda_load_options *options, struct cuda_module **made)
+load(struct gpuvchan_request *request, void *image, size_t image_bytes, struct cuda_load_options *options,
+     struct cuda_module **made)
 {
     struct cuda_host *host = cuda_host_of(request);
     struct cuda_lane *lane = cuda_lane_of(request);
@@ -24,6 +26,8 @@ load(struct gpuvchan_request *request, const void *image, struct cuda_load_optio
         result =
             host->native->cuModuleLoadDataEx(&module->native, image, options->count, options->names, options->values);
         if (result == 0) {
+            module->image = image;
+            module->image_bytes = image_bytes;
             cuda_object_begin(host, &module->object, &lane->current->object, request);
             *made = module;
         }
@@ -49,11 +53,12 @@ cuda_host_module_load(struct gpuvchan_request *request, struct cuda_module **mad
     cuda_lane_forget_logs(lane);
     if (!cuda_options_logs(&options, log_bytes, &lane->info_log, &lane->error_log))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    copy = cuda_lane_image(lane, image, image_bytes, &result);
+    copy = cuda_lane_image(lane, image, &image_bytes, &result);
     if (!copy)
         return result;
-    result = load(request, copy, &options, made);
-    cuda_image_free(copy);
+    result = load(request, copy, image_bytes, &options, made);
+    if (result != 0)
+        cuda_image_free(copy);
     return result;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cuda_plugin.h"
 
+#include "journal.h"
+
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,9 +73,13 @@ unlink_object(struct cuda_object *object)
 
 /* What an object has besides its own memory; with the lock, or when nobody else is left. */
 static void
-finish(struct cuda_object *object)
+finish(struct cuda_host *host, struct cuda_object *object)
 {
-    if (object->kind == CUDA_OBJECT_FUNCTION)
+    cuda_records_free(object->records);
+    object->records = NULL;
+    if (object->kind == CUDA_OBJECT_RANGE)
+        cuda_range_finish(host, (struct cuda_range *)object);
+    else if (object->kind == CUDA_OBJECT_FUNCTION)
         cuda_function_finish((struct cuda_function *)object);
     else if (object->kind == CUDA_OBJECT_MODULE)
         cuda_module_finish((struct cuda_module *)object);
@@ -94,7 +100,7 @@ recycle(struct cuda_host *host, struct cuda_object *object)
     object->made = false;
     atomic_store(&object->alive, false);
     unlink_object(object);
-    finish(object);
+    finish(host, object);
     object->next_free = host->unused[object->kind];
     host->unused[object->kind] = object;
 }
@@ -144,7 +150,7 @@ cuda_objects_finish(struct cuda_host *host)
 
         host->made = object->next_made;
         if (object->made)
-            finish(object);
+            finish(host, object);
         free(object);
     }
 }
@@ -171,18 +177,23 @@ is_part_of(const struct cuda_object *object, const struct cuda_object *whole)
 }
 
 static bool
+lane_uses(const struct cuda_lane *lane, const struct cuda_lane *self, const struct cuda_object *object)
+{
+    for (uint32_t slot = 0; slot < CUDA_SLOTS && lane != self; slot++)
+        if (is_part_of(atomic_load_explicit(&lane->uses[slot], memory_order_acquire), object))
+            return true;
+    return false;
+}
+
+static bool
 is_used(struct cuda_host *host, const struct cuda_lane *self, const struct cuda_object *object)
 {
     uint32_t known = atomic_load_explicit(&host->lanes_known, memory_order_acquire);
 
-    for (uint32_t i = 0; i < known; i++) {
-        if (&host->lanes[i] == self)
-            continue;
-        for (uint32_t slot = 0; slot < CUDA_SLOTS; slot++)
-            if (is_part_of(atomic_load_explicit(&host->lanes[i].uses[slot], memory_order_acquire), object))
-                return true;
-    }
-    return false;
+    for (uint32_t i = 0; i < known; i++)
+        if (lane_uses(&host->lanes[i], self, object))
+            return true;
+    return lane_uses(cuda_own_lane(host), self, object);
 }
 
 bool
@@ -218,8 +229,8 @@ newest_leaf(struct cuda_object *owner)
     return object;
 }
 
-static void
-unbind(struct cuda_host *host, struct cuda_object *object)
+uint16_t
+cuda_object_handle_kind(enum cuda_object_kind kind)
 {
     static const uint16_t kinds[CUDA_OBJECT_KINDS] = {
         [CUDA_OBJECT_CONTEXT] = CUDA_HANDLE_CONTEXT,   [CUDA_OBJECT_MODULE] = CUDA_HANDLE_MODULE,
@@ -233,10 +244,18 @@ unbind(struct cuda_host *host, struct cuda_object *object)
         [CUDA_OBJECT_SURFREF] = CUDA_HANDLE_SURFREF,
     };
 
+    return kinds[kind];
+}
+
+static void
+unbind(struct cuda_host *host, struct cuda_object *object)
+{
+    uint16_t kind = cuda_object_handle_kind(object->kind);
+
     if (object->kind == CUDA_OBJECT_GRAPH || object->kind == CUDA_OBJECT_NODE)
         cuda_numbered_forget(host, (struct cuda_numbered *)object);
-    if (object->handle && gpuvchan_handles_lookup(host->handles, object->handle, kinds[object->kind]) == object)
-        gpuvchan_handles_remove(host->handles, object->handle, kinds[object->kind]);
+    if (object->handle && gpuvchan_handles_lookup(host->handles, object->handle, kind) == object)
+        gpuvchan_handles_remove(host->handles, object->handle, kind);
 }
 
 void

@@ -28,6 +28,7 @@
 struct cuda_host;
 struct gpuvchan_request;
 struct cuda_lane;
+struct cuda_record;
 
 enum cuda_object_kind {
     CUDA_OBJECT_CONTEXT,
@@ -62,6 +63,7 @@ struct cuda_object {
     bool made;                         /* not in the list of unused ones */
     struct cuda_object *newest;        /* of those that it owns */
     struct cuda_object *older, *newer; /* owned by the same owner */
+    struct cuda_record *records;       /* what made it, oldest first; see journal.h */
     struct cuda_object *next_free;
     struct cuda_object *next_made; /* all memory, for the end */
 };
@@ -95,6 +97,9 @@ int cuda_object_close(struct cuda_lane *lane, struct cuda_object *object);
 
 /** Like cuda_object_close() for an object that the guest still has a handle of. */
 int cuda_object_revoke(struct cuda_lane *lane, struct cuda_object *object);
+
+/** The kind that a handle of such an object has in the guest's table; 0: there are none. */
+uint16_t cuda_object_handle_kind(enum cuda_object_kind kind);
 
 /** For the end, when no lane is left: @p visit sees each object of @p kind that is alive. */
 void cuda_objects_visit(struct cuda_host *host, enum cuda_object_kind kind,

@@ -9,7 +9,7 @@
  * The driver writes when it waits for the device. Records that wait call cuda_output_settle(), so that the guest
  * finds what was printed before when they have answered.
  */
-#include "cuda_plugin.h"
+#include "suspend.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +36,7 @@ struct cuda_output {
     pthread_mutex_t lock; /* for what follows */
     struct file files[FILES];
     _Atomic uint64_t *word;
+    uint32_t index; /* of that word */
     uint64_t count;
     bool lost;
     int stop;
@@ -205,14 +206,11 @@ cuda_output_settle(struct cuda_host *host)
 
 /* ---- Records --------------------------------------------------------------------------------- */
 
-int
-cuda_host_output_begin(struct gpuvchan_request *request, uint32_t index)
+static int
+begin(struct cuda_host *host, _Atomic uint64_t *word, uint32_t index)
 {
-    _Atomic uint64_t *word = gpuvchan_session_completion(request->session, index);
     struct cuda_output *output;
 
-    if (!word)
-        return gpuvchan_request_corrupt(request, "output_begin: there is no completion word %u", index);
     if (atomic_exchange(&taken, true))
         return CUDA_ERROR_NOT_PERMITTED;
     output = create(word);
@@ -221,8 +219,19 @@ cuda_host_output_begin(struct gpuvchan_request *request, uint32_t index)
         gpuvchan_log(GPUVCHAN_LOG_WARNING, "cuda: what kernels print stays on the host: %s", strerror(errno));
         return CUDA_ERROR_OPERATING_SYSTEM;
     }
-    atomic_store(&cuda_host_of(request)->output, output);
+    output->index = index;
+    atomic_store(&host->output, output);
     return 0;
+}
+
+int
+cuda_host_output_begin(struct gpuvchan_request *request, uint32_t index)
+{
+    _Atomic uint64_t *word = gpuvchan_session_completion(request->session, index);
+
+    if (!word)
+        return gpuvchan_request_corrupt(request, "output_begin: there is no completion word %u", index);
+    return begin(cuda_host_of(request), word, index);
 }
 
 /* With the lock. */
@@ -264,4 +273,68 @@ cuda_host_output_fetch(struct gpuvchan_request *request, uint32_t *number, void 
     }
     pthread_mutex_unlock(&output->lock);
     return 0;
+}
+
+/* ---- Suspending and resuming ----------------------------------------------------------------- */
+
+int
+cuda_save_output(struct cuda_saving *saving)
+{
+    struct cuda_output *output = atomic_load(&saving->host->output);
+    struct suspend_output item = {.pad = 0};
+    int error;
+
+    if (!output)
+        return 0;
+    pthread_mutex_lock(&output->lock);
+    item.count = output->count;
+    item.word = output->index;
+    for (int i = 0; i < FILES; i++) {
+        const struct file *file = &output->files[i];
+
+        item.bytes[i] = (uint32_t)(file->used - file->given);
+    }
+    error = cuda_save(saving, SUSPEND_OUTPUT, &item, sizeof(item), NULL, 0);
+    for (int i = 0; i < FILES && error == 0; i++)
+        if (item.bytes[i] > 0)
+            error = gpuvchan_snapshot_write(saving->snapshot, output->files[i].text + output->files[i].given,
+                                            item.bytes[i]);
+    pthread_mutex_unlock(&output->lock);
+    return error;
+}
+
+static int
+load_file(struct cuda_resuming *resuming, struct file *file, uint32_t bytes)
+{
+    char *text = bytes <= ROOM_MOST ? malloc(bytes) : NULL;
+    int error = text ? gpuvchan_snapshot_read(resuming->snapshot, text, bytes) : -ENOMEM;
+
+    if (error != 0) {
+        free(text);
+        return error;
+    }
+    file->text = text;
+    file->room = file->used = bytes;
+    return 0;
+}
+
+int
+cuda_load_output(struct cuda_resuming *resuming, const struct suspend_output *item)
+{
+    _Atomic uint64_t *word = gpuvchan_session_completion(resuming->host->session, item->word);
+    struct cuda_output *output;
+    int error = 0;
+
+    if (!word || atomic_load(&resuming->host->output))
+        return cuda_resume_damaged("output for a completion word that is not there");
+    if (begin(resuming->host, word, item->word) != 0)
+        return -EIO;
+    output = atomic_load(&resuming->host->output);
+    pthread_mutex_lock(&output->lock);
+    output->count += item->count; /* its thread may have found some */
+    for (int i = 0; i < FILES && error == 0; i++)
+        if (item->bytes[i] > 0 && !output->files[i].text)
+            error = load_file(resuming, &output->files[i], item->bytes[i]);
+    pthread_mutex_unlock(&output->lock);
+    return error;
 }

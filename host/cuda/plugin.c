@@ -6,6 +6,10 @@
  */
 #include "cuda_plugin.h"
 
+#include "journal.h"
+#include "placed.h"
+#include "suspend.h"
+
 #include <errno.h>
 #include <search.h>
 #include <stdio.h>
@@ -112,16 +116,20 @@ keep(void *item)
 }
 
 static void
+cuda_pause(void *state, bool on)
+{
+    cuda_callbacks_pause(state, on);
+}
+
+static void
 cuda_interrupt(void *state)
 {
     cuda_callbacks_interrupt(state);
 }
 
-static void
-cuda_close(void *state)
+void
+cuda_host_destroy(struct cuda_host *host)
 {
-    struct cuda_host *host = state;
-
     cuda_keep_finish(host);
     cuda_pools_end(host);
     /* Newest first. All lanes are closed, so nobody is in here but this thread. */
@@ -132,6 +140,7 @@ cuda_close(void *state)
     cuda_virtual_end(host);
     cuda_window_end(host);
     cuda_objects_finish(host);
+    cuda_places_end(host);
     cuda_callbacks_finish(host);
     cuda_warm_end(host->native);
     tdestroy(host->numbered, keep);
@@ -141,10 +150,21 @@ cuda_close(void *state)
     pthread_mutex_destroy(&host->graphs_lock);
     pthread_mutex_destroy(&host->completions_lock);
     pthread_mutex_destroy(&host->lock);
+    cuda_records_free(host->records);
     free(host->primaries);
     free(host->resources);
     free(host->descriptions);
     free(host);
+}
+
+static void
+cuda_close(void *state)
+{
+    struct cuda_host *host = state;
+
+    cuda_callbacks_interrupt(host);
+    cuda_quiet_end(host);
+    cuda_host_destroy(host);
 }
 
 /*
@@ -155,8 +175,8 @@ cuda_close(void *state)
 #define LINGER_US 500u
 #define LINGER_PROCESSORS 4
 
-static int
-cuda_open(struct gpuvchan_session *session, void **state)
+int
+cuda_host_create(struct gpuvchan_session *session, struct cuda_host **out)
 {
     const struct cuda_driver *native = cuda_driver_start();
     struct cuda_host *host;
@@ -171,6 +191,7 @@ cuda_open(struct gpuvchan_session *session, void **state)
     check_cache(native);
     host->native = native;
     host->session = session;
+    cuda_own_lane(host)->host = host;
     if (sysconf(_SC_NPROCESSORS_ONLN) >= LINGER_PROCESSORS)
         host->linger_us = LINGER_US;
     cuda_ranges_init(&host->ranges);
@@ -186,11 +207,35 @@ cuda_open(struct gpuvchan_session *session, void **state)
     if (error == 0)
         error = cuda_streams_init(host);
     if (error != 0) {
-        cuda_close(host);
+        cuda_host_destroy(host);
         return error;
     }
-    *state = host;
+    *out = host;
     return 0;
+}
+
+static int
+cuda_open(struct gpuvchan_session *session, void **state)
+{
+    struct cuda_host *host;
+    int error = cuda_host_create(session, &host);
+
+    if (error == 0)
+        *state = host;
+    return error;
+}
+
+/* After a renewal the driver is told again what it knew of the lane's thread, which this is. */
+static void
+cuda_lane_settle(struct cuda_lane *lane)
+{
+    const struct cuda_driver *native = lane->host->native;
+    CUstreamCaptureMode mode = (CUstreamCaptureMode)lane->capture_mode;
+
+    if (lane->current && cuda_object_alive(&lane->current->object))
+        native->cuCtxSetCurrent(lane->current->native);
+    if (mode != CU_STREAM_CAPTURE_MODE_GLOBAL && native->cuThreadExchangeStreamCaptureMode)
+        native->cuThreadExchangeStreamCaptureMode(&mode);
 }
 
 static int
@@ -203,6 +248,7 @@ cuda_lane_open(void *state, uint32_t index, void **lane_state)
         return -EINVAL;
     host->lanes[index].host = host;
     *lane_state = &host->lanes[index];
+    cuda_lane_settle(&host->lanes[index]);
     /* Before the lane uses anything: who ends an object then looks at this lane too. */
     while (known <= index && !atomic_compare_exchange_weak(&host->lanes_known, &known, index + 1))
         ;
@@ -235,16 +281,19 @@ static struct gpuvchan_plugin cuda_plugin = {
         "comes\n"
         "cache=/FOLDER  where the driver keeps what it compiles; workers write there\n"
         "ipc=yes|no  may processes of one guest (a domain, or a user) share memory and events?",
-    .dispatch = &cuda_dispatch,
+    .dispatch = &cuda_kept_dispatch,
     .config = cuda_config,
     .config_complete = cuda_config_complete,
     .open = cuda_open,
     .lane_open = cuda_lane_open,
     .lane_close = cuda_lane_close,
+    .suspend = cuda_suspend,
+    .resume = cuda_resume,
     .close = cuda_close,
     .dump = cuda_dump,
     .interrupt = cuda_interrupt,
     .warm = cuda_warm,
+    .pause = cuda_pause,
 };
 
 GPUVCHAN_PLUGIN_REGISTER(cuda_plugin)

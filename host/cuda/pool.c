@@ -22,6 +22,7 @@ cuda_pool_begin(const struct gpuvchan_request *request, CUmemoryPool native, uin
     pool->native = native;
     pool->device = device;
     pool->lasting = lasting;
+    pool->high_before = 0;
     cuda_object_begin(host, &pool->object, NULL, request);
     *made = pool;
     return 0;
@@ -128,6 +129,51 @@ cuda_host_pool_trim(struct gpuvchan_request *request, struct cuda_pool *of, uint
     return result ? result : cuda_leave(lane, native->cuMemPoolTrimTo(of->native, keep));
 }
 
+static bool
+is_high(int32_t attribute)
+{
+    return attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH || attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH;
+}
+
+/* What is from before the worker was renewed: the driver does not count it any more. */
+static uint64_t
+placed_bytes(struct cuda_host *host, const struct cuda_pool *pool)
+{
+    uint64_t bytes = 0;
+
+    pthread_rwlock_rdlock(&host->ranges.lock);
+    for (size_t i = 0; i < host->ranges.count && host->places; i++) {
+        const struct cuda_range *range = host->ranges.items[i];
+
+        if (range->use == CUDA_RANGE_POOLED && range->placed && range->pool == pool->object.handle)
+            bytes += range->bytes;
+    }
+    pthread_rwlock_unlock(&host->ranges.lock);
+    return bytes;
+}
+
+static void
+count_placed(struct cuda_host *host, const struct cuda_pool *pool, int32_t attribute, uint64_t *value)
+{
+    if (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT || attribute == CU_MEMPOOL_ATTR_USED_MEM_CURRENT ||
+        is_high(attribute))
+        *value += placed_bytes(host, pool);
+    if (is_high(attribute) && *value < pool->high_before)
+        *value = pool->high_before;
+}
+
+uint64_t
+cuda_pool_high(struct cuda_host *host, const struct cuda_pool *pool)
+{
+    uint64_t high = 0;
+
+    if (!host->native->cuMemPoolGetAttribute ||
+        host->native->cuMemPoolGetAttribute(pool->native, CU_MEMPOOL_ATTR_USED_MEM_HIGH, &high) != CUDA_SUCCESS)
+        return 0;
+    count_placed(host, pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH, &high);
+    return high;
+}
+
 /* An attribute is an int or 64 bits; the driver gets memory that holds either. */
 int
 cuda_host_pool_set_attribute(struct gpuvchan_request *request, struct cuda_pool *of, int32_t attribute, uint64_t value)
@@ -141,7 +187,10 @@ cuda_host_pool_set_attribute(struct gpuvchan_request *request, struct cuda_pool 
     result = pool_enter(lane, of);
     if (result != 0)
         return result;
-    return cuda_leave(lane, native->cuMemPoolSetAttribute(of->native, (CUmemPool_attribute)attribute, &value));
+    result = native->cuMemPoolSetAttribute(of->native, (CUmemPool_attribute)attribute, &value);
+    if (result == CUDA_SUCCESS && is_high(attribute))
+        of->high_before = 0;
+    return cuda_leave(lane, result);
 }
 
 int
@@ -156,7 +205,10 @@ cuda_host_pool_get_attribute(struct gpuvchan_request *request, struct cuda_pool 
     result = pool_enter(lane, of);
     if (result != 0)
         return result;
-    return cuda_leave(lane, native->cuMemPoolGetAttribute(of->native, (CUmemPool_attribute)attribute, value));
+    result = native->cuMemPoolGetAttribute(of->native, (CUmemPool_attribute)attribute, value);
+    if (result == CUDA_SUCCESS)
+        count_placed(lane->host, of, attribute, value);
+    return cuda_leave(lane, result);
 }
 
 int
@@ -206,13 +258,18 @@ cuda_host_pool_get_access(struct gpuvchan_request *request, struct cuda_pool *of
 /* ---- Allocations ----------------------------------------------------------------------------- */
 
 static int
-allocated(struct cuda_lane *lane, CUgraph graph, uint32_t token, CUdeviceptr at, uint64_t bytes, CUstream stream)
+allocated(struct cuda_lane *lane, CUgraph graph, uint32_t token, CUdeviceptr at, uint64_t bytes,
+          const struct cuda_pool *from, CUstream stream)
 {
+    struct cuda_range *range;
     int result;
 
     if (graph)
         return cuda_graph_range_begin(lane, graph, token, at, bytes);
-    result = cuda_range_begin(lane->host, NULL, CUDA_RANGE_POOLED, at, bytes);
+    range = cuda_range_create(lane->host, CUDA_RANGE_POOLED, at, bytes);
+    if (range)
+        range->pool = from ? from->object.handle : 0;
+    result = range ? cuda_range_publish(lane->host, NULL, range) : CUDA_ERROR_OUT_OF_MEMORY;
     if (result != 0)
         lane->host->native->cuMemFreeAsync(at, stream);
     return result;
@@ -240,7 +297,7 @@ cuda_host_pool_alloc(struct gpuvchan_request *request, uint64_t bytes, struct cu
     result = from ? native->cuMemAllocFromPoolAsync(&at, bytes, from->native, stream)
                   : native->cuMemAllocAsync(&at, bytes, stream);
     if (result == CUDA_SUCCESS)
-        result = allocated(lane, graph, token, at, bytes, stream);
+        result = allocated(lane, graph, token, at, bytes, from, stream);
     *address = at;
     return cuda_leave(lane, result);
 }
@@ -264,6 +321,8 @@ cuda_host_pool_free(struct gpuvchan_request *request, CUdeviceptr address, struc
     range = cuda_allocation_take(lane, address);
     if (!range)
         return cuda_leave(lane, CUDA_ERROR_INVALID_VALUE);
+    if (range->placed) /* not the pool's any more: the memory goes with the range */
+        return cuda_allocation_leave(lane, range, native->cuStreamSynchronize(cuda_stream_native(on)));
     return cuda_allocation_leave(lane, range, native->cuMemFreeAsync(address, cuda_stream_native(on)));
 }
 
@@ -274,7 +333,7 @@ free_pooled(struct cuda_host *host, struct cuda_object *object)
 {
     const struct cuda_range *range = (struct cuda_range *)object;
 
-    if (range->use == CUDA_RANGE_POOLED)
+    if (range->use == CUDA_RANGE_POOLED && !range->placed)
         host->native->cuMemFree(range->start);
 }
 

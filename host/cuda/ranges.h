@@ -39,10 +39,15 @@ struct cuda_range {
     enum cuda_range_use use;
     CUdeviceptr start;
     uint64_t bytes;
-    _Atomic uint32_t opened; /* so often more than once: another process's, or a graph's by several nodes */
-    unsigned char *memory;   /* registered: where it lies in this process */
-    struct cuda_range *next; /* registered, reserved, or chunks */
-    bool offered;            /* a chunk, to other processes, with this token */
+    _Atomic uint32_t opened;   /* so often more than once: another process's, or a graph's by several nodes */
+    unsigned char *memory;     /* registered: where it lies in this process */
+    bool ordered;              /* copies wait for all of it: CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
+    uint32_t physical;         /* mapped: the guest's handle of the memory */
+    uint64_t offset;           /* and what of it */
+    uint32_t pool;             /* pooled: handle of the one that was named; 0: none */
+    struct cuda_place *placed; /* that its memory is in; NULL: it is the driver's own */
+    struct cuda_range *next;   /* registered, reserved, or chunks */
+    bool offered;              /* a chunk, to other processes, with this token */
     struct gpuvchan_session_token token;
 };
 

@@ -31,6 +31,7 @@ offer(struct gpuvchan_request *request, const struct shared *shared, int fd, uin
 
     if (*token_count < sizeof(made))
         return CUDA_ERROR_INVALID_VALUE;
+    atomic_store(&cuda_host_of(request)->shared, true);
     if (gpuvchan_session_share(request->session, shared, sizeof(*shared), fd, &made) != 0)
         return CUDA_ERROR_OPERATING_SYSTEM;
     memcpy(token, made.bytes, sizeof(made));

@@ -24,8 +24,8 @@ cuda_virtual_known(const struct cuda_driver *native)
 
 /* ---- Address space --------------------------------------------------------------------------- */
 
-static int
-reservation_begin(struct cuda_host *host, CUdeviceptr address, uint64_t bytes)
+int
+cuda_reservation_begin(struct cuda_host *host, CUdeviceptr address, uint64_t bytes)
 {
     struct cuda_range *range = (struct cuda_range *)cuda_object_create(host, CUDA_OBJECT_RANGE);
 
@@ -65,6 +65,21 @@ suggest(struct cuda_host *host, uint64_t bytes, uint64_t alignment)
 }
 
 int
+cuda_reserve_exactly(const struct cuda_driver *native, CUdeviceptr start, uint64_t bytes)
+{
+    CUdeviceptr got = 0;
+    int result;
+
+    if (!cuda_virtual_known(native))
+        return cuda_driver_lacks(native, "cuMemAddressReserve");
+    result = native->cuMemAddressReserve(&got, bytes, 0, start, 0);
+    if (result != CUDA_SUCCESS || got == start)
+        return result;
+    native->cuMemAddressFree(got, bytes);
+    return CUDA_ERROR_ALREADY_MAPPED;
+}
+
+int
 cuda_host_virtual_reserve(struct gpuvchan_request *request, uint64_t bytes, uint64_t alignment, CUdeviceptr wanted,
                           CUdeviceptr *address)
 {
@@ -79,7 +94,7 @@ cuda_host_virtual_reserve(struct gpuvchan_request *request, uint64_t bytes, uint
     result = native->cuMemAddressReserve(&at, bytes, alignment, wanted, 0);
     if (result != CUDA_SUCCESS)
         return result;
-    result = reservation_begin(cuda_host_of(request), at, bytes);
+    result = cuda_reservation_begin(cuda_host_of(request), at, bytes);
     if (result != 0)
         native->cuMemAddressFree(at, bytes);
     *address = at;
@@ -218,7 +233,40 @@ cuda_discard_physical(struct gpuvchan_request *request, struct cuda_physical *ob
     cuda_object_close(cuda_lane_of(request), &object->object);
 }
 
+int
+cuda_physical_map(const struct cuda_driver *native, const CUmemAllocationProp *wanted, CUdeviceptr start,
+                  uint64_t bytes)
+{
+    CUmemAccessDesc access = {.location = wanted->location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    CUmemGenericAllocationHandle memory;
+    int result = native->cuMemCreate(&memory, bytes, wanted, 0);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = native->cuMemMap(start, bytes, 0, memory, 0);
+    native->cuMemRelease(memory);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = native->cuMemSetAccess(start, bytes, &access, 1);
+    if (result != CUDA_SUCCESS)
+        native->cuMemUnmap(start, bytes);
+    return result;
+}
+
 /* ---- Mappings -------------------------------------------------------------------------------- */
+
+int
+cuda_mapping_begin(struct cuda_host *host, struct cuda_object *reservation, CUdeviceptr address, uint64_t bytes,
+                   uint32_t physical, uint64_t offset)
+{
+    struct cuda_range *range = cuda_range_create(host, CUDA_RANGE_MAPPED, address, bytes);
+
+    if (!range)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    range->physical = physical;
+    range->offset = offset;
+    return cuda_range_publish(host, reservation, range);
+}
 
 int
 cuda_host_virtual_map(struct gpuvchan_request *request, struct cuda_physical *from, CUdeviceptr address, uint64_t bytes,
@@ -234,7 +282,7 @@ cuda_host_virtual_map(struct gpuvchan_request *request, struct cuda_physical *fr
     result = native->cuMemMap(address, bytes, offset, from->native, 0);
     if (result != CUDA_SUCCESS)
         return cuda_leave(lane, result);
-    result = cuda_range_begin(lane->host, &reservation->object, CUDA_RANGE_MAPPED, address, bytes);
+    result = cuda_mapping_begin(lane->host, &reservation->object, address, bytes, from->object.handle, offset);
     if (result != 0)
         native->cuMemUnmap(address, bytes);
     return cuda_leave(lane, result);

@@ -18,6 +18,17 @@
 
 static int test_count, test_failed;
 
+/* Between checks, if TEST_RENEW is a command: has its worker renewed, which must not be noticed. */
+static inline void
+test_renew(void)
+{
+    const char *command = getenv("TEST_RENEW");
+    int every = getenv("TEST_RENEW_EVERY") ? atoi(getenv("TEST_RENEW_EVERY")) : 1;
+
+    if (command && every > 0 && test_count % every == 0 && system(command) == -1)
+        perror(command);
+}
+
 static inline bool __attribute__((format(printf, 2, 3))) ok(bool passed, const char *format, ...)
 {
     va_list list;
@@ -29,6 +40,7 @@ static inline bool __attribute__((format(printf, 2, 3))) ok(bool passed, const c
     putchar('\n');
     fflush(stdout);
     test_failed += !passed;
+    test_renew();
     return passed;
 }
 

@@ -14,9 +14,16 @@ $(BUILD)/obj/tests/unit/test_cuda_plugin.o: CPPFLAGS += $(FAKE_CPPFLAGS)
 $(BUILD)/obj/tests/unit/test_cuda_plugin.o: $(GEN)/cuda-guest.h $(GEN)/cuda-host.h
 $(BUILD)/tests/unit/test_cuda_plugin: $(BUILD)/obj/tests/unit/test_cuda_plugin.o $(BUILD)/obj/gen/cuda-host.o \
 		$(call objects,$(CUDA_PLUGIN_SRCS) $(LIB_SRCS)) | $(FAKE_LIBCUDA)
-	$(call link,$@,$(filter %.o,$^),-lcmocka $(LIB_LIBS) -ldl -lpthread)
+	$(call link,$@,$(filter %.o,$^),$(shell pkg-config --libs liblz4 libzstd) -lcmocka $(LIB_LIBS) -ldl -lpthread)
 
-tests-build: $(BUILD)/tests/unit/test_cuda_plugin
+# The same over the simulated device; with CUDA_DRIVER=FILE over any other.
+$(BUILD)/obj/tests/unit/test_cuda_suspend.o: CPPFLAGS += $(FAKE_CPPFLAGS)
+$(BUILD)/obj/tests/unit/test_cuda_suspend.o: $(GEN)/cuda-guest.h $(GEN)/cuda-host.h
+$(BUILD)/tests/unit/test_cuda_suspend: $(BUILD)/obj/tests/unit/test_cuda_suspend.o $(BUILD)/obj/gen/cuda-host.o \
+		$(call objects,$(CUDA_PLUGIN_SRCS) $(LIB_SRCS)) | $(BUILD)/lib/gpuvchan/sim/libcuda.so.1
+	$(call link,$@,$(filter %.o,$^),$(shell pkg-config --libs liblz4 libzstd) -lcmocka $(LIB_LIBS) -ldl -lpthread)
+
+tests-build: $(BUILD)/tests/unit/test_cuda_plugin $(BUILD)/tests/unit/test_cuda_suspend
 
 # A libnvidia-ml.so.1 that answers from its arguments, for tests/test-nvml.sh.
 FAKE_NVML := $(BUILD)/tests/fake/libnvidia-ml.so.1

@@ -47,6 +47,29 @@ kinds(void **state)
     gpuvchan_handles_destroy(NULL);
 }
 
+/* A fresh process has some of them from the one before. */
+static void
+inserted_again(void **state)
+{
+    const uint32_t first = GPUVCHAN_HANDLES_RESERVED;
+    struct gpuvchan_handles *handles = table();
+    uint32_t given[3];
+
+    (void)state;
+    assert_int_equal(gpuvchan_handles_insert(handles, first | 5u << 20, 1, &things[1]), 0);
+    assert_int_equal(gpuvchan_handles_insert(handles, first + 2, 1, &things[2]), 0);
+    assert_int_equal(gpuvchan_handles_assign(handles, 1, &things[3], &given[0]), 0);
+    assert_int_equal(gpuvchan_handles_assign(handles, 1, &things[4], &given[1]), 0);
+    assert_true(INDEX(given[0]) == first + 1 && INDEX(given[1]) == first + 3);
+    assert_ptr_equal(gpuvchan_handles_lookup(handles, first | 5u << 20, 1), &things[1]);
+    assert_ptr_equal(gpuvchan_handles_lookup(handles, first + 2, 1), &things[2]);
+    /* What is used again is told from what was before. */
+    assert_ptr_equal(gpuvchan_handles_remove(handles, first | 5u << 20, 1), &things[1]);
+    assert_int_equal(gpuvchan_handles_assign(handles, 1, &things[5], &given[2]), 0);
+    assert_int_equal(given[2], first | 6u << 20);
+    gpuvchan_handles_destroy(handles);
+}
+
 static void
 wrong_arguments(void **state)
 {
@@ -312,9 +335,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kinds),  cmocka_unit_test(wrong_arguments), cmocka_unit_test(generations),
-        cmocka_unit_test(reuse),  cmocka_unit_test(host_side),       cmocka_unit_test(exhaustion),
-        cmocka_unit_test(visits), cmocka_unit_test(races_of_kinds),  cmocka_unit_test(races_of_changes),
+        cmocka_unit_test(kinds),           cmocka_unit_test(inserted_again),
+        cmocka_unit_test(wrong_arguments), cmocka_unit_test(generations),
+        cmocka_unit_test(reuse),           cmocka_unit_test(host_side),
+        cmocka_unit_test(exhaustion),      cmocka_unit_test(visits),
+        cmocka_unit_test(races_of_kinds),  cmocka_unit_test(races_of_changes),
     };
 
     check_begin();

@@ -466,6 +466,46 @@ is_resource(const CUDA_RESOURCE_DESC *resource, bool surface)
     }
 }
 
+/*
+ * Programs and kernels know textures and surfaces by small numbers. Those that went with their context are still in
+ * the table, but no objects any more. With the driver's lock.
+ */
+static struct sim_texture **textures;
+static size_t texture_room;
+
+static struct sim_texture *
+find_texture(unsigned long long number, enum object_kind kind)
+{
+    struct sim_texture *texture;
+
+    if (number == 0 || number > texture_room)
+        return NULL;
+    texture = sim_object_find(textures[number - 1], kind);
+    return texture && texture->number == number ? texture : NULL;
+}
+
+/* The lowest number that is free; 0: out of memory. */
+static unsigned long long
+number_texture(struct sim_texture *texture)
+{
+    size_t at = 0;
+
+    while (at < texture_room && (find_texture(at + 1, OBJECT_TEXTURE) || find_texture(at + 1, OBJECT_SURFACE)))
+        at++;
+    if (at == texture_room) {
+        size_t room = texture_room ? texture_room * 2 : 64;
+        struct sim_texture **grown = realloc(textures, room * sizeof(struct sim_texture *));
+
+        if (!grown)
+            return 0;
+        memset(grown + texture_room, 0, (room - texture_room) * sizeof(struct sim_texture *));
+        textures = grown;
+        texture_room = room;
+    }
+    textures[at] = texture;
+    return at + 1;
+}
+
 static CUresult
 make_texture(const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *texture, const CUDA_RESOURCE_VIEW_DESC *view,
              enum object_kind kind, unsigned long long *value)
@@ -480,7 +520,7 @@ make_texture(const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *textur
         (view && resource->resType == CU_RESOURCE_TYPE_LINEAR) || !is_resource(resource, kind == OBJECT_SURFACE))
         return sim_end(CUDA_ERROR_INVALID_VALUE);
     made = calloc(1, sizeof *made);
-    if (!made || !sim_object_add(&made->object, kind, context)) {
+    if (!made || !(made->number = number_texture(made)) || !sim_object_add(&made->object, kind, context)) {
         free(made);
         return sim_end(CUDA_ERROR_OUT_OF_MEMORY);
     }
@@ -490,7 +530,7 @@ make_texture(const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *textur
     if (view)
         made->view = *view;
     made->has_view = view != NULL;
-    *value = (uintptr_t)made;
+    *value = made->number;
     return sim_end(CUDA_SUCCESS);
 }
 
@@ -516,7 +556,7 @@ destroy_texture(unsigned long long value, enum object_kind kind)
 
     if (result)
         return result;
-    texture = sim_object_find((void *)(uintptr_t)value, kind);
+    texture = find_texture(value, kind);
     if (!texture)
         return sim_end(CUDA_ERROR_INVALID_VALUE);
     sim_object_remove(&texture->object);
@@ -545,7 +585,7 @@ enter_texture(unsigned long long value, enum object_kind kind, const void *out, 
 
     if (result)
         return result;
-    *texture = sim_object_find((void *)(uintptr_t)value, kind);
+    *texture = find_texture(value, kind);
     return *texture && out ? CUDA_SUCCESS : sim_end(CUDA_ERROR_INVALID_VALUE);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Address space and physical memory, apart. Physical memory is a file in memory,
- * which can be mapped more than once. Reserved addresses are the process's own,
- * outside the piece that allocations come from; only what is mapped and may be
+ * which can be mapped more than once. Reserved addresses lie outside the piece
+ * that allocations come from, unless one in it is asked for; only what is mapped and may be
  * accessed is in the memory's table.
  */
 #include "driver.h"
@@ -101,6 +101,9 @@ reserve(size_t size, size_t alignment, uintptr_t wanted)
     uintptr_t start, aligned;
     void *memory;
 
+    /* A part of what allocations come from is the process's own already. */
+    if (wanted && wanted % alignment == 0 && sim_memory_reserve(sim_driver.memory, wanted, size))
+        return (void *)wanted;
     if (wanted >= LOWEST && wanted % alignment == 0) {
         memory = mmap((void *)wanted, size, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, 0);
         if (memory != MAP_FAILED)
@@ -155,7 +158,10 @@ cuMemAddressFree(CUdeviceptr address, size_t size)
     if (!found || found->start != address || found->size != size || touches_mapping(address, size))
         return sim_end(CUDA_ERROR_INVALID_VALUE);
     *at = found->next;
-    munmap((void *)found->start, found->size);
+    if (sim_memory_is_foreign(sim_driver.memory, found->start, found->size))
+        munmap((void *)found->start, found->size);
+    else
+        sim_memory_unreserve(sim_driver.memory, found->start);
     free(found);
     return sim_end(CUDA_SUCCESS);
 }

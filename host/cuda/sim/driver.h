@@ -138,6 +138,7 @@ struct sim_mipmap {
 /* Or a surface. */
 struct sim_texture {
     struct object object;
+    unsigned long long number; /* what programs and kernels call it */
     CUDA_RESOURCE_DESC resource;
     CUDA_TEXTURE_DESC texture;
     CUDA_RESOURCE_VIEW_DESC view;

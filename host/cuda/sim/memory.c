@@ -13,6 +13,13 @@
 #define GUARD PAGE /* between allocations: an overrun is seen */
 #define MAX_DEVICES 8
 
+/* Addresses that allocations must not take. */
+struct hole {
+    struct hole *next;
+    uintptr_t start;
+    size_t size;
+};
+
 struct sim_memory {
     pthread_rwlock_t lock;
     uintptr_t base;
@@ -20,6 +27,7 @@ struct sim_memory {
     size_t total, used[MAX_DEVICES];
     struct range *ranges; /* sorted by start */
     size_t count, capacity;
+    struct hole *holes;
     unsigned long long next_id;
 };
 
@@ -52,6 +60,12 @@ sim_memory_destroy(struct sim_memory *memory)
         return;
     munmap((void *)memory->base, memory->reserved);
     pthread_rwlock_destroy(&memory->lock);
+    while (memory->holes) {
+        struct hole *hole = memory->holes;
+
+        memory->holes = hole->next;
+        free(hole);
+    }
     free(memory->ranges);
     free(memory);
 }
@@ -125,23 +139,85 @@ add(struct sim_memory *memory, const struct range *range)
     return true;
 }
 
-/* First gap between the ranges of the reserved space that is large enough. */
-static uintptr_t
-find_gap(const struct sim_memory *memory, size_t mapped)
+static const struct hole *
+hole_in(const struct sim_memory *memory, uintptr_t start, size_t size)
 {
-    uintptr_t at = memory->base, end = memory->base + memory->reserved;
-    size_t i;
+    const struct hole *hole = memory->holes;
 
-    for (i = upper_bound(memory, at ? at - 1 : 0); i < memory->count; i++) {
-        const struct range *range = &memory->ranges[i];
+    while (hole && (hole->start >= start + size || start >= hole->start + hole->size))
+        hole = hole->next;
+    return hole;
+}
 
-        if (range->start >= end)
+/* First gap between the ranges from one address to the other that is large enough. */
+static uintptr_t
+find_gap_between(const struct sim_memory *memory, uintptr_t at, uintptr_t end, size_t mapped)
+{
+    size_t i = upper_bound(memory, at ? at - 1 : 0);
+    const struct hole *hole;
+
+    while (at < end) {
+        const struct range *range = i < memory->count && memory->ranges[i].start < end ? &memory->ranges[i] : NULL;
+
+        if (range && range->start < at + mapped + GUARD) {
+            at = range->start + range->mapped + GUARD > at ? range->start + range->mapped + GUARD : at;
+            i++;
+        } else if ((hole = hole_in(memory, at, mapped + GUARD))) {
+            at = hole->start + hole->size;
+        } else {
             break;
-        if (range->start - at >= mapped + GUARD)
-            break;
-        at = range->start + range->mapped + GUARD;
+        }
     }
-    return end - at >= mapped + GUARD ? at : 0;
+    return at < end && end - at >= mapped + GUARD ? at : 0;
+}
+
+/* Code and its variables lie apart from what programs allocate. */
+static uintptr_t
+find_gap(const struct sim_memory *memory, enum range_kind kind, size_t mapped)
+{
+    uintptr_t middle = memory->base + memory->reserved / 4 * 3;
+
+    return kind == RANGE_MODULE ? find_gap_between(memory, middle, memory->base + memory->reserved, mapped)
+                                : find_gap_between(memory, memory->base, middle, mapped);
+}
+
+bool
+sim_memory_reserve(struct sim_memory *memory, uintptr_t start, size_t size)
+{
+    struct hole *hole = malloc(sizeof *hole);
+    bool taken;
+    size_t at;
+
+    if (!hole)
+        return false;
+    pthread_rwlock_wrlock(&memory->lock);
+    at = upper_bound(memory, start);
+    taken = start < memory->base || size > memory->base + memory->reserved - start ||
+            (at && memory->ranges[at - 1].start + memory->ranges[at - 1].mapped > start) ||
+            (at < memory->count && memory->ranges[at].start < start + size) || hole_in(memory, start, size);
+    if (!taken) {
+        *hole = (struct hole){memory->holes, start, size};
+        memory->holes = hole;
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    if (taken)
+        free(hole);
+    return !taken;
+}
+
+void
+sim_memory_unreserve(struct sim_memory *memory, uintptr_t start)
+{
+    struct hole **at = &memory->holes, *hole;
+
+    pthread_rwlock_wrlock(&memory->lock);
+    while (*at && (*at)->start != start)
+        at = &(*at)->next;
+    hole = *at;
+    if (hole)
+        *at = hole->next;
+    pthread_rwlock_unlock(&memory->lock);
+    free(hole);
 }
 
 CUresult
@@ -160,7 +236,7 @@ sim_memory_alloc(struct sim_memory *memory, enum range_kind kind, int device, st
     pthread_rwlock_wrlock(&memory->lock);
     if (counted && range.mapped > memory->total - memory->used[device])
         goto unlock;
-    range.start = find_gap(memory, range.mapped);
+    range.start = find_gap(memory, kind, range.mapped);
     if (!range.start)
         goto unlock;
     if (mmap((void *)range.start, range.mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,

@@ -57,6 +57,9 @@ void sim_memory_set_reachable(struct sim_memory *memory, uintptr_t start, unsign
 void sim_memory_set_pool(struct sim_memory *memory, uintptr_t start, void *pool);
 /* Enters a mapping that the caller has made, of memory that is charged for. */
 CUresult sim_memory_add(struct sim_memory *memory, enum range_kind kind, int device, uintptr_t start, size_t size);
+/* Keeps allocations out of a part of the address space; false: they have some of it, or it is not all theirs. */
+bool sim_memory_reserve(struct sim_memory *memory, uintptr_t start, size_t size);
+void sim_memory_unreserve(struct sim_memory *memory, uintptr_t start);
 bool sim_memory_charge(struct sim_memory *memory, int device, size_t bytes);
 void sim_memory_refund(struct sim_memory *memory, int device, size_t bytes);
 /* Frees the range that starts there, when it is of the kind. */

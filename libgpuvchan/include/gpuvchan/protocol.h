@@ -307,7 +307,10 @@ GPUVCHAN_EXPORT void gpuvchan_handles_destroy(struct gpuvchan_handles *handles);
 /** Guest: gives @p object (not NULL), of @p kind (nonzero), a handle. @return 0, -ENOMEM, -ENOSPC, -EINVAL. */
 GPUVCHAN_EXPORT int
 gpuvchan_handles_assign(struct gpuvchan_handles *handles, uint16_t kind, void *object, uint32_t *handle);
-/** Host: binds a handle that the guest chose. @return 0, -EEXIST, -ENOMEM, -EINVAL. */
+/**
+ * Host: binds a handle that the guest chose, or one that was assigned in a process before this one and is not
+ * assigned again while it is bound. @return 0, -EEXIST, -ENOMEM, -EINVAL.
+ */
 GPUVCHAN_EXPORT int
 gpuvchan_handles_insert(struct gpuvchan_handles *handles, uint32_t handle, uint16_t kind, void *object);
 /** The object, or NULL if there is none of that kind and generation. */
