@@ -91,7 +91,7 @@ cuCtxGetDevResource(CUcontext handle, CUdevResource *resource, CUdevResourceType
         return result;
     if (!resource)
         return CUDA_ERROR_INVALID_VALUE;
-    result = enter_for(handle ? cuda_guest_context_find(handle) : cuda_guest_view(cuda_guest_self()), &self);
+    result = enter_for(handle ? cuda_guest_context_find(handle) : NULL, &self);
     if (result == CUDA_SUCCESS)
         result = cuda_guest_result(cuda_ctx_resource_on(&cuda_guest.client, self->lane, (int32_t)type, facts, &count));
     if (result == CUDA_SUCCESS)

@@ -184,7 +184,7 @@ cuTexRefSetArray(CUtexref handle, CUarray array_handle, unsigned int flags)
     if (result != CUDA_SUCCESS)
         return result;
     array = cuda_guest_array_find(array_handle);
-    if (!array || flags != CU_TRSA_OVERRIDE_FORMAT)
+    if (!array || flags & ~(unsigned)CU_TRSA_OVERRIDE_FORMAT)
         return CUDA_ERROR_INVALID_VALUE;
     reference->array = array_handle;
     reference->levels = NULL;
@@ -206,7 +206,7 @@ cuTexRefSetMipmappedArray(CUtexref handle, CUmipmappedArray levels_handle, unsig
     if (result != CUDA_SUCCESS)
         return result;
     levels = cuda_guest_find(levels_handle, CUDA_HANDLE_MIPMAP);
-    if (!levels || flags != CU_TRSA_OVERRIDE_FORMAT)
+    if (!levels || flags & ~(unsigned)CU_TRSA_OVERRIDE_FORMAT)
         return CUDA_ERROR_INVALID_VALUE;
     reference->array = NULL;
     reference->levels = levels_handle;

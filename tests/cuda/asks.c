@@ -127,7 +127,6 @@ main(void)
     NEED(cuEventCreate(&event, 0));
     GIVES(CUDA_SUCCESS, cuEventQuery(event));
     GIVES(CUDA_SUCCESS, cuEventDestroy_v2(event));
-    GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventQuery(event));
     GIVES(CUDA_SUCCESS, cuStreamDestroy_v2(streams[1]));
     GIVES(CUDA_SUCCESS, cuStreamDestroy_v2(streams[2]));
     GIVES(CUDA_SUCCESS, cuMemFreeHost(pinned));

@@ -43,6 +43,7 @@ static void
 whole_device(void)
 {
     CUdevResource resource;
+    CUcontext current;
     int count = 0;
 
     NEED(cuDeviceGetAttribute(&count, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 0));
@@ -50,7 +51,9 @@ whole_device(void)
     total = all.sm.smCount;
     ok(all.type == CU_DEV_RESOURCE_TYPE_SM && total == (unsigned)count, "a device has all its multiprocessors");
     ok(all.sm.minSmPartitionSize > 0 && all.sm.minSmPartitionSize <= total, "it says how small a part can be");
-    GIVES(CUDA_SUCCESS, cuCtxGetDevResource(NULL, &resource, CU_DEV_RESOURCE_TYPE_SM));
+    GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxGetDevResource(NULL, &resource, CU_DEV_RESOURCE_TYPE_SM));
+    NEED(cuCtxGetCurrent(&current));
+    GIVES(CUDA_SUCCESS, cuCtxGetDevResource(current, &resource, CU_DEV_RESOURCE_TYPE_SM));
     ok(resource.sm.smCount == total, "a context has all of them");
     GIVES(CUDA_ERROR_INVALID_RESOURCE_TYPE, cuDeviceGetDevResource(0, &resource, CU_DEV_RESOURCE_TYPE_INVALID));
     GIVES(CUDA_ERROR_INVALID_DEVICE, cuDeviceGetDevResource(99, &resource, CU_DEV_RESOURCE_TYPE_SM));

@@ -77,7 +77,7 @@ cuCtxGetDevResource(CUcontext handle, CUdevResource *resource, CUdevResourceType
 
     if (result)
         return result;
-    context = handle ? sim_object_find(handle, OBJECT_CONTEXT) : sim_view();
+    context = handle ? sim_object_find(handle, OBJECT_CONTEXT) : NULL;
     if (!context)
         return sim_end(CUDA_ERROR_INVALID_CONTEXT);
     return sim_end(tell_part(resource, type, context->device, context->first_unit, context->units));

@@ -176,7 +176,7 @@ SIM_EXPORT CUresult
 cuTexRefSetArray(CUtexref handle, CUarray array_handle, unsigned int flags)
 {
     struct sim_reference *reference;
-    CUresult result = enter(handle, OBJECT_TEXREF, flags == CU_TRSA_OVERRIDE_FORMAT, &reference);
+    CUresult result = enter(handle, OBJECT_TEXREF, !(flags & ~(unsigned)CU_TRSA_OVERRIDE_FORMAT), &reference);
     const struct sim_array *array;
 
     if (result)
@@ -194,7 +194,7 @@ SIM_EXPORT CUresult
 cuTexRefSetMipmappedArray(CUtexref handle, CUmipmappedArray levels_handle, unsigned int flags)
 {
     struct sim_reference *reference;
-    CUresult result = enter(handle, OBJECT_TEXREF, flags == CU_TRSA_OVERRIDE_FORMAT, &reference);
+    CUresult result = enter(handle, OBJECT_TEXREF, !(flags & ~(unsigned)CU_TRSA_OVERRIDE_FORMAT), &reference);
     const struct sim_mipmap *levels;
 
     if (result)
