@@ -34,7 +34,7 @@ renewed() {
     : >"$work/count"
     : >"$work/said"
     timeout -k 2 "$limit" "$host" -c /dev/null --address="$work/$1.sock" --log=stderr --log-level=info \
-        ${CUDA_NATIVE:+"--plugin=cuda:driver=$CUDA_NATIVE"} \
+        ${CUDA_NATIVE:+"cuda.driver=$CUDA_NATIVE"} cuda.renew=yes \
         --run "env LD_LIBRARY_PATH=$guest TEST_RENEW=$work/renew TEST_RENEW_EVERY=$2 $work/$1" \
         >"$work/out" 2>"$work/err" </dev/null
 }

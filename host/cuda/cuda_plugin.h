@@ -323,6 +323,10 @@ void cuda_host_destroy(struct cuda_host *host);
 /** Destroys @p context and all in it. @return what the driver said. */
 int cuda_context_end(struct cuda_host *host, struct cuda_lane *self, struct cuda_context *context, bool reset);
 
+/* suspend.c */
+/** May a worker be renewed that has NVIDIA's driver? */
+void cuda_renew_allow(bool yes);
+
 /* warm.c */
 /** May a worker start the driver, and make a context, before it has a guest? */
 void cuda_warm_allow(bool yes);

@@ -74,6 +74,8 @@ cuda_config(const char *key, const char *value)
         return cuda_driver_choose(value);
     if (strcmp(key, "ipc") == 0)
         return config_switch(key, value, cuda_ipc_allow);
+    if (strcmp(key, "renew") == 0)
+        return config_switch(key, value, cuda_renew_allow);
     return strcmp(key, "warm") == 0 ? config_switch(key, value, cuda_warm_allow) : -ENOENT;
 }
 
@@ -279,6 +281,7 @@ static struct gpuvchan_plugin cuda_plugin = {
         "auto: NVIDIA's if it has a device, else the simulated one\n"
         "warm=yes|no  yes: a spare worker starts the driver, and makes a context on the first device, before its guest "
         "comes\n"
+        "renew=no|yes  yes: workers are renewed with NVIDIA's driver, too, where programs may be lost by it\n"
         "cache=/FOLDER  where the driver keeps what it compiles; workers write there\n"
         "ipc=yes|no  may processes of one guest (a domain, or a user) share memory and events?",
     .dispatch = &cuda_kept_dispatch,

@@ -8,6 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool renew_allowed;
+
+void
+cuda_renew_allow(bool yes)
+{
+    renew_allowed = yes;
+}
+
 int
 cuda_suspend_refuse(int error, const char *format, ...)
 {
@@ -104,6 +112,9 @@ check_objects(struct cuda_host *host)
 {
     int error = 0;
 
+    if (!host->native->simulated && !renew_allowed)
+        return cuda_suspend_refuse(-ENOTSUP, "NVIDIA's driver gives a fresh process other addresses, with which the "
+                                             "program would be lost; cuda.renew=yes tries it");
     if (host->records_lost)
         return cuda_suspend_refuse(-ENOMEM, "memory was short when something was made");
     if (host->resource_count > 0 || host->description_count > 0)

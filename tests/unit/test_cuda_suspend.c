@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "cuda_plugin.h"
 #include "cuda_session.h"
 #include "snapshot.h"
 
@@ -1055,6 +1056,7 @@ main(void)
         return 1;
     if (getenv("TESTS"))
         cmocka_set_test_filter(getenv("TESTS"));
+    cuda_renew_allow(true);
     fake_session_connect(&fake, driver ? driver : simulated);
     failures = cmocka_run_group_tests(tests, NULL, NULL);
     fake_session_end(&fake);
