@@ -298,7 +298,7 @@ load(void)
 static void
 run_in_process(void (*function)(void))
 {
-    int status;
+    int status = -1;
     pid_t pid = fork();
 
     if (pid == 0) {
