@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 #include <gpuvchan/gpuvchan.h>
 
@@ -95,6 +98,10 @@ log_keep(void)
 
     if (own >= 0)
         file = own;
+#ifdef __SANITIZE_ADDRESS__
+    /* Else a sanitizer's last words end in a pipe that nobody reads any more. */
+    __sanitizer_set_report_fd((void *)(intptr_t)file);
+#endif
 }
 
 void

@@ -25,7 +25,7 @@ like "native and forwarded are compared" "$table" '^examples +vectoradd +passed 
 like "matmul as well" "$table" '^examples +matmul +passed +passed +yes '
 like "steady states are counted" "$table" '^calls +driver API +passed'
 like "by the step" "$table" '^driver API: 0 calls and 6 posts a step, waits [0-9.]+ ms$'
-like "the host keeps an image" "$table" '^kept +64 MiB of PTX +passed'
+like "the host keeps an image" "$table" '^kept +4 MiB of PTX +passed'
 like "what is not there is skipped" "$table" '^samples +skipped$'
 like "the simulated device is no GPU" "$table" '^plugin .* simulated$'
 is "so one has failed" "$status" 1

@@ -182,8 +182,9 @@ cuda_record_drop(struct cuda_host *host, struct cuda_object *object, uint16_t op
     pthread_mutex_lock(&host->lock);
     while (*at) {
         struct cuda_record *record = *at;
+        bool same = record->opcode == opcode && record->bytes >= bytes;
 
-        if (record->opcode == opcode && record->bytes >= bytes && memcmp(record->data, key, bytes) == 0) {
+        if (same && (bytes == 0 || memcmp(record->data, key, bytes) == 0)) {
             *at = record->next;
             free(record);
         } else {

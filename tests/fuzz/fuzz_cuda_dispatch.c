@@ -15,7 +15,7 @@
  * prepare: cc -D_GNU_SOURCE -shared -fPIC -g -Ilibgpuvchan/protocol/cuda -Itests/fake tests/fake/libcuda.c
  * prepare: -o OUT/fake/libcuda.so.1
  * build: ALL:host/cuda GEN/cuda-host.c ALL:libgpuvchan -Ihost/cuda -Ilibgpuvchan/protocol/cuda -Itests/fake
- * build: -l:libnettle.a -lpthread
+ * build: -l:libnettle.a -llz4 -lzstd -lpthread
  */
 #include "cuda_session.h"
 
