@@ -23,6 +23,10 @@
 
 /* Between two polite polls, about 0.6 us. */
 #define POLITE_PAUSES 23
+/* Until the processor is given away, and until a polite poll looks at the clock: a hypervisor or an emulator may take
+ * 1 us for a pause, and 50 us of polling were 3 ms. */
+#define YIELD_LOOKS 64
+#define POLITE_LOOKS 4
 
 uint32_t
 gpuvchan__ring_record_max(uint64_t bytes)
@@ -334,24 +338,31 @@ gpuvchan__reader_tell(struct gpuvchan__reader *reader)
 static bool
 reader_spin(struct gpuvchan__reader *reader, uint64_t spin_ns, bool eager)
 {
+    unsigned looks = eager ? YIELD_LOOKS : POLITE_LOOKS;
     uint64_t give_up = 0;
 
-    do {
-        for (int i = 0; i < 64; i++) {
+    for (unsigned round = 1;; round++) {
+        uint64_t now;
+
+        for (unsigned i = 0; i < looks; i++) {
             if (reader_ready(reader))
                 return true;
             gpuvchan__pause();
             for (int j = !eager ? POLITE_PAUSES : i == 0; j > 0; j--)
                 gpuvchan__pause();
         }
+        now = gpuvchan__now_ns();
+        if (give_up == 0)
+            give_up = now + spin_ns;
+        else if (now >= give_up)
+            return false;
+        if (round * looks % YIELD_LOOKS != 0)
+            continue;
         /* The writer may wait for room; told only now, since it costs a fence and news are mostly quicker. */
         if (reader->belled != reader->head)
             gpuvchan__reader_publish(reader);
-        if (give_up == 0)
-            give_up = gpuvchan__now_ns() + spin_ns;
         sched_yield(); /* the peer may be waiting for this very processor */
-    } while (gpuvchan__now_ns() < give_up);
-    return false;
+    }
 }
 
 int
