@@ -269,6 +269,7 @@ gpuvchan__reader_init(struct gpuvchan__reader *reader, struct wire_ring *shared,
     reader->slot_flags = GPUVCHAN_RECORD_FLIP | (in_order ? GPUVCHAN_RECORD_CALL : 0);
     reader->shared = shared;
     reader->bytes = bytes;
+    reader->tell_at = bytes / 8;
     reader->record_max = gpuvchan__ring_record_max(bytes);
     reader->in_order = in_order;
     reader->link = link;
@@ -310,7 +311,8 @@ gpuvchan__reader_publish(struct gpuvchan__reader *reader)
 {
     /* Pairs with the acquire in writer_look(). */
     atomic_store_explicit(&reader->shared->head, reader->head, memory_order_release);
-    reader->published = reader->belled = reader->head;
+    reader->belled = reader->head;
+    reader->tell_at = reader->head + reader->bytes / 8;
     /* Pairs with the fence in writer_wait(). */
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&reader->shared->producer_asleep, memory_order_relaxed) != 0)
@@ -327,7 +329,7 @@ gpuvchan__reader_tell(struct gpuvchan__reader *reader)
     }
     /* Pairs with the acquire in writer_look(). */
     atomic_store_explicit(&reader->shared->head, reader->head, memory_order_release);
-    reader->published = reader->head;
+    reader->tell_at = reader->head + reader->bytes / 8;
 }
 
 /*
@@ -390,7 +392,7 @@ gpuvchan__reader_leave(const struct gpuvchan__reader *reader, struct gpuvchan__r
 {
     *place = (struct gpuvchan__reader_place){
         .head = reader->head,
-        .published = reader->published,
+        .published = reader->tell_at - reader->bytes / 8,
         .belled = reader->belled,
         .sleeps = reader->sleeps,
         .sequence = reader->sequence,
@@ -407,7 +409,7 @@ gpuvchan__reader_return(struct gpuvchan__reader *reader, const struct gpuvchan__
         return gpuvchan__error(-EPROTO, "lane %u: a reader cannot be at %llu, asleep %u, flags %u", reader->lane,
                                (unsigned long long)place->head, place->sleeps & 1, place->slot_flags);
     reader->head = place->head;
-    reader->published = place->published;
+    reader->tell_at = place->published + reader->bytes / 8;
     reader->belled = place->belled;
     reader->sleeps = place->sleeps;
     reader->sequence = place->sequence;
