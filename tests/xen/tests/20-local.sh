@@ -5,7 +5,8 @@
 # is missing there.
 #
 # timeout: 600
-# takes: 26
+# guest: pv
+# takes: 15
 
 . /src/tests/xen/lib.sh
 
@@ -20,7 +21,7 @@ like "Dom0: matmul, by that host" "$status $output" PASS
 host_stop
 is "the host ends" $? 0
 
-ok "a guest" guest_start pv1 pv || bail "there is no guest"
+ok "a guest" guest_shared pv || bail "there is no guest"
 run_in pv1 "gpuvchan-host --run 'gpuvchan-run vectoradd'"
 is "guest: vectoradd: status" "$status" 0
 like "guest: vectoradd" "$output" PASS
