@@ -27,6 +27,7 @@
 #define SYSTEM_SOCKET "/run/gpuvchan/host.sock"
 #define LANES_MIN 4u
 #define DEFAULT_TIMEOUT_MS 10000u
+#define TIMEOUT_MAX_S 3600u
 #define DEFAULT_SPIN_US 50
 #define ARENA_MIN (256ull << 10) /* a smaller one serves nobody */
 
@@ -157,6 +158,25 @@ lanes_settle(struct gpuvchan_channel_options *options, const struct gpuvchan__tr
     return 0;
 }
 
+/* The environment's, if there is one. */
+static int
+timeout_settle(uint32_t *timeout_ms)
+{
+    const char *named = getenv("GPUVCHAN_TIMEOUT");
+    unsigned long seconds;
+    char *end;
+
+    *timeout_ms = DEFAULT_TIMEOUT_MS;
+    if (!named)
+        return 0;
+    seconds = strtoul(named, &end, 10);
+    if (*named < '0' || *named > '9' || *end || seconds < 1 || seconds > TIMEOUT_MAX_S)
+        return gpuvchan__error(-EINVAL, "GPUVCHAN_TIMEOUT: '%s' is no number of seconds from 1 to %u", named,
+                               TIMEOUT_MAX_S);
+    *timeout_ms = (uint32_t)seconds * 1000;
+    return 0;
+}
+
 static int
 options_settle(const struct gpuvchan_channel_options *given, const struct gpuvchan__transport *transport,
                struct gpuvchan_channel_options *options, uint32_t *lanes_asked)
@@ -186,7 +206,9 @@ options_settle(const struct gpuvchan_channel_options *given, const struct gpuvch
         return error;
     options->command_bytes = options->command_bytes ? options->command_bytes : transport->command_bytes;
     options->reply_bytes = options->reply_bytes ? options->reply_bytes : transport->reply_bytes;
-    options->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
+    error = options->timeout_ms ? 0 : timeout_settle(&options->timeout_ms);
+    if (error != 0)
+        return error;
     options->spin_us = options->spin_us ? options->spin_us : DEFAULT_SPIN_US;
     error = power_of_two("command ring", options->command_bytes);
     return error ? error : power_of_two("reply ring", options->reply_bytes);

@@ -23,6 +23,10 @@
 
 /* Between two polite polls, about 0.6 us. */
 #define POLITE_PAUSES 23
+/* Until the processor is given away, and until a polite poll looks at the clock: a hypervisor or an emulator may take
+ * 1 us for a pause, and 50 us of polling were 3 ms. */
+#define YIELD_LOOKS 64
+#define POLITE_LOOKS 4
 
 uint32_t
 gpuvchan__ring_record_max(uint64_t bytes)
@@ -265,6 +269,7 @@ gpuvchan__reader_init(struct gpuvchan__reader *reader, struct wire_ring *shared,
     reader->slot_flags = GPUVCHAN_RECORD_FLIP | (in_order ? GPUVCHAN_RECORD_CALL : 0);
     reader->shared = shared;
     reader->bytes = bytes;
+    reader->tell_at = bytes / 8;
     reader->record_max = gpuvchan__ring_record_max(bytes);
     reader->in_order = in_order;
     reader->link = link;
@@ -306,7 +311,8 @@ gpuvchan__reader_publish(struct gpuvchan__reader *reader)
 {
     /* Pairs with the acquire in writer_look(). */
     atomic_store_explicit(&reader->shared->head, reader->head, memory_order_release);
-    reader->published = reader->belled = reader->head;
+    reader->belled = reader->head;
+    reader->tell_at = reader->head + reader->bytes / 8;
     /* Pairs with the fence in writer_wait(). */
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&reader->shared->producer_asleep, memory_order_relaxed) != 0)
@@ -323,7 +329,7 @@ gpuvchan__reader_tell(struct gpuvchan__reader *reader)
     }
     /* Pairs with the acquire in writer_look(). */
     atomic_store_explicit(&reader->shared->head, reader->head, memory_order_release);
-    reader->published = reader->head;
+    reader->tell_at = reader->head + reader->bytes / 8;
 }
 
 /*
@@ -334,24 +340,31 @@ gpuvchan__reader_tell(struct gpuvchan__reader *reader)
 static bool
 reader_spin(struct gpuvchan__reader *reader, uint64_t spin_ns, bool eager)
 {
+    unsigned looks = eager ? YIELD_LOOKS : POLITE_LOOKS;
     uint64_t give_up = 0;
 
-    do {
-        for (int i = 0; i < 64; i++) {
+    for (unsigned round = 1;; round++) {
+        uint64_t now;
+
+        for (unsigned i = 0; i < looks; i++) {
             if (reader_ready(reader))
                 return true;
             gpuvchan__pause();
             for (int j = !eager ? POLITE_PAUSES : i == 0; j > 0; j--)
                 gpuvchan__pause();
         }
+        now = gpuvchan__now_ns();
+        if (give_up == 0)
+            give_up = now + spin_ns;
+        else if (now >= give_up)
+            return false;
+        if (round * looks % YIELD_LOOKS != 0)
+            continue;
         /* The writer may wait for room; told only now, since it costs a fence and news are mostly quicker. */
         if (reader->belled != reader->head)
             gpuvchan__reader_publish(reader);
-        if (give_up == 0)
-            give_up = gpuvchan__now_ns() + spin_ns;
         sched_yield(); /* the peer may be waiting for this very processor */
-    } while (gpuvchan__now_ns() < give_up);
-    return false;
+    }
 }
 
 int
@@ -379,7 +392,7 @@ gpuvchan__reader_leave(const struct gpuvchan__reader *reader, struct gpuvchan__r
 {
     *place = (struct gpuvchan__reader_place){
         .head = reader->head,
-        .published = reader->published,
+        .published = reader->tell_at - reader->bytes / 8,
         .belled = reader->belled,
         .sleeps = reader->sleeps,
         .sequence = reader->sequence,
@@ -396,7 +409,7 @@ gpuvchan__reader_return(struct gpuvchan__reader *reader, const struct gpuvchan__
         return gpuvchan__error(-EPROTO, "lane %u: a reader cannot be at %llu, asleep %u, flags %u", reader->lane,
                                (unsigned long long)place->head, place->sleeps & 1, place->slot_flags);
     reader->head = place->head;
-    reader->published = place->published;
+    reader->tell_at = place->published + reader->bytes / 8;
     reader->belled = place->belled;
     reader->sleeps = place->sleeps;
     reader->sequence = place->sequence;

@@ -65,9 +65,9 @@ struct gpuvchan__reader {
     const unsigned char *at; /* the record just peeked */
     struct wire_ring *shared;
     uint64_t bytes;
-    uint64_t head;      /* next record of the ring */
-    uint64_t published; /* what the writer knows of head */
-    uint64_t belled;    /* where it was when a writer that sleeps was last looked for */
+    uint64_t head;    /* next record of the ring */
+    uint64_t tell_at; /* the writer is told of a head from here on */
+    uint64_t belled;  /* where it was when a writer that sleeps was last looked for */
     uint32_t record_max;
     uint16_t sequence;  /* of the last record taken */
     uint8_t slot_flags; /* what a new record in the slot has */
@@ -249,18 +249,26 @@ gpuvchan__reader_copy(const struct gpuvchan__reader *reader, const struct gpuvch
     copy_units(to, reader->at + sizeof(*record), (size_t)record->units * GPUVCHAN_RECORD_UNIT - sizeof(*record));
 }
 
-/** Done with the record just peeked; tells the writer now and then. */
+/** Done with the record just peeked, which was in the ring, up to @p position; tells the writer now and then. */
+static inline void
+gpuvchan__reader_advance_to(struct gpuvchan__reader *reader, uint64_t position)
+{
+    reader->sequence++;
+    reader->head = position;
+    if (__builtin_expect(position >= reader->tell_at, 0))
+        gpuvchan__reader_tell(reader);
+}
+
+/** The same for any record. */
 static inline void
 gpuvchan__reader_advance(struct gpuvchan__reader *reader, const struct gpuvchan_record *record)
 {
-    reader->sequence++;
-    if (reader->at == reader->slot) {
-        reader->slot_flags ^= GPUVCHAN_RECORD_FLIP;
+    if (reader->at != reader->slot) {
+        gpuvchan__reader_advance_to(reader, reader->head + (uint64_t)record->units * GPUVCHAN_RECORD_UNIT);
         return;
     }
-    reader->head += (uint64_t)record->units * GPUVCHAN_RECORD_UNIT;
-    if (reader->head - reader->published >= reader->bytes / 8)
-        gpuvchan__reader_tell(reader);
+    reader->sequence++;
+    reader->slot_flags ^= GPUVCHAN_RECORD_FLIP;
 }
 
 #endif

@@ -252,23 +252,71 @@ defer_error(struct session_lane *lane, const struct gpuvchan_record *record, int
                           memory_order_release);
 }
 
-/* Where the lane's ring goes on behind the record just peeked. */
-static uint64_t
-position_behind(const struct session_lane *lane, const struct gpuvchan_record *record)
+static inline __attribute__((always_inline)) int
+execute(struct session_lane *lane, const struct gpuvchan_record *record)
 {
-    bool in_slot = lane->reader.at == lane->reader.slot;
+    struct gpuvchan_request *request = &lane->request;
 
-    return lane->reader.head + (in_slot ? 0 : record->units * (uint64_t)GPUVCHAN_RECORD_UNIT);
+    request->reply_bytes = 0;
+    request->linger_us = 0;
+    return UNLIKELY(record->slot == 0) ? execute_control(lane, request) : execute_plugin(lane, record->slot, request);
+}
+
+/* 1; 0: the record stays where it is, to be executed again; -EPROTO. */
+static inline __attribute__((always_inline)) int
+is_done(struct session_lane *lane, int status)
+{
+    if (UNLIKELY(status == -EPROTO) && atomic_load(&lane->session->fault) != 0)
+        return -EPROTO;
+    if (UNLIKELY(status == -ERESTART)) {
+        lane->request.sequence--;
+        return 0;
+    }
+    return 1;
+}
+
+/* Posts are never in the slot. Here and below a record is copied for those that take its address: so it stays in registers. */
+static inline __attribute__((always_inline)) int
+execute_post(struct session_lane *lane, const struct gpuvchan_record *record, uint64_t behind)
+{
+    int status = execute(lane, record), done = is_done(lane, status);
+
+    if (UNLIKELY(done <= 0))
+        return done;
+    /* Before the guest learns of it: it clears the memory, and other lanes must not take that for an empty ring. */
+    atomic_store_explicit(&lane->begun, behind, memory_order_release);
+    gpuvchan__reader_advance_to(&lane->reader, behind);
+    if (UNLIKELY(status != 0)) {
+        const struct gpuvchan_record failed = *record;
+
+        defer_error(lane, &failed, status);
+    }
+    return 0;
+}
+
+static inline __attribute__((always_inline)) int
+execute_call(struct session_lane *lane, const struct gpuvchan_record *record, uint64_t behind)
+{
+    const struct gpuvchan_record answered = *record;
+    bool in_slot = lane->reader.at == lane->reader.slot;
+    int status, done;
+
+    atomic_store_explicit(&lane->begun, in_slot ? lane->reader.head : behind, memory_order_release);
+    status = execute(lane, record);
+    done = is_done(lane, status);
+    if (UNLIKELY(done <= 0))
+        return done;
+    gpuvchan__reader_advance(&lane->reader, record);
+    return gpuvchan__writer_reply(&lane->writer, &answered, status, lane->request.reply, lane->request.reply_bytes);
 }
 
 static inline __attribute__((always_inline)) int
 lane_execute(struct session_lane *lane, const struct gpuvchan_record *record)
 {
     struct gpuvchan_request *request = &lane->request;
-    bool call = record->flags & GPUVCHAN_RECORD_CALL;
-    int status;
+    uint64_t size = (uint64_t)record->units * GPUVCHAN_RECORD_UNIT, behind = lane->reader.head + size;
 
-    request->bytes = (uint32_t)record->units * GPUVCHAN_RECORD_UNIT - (uint32_t)sizeof(*record);
+    request->bytes = (uint32_t)size - (uint32_t)sizeof(*record);
     request->opcode = record->opcode;
     request->flags = record->flags;
     gpuvchan__reader_copy(&lane->reader, record, lane->record);
@@ -276,26 +324,8 @@ lane_execute(struct session_lane *lane, const struct gpuvchan_record *record)
     if (record->ticket != 0 && !wait_turn(lane, record->ticket))
         return 0; /* it stays where it is */
     request->sequence++;
-    if (call)
-        atomic_store_explicit(&lane->begun, position_behind(lane, record), memory_order_release);
-    request->reply_bytes = 0;
-    request->linger_us = 0;
-    status = record->slot == 0 ? execute_control(lane, request) : execute_plugin(lane, record->slot, request);
-    if (UNLIKELY(status == -EPROTO) && atomic_load(&lane->session->fault) != 0)
-        return -EPROTO;
-    if (UNLIKELY(status == -ERESTART)) {
-        request->sequence--;
-        return 0;
-    }
-    /* Before the guest learns of it: it clears the memory, and other lanes must not take that for an empty ring. */
-    if (!call)
-        atomic_store_explicit(&lane->begun, position_behind(lane, record), memory_order_release);
-    gpuvchan__reader_advance(&lane->reader, record);
-    if (call)
-        return gpuvchan__writer_reply(&lane->writer, record, status, request->reply, request->reply_bytes);
-    if (status != 0)
-        defer_error(lane, record, status);
-    return 0;
+    return record->flags & GPUVCHAN_RECORD_CALL ? execute_call(lane, record, behind)
+                                                : execute_post(lane, record, behind);
 }
 
 static uint64_t

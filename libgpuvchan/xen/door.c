@@ -244,13 +244,21 @@ forget_domains(struct xen_door *door)
     }
 }
 
+/* What a visit is made of, or the visit itself: a guest that knocks again changes that. */
+static bool
+key_ok(const char *key)
+{
+    return *key == '\0' || strcmp(key, "/to") == 0 || strcmp(key, "/ring-ref") == 0 ||
+           strcmp(key, "/event-channel") == 0;
+}
+
 /* @p path is any node that a guest has touched. */
 static void
 look_at_path(struct xen_door *door, const char *path)
 {
     char place[XEN_NODE], node[XEN_NODE], name[XEN_NAME + 2];
     unsigned domain;
-    size_t bytes;
+    size_t bytes, name_bytes;
     int end = 0;
 
     if (sscanf(path, "/local/domain/%5u/%n", &domain, &end) != 1 || end == 0 || domain == door->own)
@@ -259,8 +267,12 @@ look_at_path(struct xen_door *door, const char *path)
     bytes = strlen(place);
     if (strncmp(path, place, bytes) != 0 || path[bytes] != '/')
         return;
-    /* That node alone: a guest that writes much is to cost no more than it writes. */
-    snprintf(name, sizeof(name), "%.*s", (int)strcspn(path + bytes + 1, "/"), path + bytes + 1);
+    /* That node alone, and not what else is written there: a guest that writes much is to cost no more than it writes. */
+    path += bytes + 1;
+    name_bytes = strcspn(path, "/");
+    if (!key_ok(path + name_bytes))
+        return;
+    snprintf(name, sizeof(name), "%.*s", (int)name_bytes, path);
     snprintf(node, sizeof(node), "%.40s/%.*s", place, XEN_NAME, name);
     if (name_ok(name))
         visit_look(door, domain, node);

@@ -19,7 +19,8 @@
 #include "window.h"
 
 #define AWAIT_OTHERS_MS 1000
-#define GREET_POLL_MS 20 /* a refusal comes through xenstore, which is asked so often */
+#define GREET_POLL_MS 20 /* a refusal comes through xenstore, which is asked after this, twice this ... */
+#define GREET_POLL_MOST_MS 320
 #define KNOCK_AGAIN_MS 500
 
 /* ---- Finding the host ------------------------------------------------------------------------ */
@@ -414,12 +415,16 @@ await_welcome(struct xen_link *l, struct xs_handle *store, struct wire_welcome *
 {
     uint64_t now = gpuvchan__now_ns(), knocked = now, give_up = now + timeout_ms * 1000000ull;
     struct pollfd waiting = {.fd = libxenvchan_fd_for_select(l->vchan), .events = POLLIN};
+    int pause_ms = GREET_POLL_MS;
+    bool quiet = false;
 
     for (;; now = gpuvchan__now_ns()) {
         bool closed = libxenvchan_is_open(l->vchan) == 0; /* asked first: what it said before is still there */
         int got = libxenvchan_recv(l->vchan, welcome, sizeof(*welcome));
 
-        if (got == (int)sizeof(*welcome) || refused(store, l, welcome))
+        if (got == (int)sizeof(*welcome))
+            return 0;
+        if ((quiet || closed || got < 0 || now >= give_up) && refused(store, l, welcome))
             return 0;
         if (got < 0 || closed)
             return gpuvchan__error(-ECONNRESET, "the host closed the connection without an answer: see its log");
@@ -431,8 +436,11 @@ await_welcome(struct xen_link *l, struct xs_handle *store, struct wire_welcome *
             knock_again(store, l);
             knocked = now;
         }
-        if (poll(&waiting, 1, GREET_POLL_MS) > 0)
+        quiet = poll(&waiting, 1, pause_ms) <= 0;
+        if (!quiet)
             libxenvchan_wait(l->vchan);
+        else if (pause_ms < GREET_POLL_MOST_MS)
+            pause_ms *= 2;
     }
 }
 

@@ -225,6 +225,9 @@ right_options(void **state)
 static void
 environment(void **state)
 {
+    static const char *const times[] = {"", "0", "-1", "soon", "10s", "3601", "99999999999999999999"};
+    const char *times_named = getenv("GPUVCHAN_TIMEOUT");
+    char *times_before = times_named ? strdup(times_named) : NULL;
     struct gpuvchan_channel *channel, *again;
     struct gpuvchan_buffer *buffer;
 
@@ -240,6 +243,19 @@ environment(void **state)
     assert_int_equal(gpuvchan_channel_connect(NULL, NULL, &again), -EINVAL);
     said("64 cats");
     unsetenv("GPUVCHAN_ARENA");
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        setenv("GPUVCHAN_TIMEOUT", times[i], 1);
+        assert_int_equal(gpuvchan_channel_connect(NULL, NULL, &again), -EINVAL);
+        said("GPUVCHAN_TIMEOUT: '");
+    }
+    setenv("GPUVCHAN_TIMEOUT", "60", 1);
+    assert_int_equal(gpuvchan_channel_connect(NULL, &plain, &again), 0);
+    gpuvchan_channel_close(again);
+    if (times_before)
+        setenv("GPUVCHAN_TIMEOUT", times_before, 1);
+    else
+        unsetenv("GPUVCHAN_TIMEOUT");
+    free(times_before);
     unsetenv("GPUVCHAN_ADDRESS");
     finish(channel);
 }

@@ -61,7 +61,7 @@ neighbour_main(void)
         if (test_now_ms() - started > (uint64_t)test_ms(1000))
             return 4;
         calls++;
-        test_sleep_ms(1);
+        test_sleep_ms(test_ms(1)); /* so that it leaves the processor to others, however slow it is */
     }
     if (subject_notes(&client, 0, NULL, 0) != (int64_t)notes || calls < 10)
         return 5;
@@ -573,11 +573,11 @@ flip_bits(void *argument)
 static void
 changing_records(void **state)
 {
-    uint64_t seed = 11, until = test_now_ms() + (uint64_t)test_ms(1500);
+    uint64_t seed = 11, until = test_now_ms() + 1500;
     unsigned sessions = 0;
 
     (void)state;
-    while (test_now_ms() < until) {
+    while (test_now_ms() < until || sessions < 3) {
         struct subject_request request = {.value = 200, .index = 1, .reference = {64, 4096}};
         struct flip flip = {.stop = 0};
         pthread_t thread;
@@ -598,7 +598,6 @@ changing_records(void **state)
         assert_true(raw_worker_gone(&flip.raw, &host, 4500));
         sessions++;
     }
-    assert_true(sessions > 1);
 }
 
 /* A well-formed call whose header a second thread changes to and fro between two sizes. */

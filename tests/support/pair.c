@@ -74,7 +74,7 @@ static void
 reader_start(struct gpuvchan__reader *reader, uint64_t start)
 {
     reader->head += start;
-    reader->published += start;
+    reader->tell_at += start;
     reader->belled += start;
 }
 

@@ -18,7 +18,8 @@ with_record(uint64_t offset, struct gpuvchan_record record)
 {
     struct pair *pair = pair_create(BYTES, 0, true, 0);
 
-    pair->host_reader.head = pair->host_reader.published = pair->host_reader.belled = BYTES + offset;
+    pair->host_reader.head = pair->host_reader.belled = BYTES + offset;
+    pair->host_reader.tell_at = BYTES + offset + BYTES / 8;
     memcpy(pair->command + offset, &record, sizeof(record));
     return pair;
 }

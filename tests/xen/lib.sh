@@ -11,7 +11,7 @@
 #     # boot: default         what it is booted with: a name from run.sh, see there; "default" if there is no such line
 #     # timeout: 300          seconds that it may take; 300 if there is no such line. Be generous: all is emulated.
 #     # takes: 30             seconds that it does take, for dealing tests out to machines; 30 if there is no such line
-#     # alone: yes            no other machine runs meanwhile: it measures, or polls on two processors for most of its time
+#     # guest: pv             it begins with `guest_shared pv` (or pvh), and may get the guest of the test before it
 #
 #     . /src/tests/xen/lib.sh
 #
@@ -34,14 +34,17 @@
 top=/src build=/opt/gpuvchan
 unset GPUVCHAN_ADDRESS GPUVCHAN_ARENA GPUVCHAN_SYNC GPUVCHAN_LOG LD_LIBRARY_PATH
 
+# What a kernel does besides, for safety and statistics, is a twentieth of the instructions of a fork and an exec; and asking
+# what time it is costs a call of Xen without the time stamp counter, which is as good here as on real machines.
+kernel_words='mitigations=off init_on_alloc=0 audit=0 psi=0 lsm= clocksource=tsc tsc=reliable'
 # Seconds for what takes long only if something is wrong.
 GUEST_SECONDS=${GUEST_SECONDS:-120}
 rig_guests=
 rig_hosts=
 
+# inside/run-tests ends the guests, or passes one on.
 rig_cleanup() {
     for rig_name in $rig_hosts; do host_stop "$rig_name" >/dev/null 2>&1; done
-    for rig_name in $rig_guests; do guest_destroy "$rig_name" >/dev/null 2>&1; done
     tap_cleanup
 }
 trap rig_cleanup EXIT
@@ -64,7 +67,7 @@ guest_start() {
     {
         printf '%s\n' "name = \"$rig_name\"" "type = \"$rig_type\"" 'memory = 256' 'vcpus = 1' \
             'kernel = "/run/images/vmlinux"' 'ramdisk = "/run/images/domu.cpio"' \
-            'extra = "console=hvc0 loglevel=5 mitigations=off"' 'on_poweroff = "destroy"' 'on_reboot = "destroy"' \
+            "extra = \"console=hvc0 loglevel=5 $kernel_words\"" 'on_poweroff = "destroy"' 'on_reboot = "destroy"' \
             'on_crash = "preserve"' 'tsc_mode = "native"'
         printf '%s\n' "$@"
     } | awk -F ' *= *' '
@@ -87,6 +90,18 @@ guest_start() {
         diag "$rig_name does not come up; its console:"
         diag "$(guest_console "$rig_name" | tail -n 30)"
         return 1
+    fi
+}
+
+# guest_shared TYPE: a guest pv1 or pvh1 of 400 MiB that may grant 28000 pages: the one that the test before has left in
+# order, or a new one. A booted guest costs a quarter of a minute. Tests that change it for good start one of their own.
+guest_shared() {
+    if [ -n "$(guest_domid "${1}1")" ]; then
+        guest_console_mark "${1}1"
+        rig_guests="$rig_guests ${1}1"
+        guest_wait_up "${1}1"
+    else
+        guest_start "${1}1" "$1" 'memory = 400' 'extra+ = gntalloc=28000'
     fi
 }
 
@@ -261,11 +276,12 @@ zombies() {
 }
 
 # shellcheck disable=SC2120 # has a default
-# store_nodes [DOMID]: nodes below data/gpuvchan of a domain, or of all of them.
+# store_nodes [DOMID]: nodes below data/gpuvchan of a domain, or of all of them; but what a host in Dom0 has told the guest
+# of its grant table, which stays and is no channel's.
 store_nodes() {
     for rig_domid in ${1:-$(xenstore-list /local/domain)}; do
         xenstore-ls -f "/local/domain/$rig_domid/data/gpuvchan" 2>/dev/null
-    done | grep -c . || :
+    done | grep -vc '/data/gpuvchan/frames = ' || :
 }
 
 # leaks: all of the above in one line, for comparing before and after. A guest's own devices are in it.

@@ -10,10 +10,10 @@
 #     --keep                 keeps the results of the run before, as out.1, out.2 ...
 #     --check                ends with a line as tests/check.sh does
 #
-# It boots once for each kind of boot that tests ask for, and more for the one that most ask for; two machines run at a
-# time (RIG_JOBS), but one for the tests that want to be alone, at the end. tests/xen/lib.sh tells how they are written. BUILD is the
-# tree under test, which is to be built already; logs and results are in $BUILD/xen/out/BOOT. RIG_SLOW (default 1)
-# stretches all time-outs, for machines that have much else to do.
+# It boots once for each kind of boot that tests ask for, and more for the one that most ask for; RIG_JOBS machines run
+# at a time, by default one more than there are processors, up to 4: most have one processor, which often waits.
+# tests/xen/lib.sh tells how tests are written. BUILD is the tree under test, which is to be built already; logs and
+# results are in $BUILD/xen/out/BOOT. RIG_SLOW (default 2) stretches all time-outs, which are those of an idle machine.
 #
 # The exit status is 0 only if everything has passed. Where Xen's packages cannot be had all is skipped.
 
@@ -24,8 +24,8 @@ build=${BUILD:-build}
 case $build in /*) ;; *) build=$top/$build ;; esac
 export BUILD=$build
 out=$build/xen/out
-slow=${RIG_SLOW:-1}
-jobs=${RIG_JOBS:-$(($(nproc) < 2 ? 1 : 2))}
+slow=${RIG_SLOW:-2}
+jobs=${RIG_JOBS:-$(($(nproc) < 3 ? $(nproc) + 1 : 4))}
 grace=${RIG_GRACE:-120} # seconds that a test may take above its own, for what Dom0 does besides
 series=${GPUVCHAN_XEN_SERIES:-4.17}
 cache=${GPUVCHAN_XEN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gpuvchan-xen}/$series
@@ -33,12 +33,17 @@ PATH=$PATH:/usr/sbin:/sbin
 
 # ---- Boots -------------------------------------------------------------------------------------
 
-# What a kind of boot adds: arguments of Xen, and devices.
+# What a kind of boot adds: arguments of Xen, processors, and devices. One processor is enough for most: of two one waits
+# mostly, or polls, or spins for a lock of Xen's whose holder the machine outside does not run.
 boot() {
     xen_args=()
     devices=()
+    processors=1
     case $1 in
     default) ;;
+    smp) # host and guest at the same time, and polling that can succeed
+        processors=2
+        ;;
     grants) # more than Xen lets a domain grant and map by default: for regions of over 120 MiB
         xen_args=(gnttab_max_frames=256 gnttab_max_maptrack_frames=2048)
         ;;
@@ -57,12 +62,12 @@ boot() {
 qemu_command() {
     local mode=$1 folder=$2 level=all
     [ "$mode" != shell ] || level=warning
-    command=(qemu-system-x86_64 -machine q35 -accel "tcg,thread=multi" -cpu "qemu64,+npt" -smp 2 -m 2048
+    command=(qemu-system-x86_64 -machine q35 -accel "tcg,thread=multi" -cpu "qemu64,+npt" -smp "$processors" -m 2304
         -nodefaults -display none -no-reboot "${devices[@]}"
         -device "isa-debug-exit,iobase=0xf4,iosize=0x04"
         -kernel "$cache/xen"
         -append "console=com1 com1=115200,8n1 dom0_mem=1024M,max:1024M dom0_max_vcpus=1 loglvl=$level guest_loglvl=$level bootscrub=0 conring_size=512k spec-ctrl=no,eager-fpu xpti=no ucode=no no-real-mode ${xen_args[*]}"
-        -initrd "$build/xen/host/vmlinux console=hvc0 loglevel=5 mitigations=off panic=5 rig=$mode,$build/xen/images/dom0.cpio"
+        -initrd "$build/xen/host/vmlinux console=hvc0 loglevel=5 mitigations=off init_on_alloc=0 audit=0 psi=0 lsm= panic=5 rig=$mode,$build/xen/images/dom0.cpio"
         -virtfs "local,path=$build/xen/host,mount_tag=host,security_model=none,id=host,readonly=on"
         -virtfs "local,path=$folder,mount_tag=results,security_model=none,id=work")
 }
@@ -195,7 +200,7 @@ complaints='Xen BUG|Xen WARN|WARNING: CPU|Oops|BUG: |general protection'
 
 # run_boot NAME BOOT TEST...: the tests' paths. The name is that of its folder.
 run_boot() {
-    local name=$1 folder=$out/$1 path limit begun=$SECONDS status reported late died=""
+    local name=$1 folder=$out/$1 path guest limit begun=$SECONDS status reported late died=""
     if ! boot "$2"; then
         point "not ok" "boot $2: there is no such"
         return
@@ -204,7 +209,8 @@ run_boot() {
     mkdir -p "$folder"
     for path in "$@"; do
         limit=$(header timeout "$path")
-        printf '%s %s\n' "$path" $((${limit:-300} * slow))
+        guest=$(header guest "$path")
+        printf '%s %s %s\n' "$path" "${guest:-own}" $((${limit:-300} * slow))
     done >"$folder/tests.list"
     qemu_command tests "$folder"
     printf '%q ' "${command[@]}" >"$folder/command"
@@ -249,53 +255,50 @@ run_boot() {
 
 # ---- Several ---------------------------------------------------------------------------------
 
-# plan TEST...: prints a line "NAME BOOT TEST..." for each machine to boot, the longest first, those that are to be alone
-# last. Tests that want nothing special are dealt out to as many as run at a time.
+# plan TEST...: prints a line "NAME BOOT TEST..." for each machine to boot, the longest first. Tests that want nothing
+# special are dealt out to as many as run at a time; those that share a guest follow each other.
 plan() {
-    local path boot
+    local path boot guest
     for path in "$@"; do
         boot=$(header boot "$path")
-        printf '%s %s %s %s\n' "$(header alone "$path" | grep . || echo no)" "${boot:-default}" \
-            "$(header takes "$path" | grep . || echo 30)" "$path"
-    done | sort -k 3,3nr | awk -v jobs="$jobs" '
-        function add(unit, boot, path, takes) {
+        guest=$(header guest "$path")
+        printf '%s %s %s %s\n' "${guest:-own}" "${boot:-default}" "$(header takes "$path" | grep . || echo 30)" "$path"
+    done | sort -k 3,3nr -k 4 | awk -v jobs="$jobs" '
+        function add(unit, boot, guest, path, takes) {
             if (!(unit in kind)) { kind[unit] = boot; order[++units] = unit }
-            tests[unit] = tests[unit] "\n" path
+            tests[unit] = tests[unit] "\n" guest " " path
             total[unit] += takes
         }
-        $1 != "no" { add($2 "-alone", $2, $4, 0); next }
-        $2 != "default" { add($2, $2, $4, $3); next }
+        $2 != "default" { add($2, $2, $1, $4, $3); next }
         {
             least = 1
             for (i = 2; i <= jobs; i++) if (total["default" i] < total["default" least]) least = i
-            add("default" least, $2, $4, $3)
+            add("default" least, $2, $1, $4, $3)
         }
         END {
             for (i = 1; i <= units; i++) {
                 unit = order[i]
                 name = unit == "default1" ? "default" : unit
                 count = split(tests[unit], paths, "\n")
-                # In the order of their names: a few numbers.
+                # In the order of their guests and names: a few numbers.
                 for (a = 2; a <= count; a++) for (b = a + 1; b <= count; b++)
                     if (paths[b] < paths[a]) { swap = paths[a]; paths[a] = paths[b]; paths[b] = swap }
-                printf "%d %d %s %s", unit ~ /-alone$/, total[unit], name, kind[unit]
-                for (a = 2; a <= count; a++) printf " %s", paths[a]
+                printf "%d %s %s", total[unit], name, kind[unit]
+                for (a = 2; a <= count; a++) { sub(/^[^ ]* /, "", paths[a]); printf " %s", paths[a] }
                 printf "\n"
             }
-        }' | sort -k 1,1n -k 2,2nr | cut -d " " -f 3-
+        }' | sort -k 1,1nr | cut -d " " -f 2-
 }
 
 # Runs what plan() says. Each is a process of its own, and ends when this one does.
 run_all() {
-    local unit most units=() running=()
+    local unit units=() running=()
     plan "$@" >"$out/plan"
     while read -r -a unit; do
         units+=("${unit[*]}")
     done <"$out/plan"
     for unit in "${units[@]}"; do
-        most=$jobs
-        [[ ${unit%% *} != *-alone ]] || most=1
-        while [ "${#running[@]}" -ge "$most" ]; do
+        while [ "${#running[@]}" -ge "$jobs" ]; do
             one_ends
         done
         # shellcheck disable=SC2086 # a list
@@ -346,7 +349,7 @@ self_test() {
 # ---- The end -----------------------------------------------------------------------------------
 
 end() {
-    printf '1..%d\n' "$count"
+    printf '1..%d\n# %d s in all\n' "$count" "$SECONDS"
     [ -z "$check" ] || printf '%d passed, %d failed, %d skipped\n' "$passed" "$bad" "$skipped"
     [ "$bad" -eq 0 ]
     exit

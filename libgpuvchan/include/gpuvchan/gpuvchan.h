@@ -116,7 +116,7 @@ struct gpuvchan_channel_options {
                                room, or where the host allows fewer */
     uint32_t command_bytes; /**< command ring of a lane, a power of two; default 1 MiB, on Xen 256 KiB */
     uint32_t reply_bytes;   /**< reply ring of a lane, a power of two; default 64 KiB */
-    uint32_t timeout_ms;    /**< longest wait for the handshake; default 10000 */
+    uint32_t timeout_ms;    /**< longest wait for the handshake; default 10000, or GPUVCHAN_TIMEOUT (in seconds) */
     int32_t spin_us;        /**< how long a wait spins before it sleeps; default 50, -1: never spin */
 };
 

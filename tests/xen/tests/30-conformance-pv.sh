@@ -3,14 +3,15 @@
 #
 # The conformance suite from a PV guest to Dom0.
 #
+# boot: smp
 # timeout: 1800
-# takes: 50
-# alone: yes
+# guest: pv
+# takes: 60
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh
 
-ok "a guest" guest_start pv1 pv 'memory = 512' 'extra+ = gntalloc=28000' || bail "there is no guest"
+ok "a guest" guest_shared pv || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in Dom0" test_host_start || bail "there is no host"
 suite "conformance" pv1 1500 "$tests/conformance/conformance xen:0"

@@ -4,13 +4,13 @@
 # The conformance suite from a PVH guest to Dom0.
 #
 # timeout: 1800
-# takes: 75
-# alone: yes
+# guest: pvh
+# takes: 60
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh
 
-ok "a guest" guest_start pvh1 pvh 'memory = 512' 'extra+ = gntalloc=28000' || bail "there is no guest"
+ok "a guest" guest_shared pvh || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in Dom0" test_host_start || bail "there is no host"
 suite "conformance" pvh1 1500 "$tests/conformance/conformance xen:0"

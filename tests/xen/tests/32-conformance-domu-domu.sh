@@ -4,8 +4,7 @@
 # The conformance suite from one guest to another that is the host: a PV and a PVH guest of a PV host.
 #
 # timeout: 3600
-# takes: 100
-# alone: yes
+# takes: 150
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh

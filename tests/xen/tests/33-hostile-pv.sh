@@ -4,13 +4,13 @@
 # A PV guest that lies to Dom0: wrong hellos and records as on the local transport, and what only Xen has.
 #
 # timeout: 1800
-# takes: 150
-# alone: yes
+# guest: pv
+# takes: 100
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh
 
-ok "a guest" guest_start pv1 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
+ok "a guest" guest_shared pv || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in Dom0" test_host_start || bail "there is no host"
 lie_in_records pv1 0

@@ -4,13 +4,13 @@
 # A PVH guest that lies to Dom0: wrong hellos and records. What only Xen has is the same to the host as from a PV guest.
 #
 # timeout: 1800
+# guest: pvh
 # takes: 45
-# alone: yes
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh
 
-ok "a guest" guest_start pvh1 pvh 'extra+ = gntalloc=28000' || bail "there is no guest"
+ok "a guest" guest_shared pvh || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in Dom0" test_host_start || bail "there is no host"
 lie_in_records pvh1 0

@@ -5,7 +5,6 @@
 #
 # timeout: 1800
 # takes: 160
-# alone: yes
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh

@@ -4,8 +4,8 @@
 # A third domain cannot attach to another guest's channel: neither by xenstore nor by guessing numbers.
 #
 # timeout: 1200
+# guest: pv
 # takes: 40
-# alone: yes
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh
@@ -27,7 +27,7 @@ spied() {
     guest_wait pv1 channel >/dev/null
 }
 
-ok "a guest" guest_start pv1 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
+ok "a guest" guest_shared pv || bail "there is no guest"
 ok "another one" guest_start pv2 pv 'extra+ = gntalloc=28000' || bail "there is no guest"
 suite_before=$(leaks)
 ok "the tests' host in Dom0" test_host_start || bail "there is no host"

@@ -4,14 +4,14 @@
 # A host in Dom0 that lies: wrong welcomes, replies, positions and faults. Guests get a named error, and nothing hangs.
 #
 # timeout: 1200
+# guest: pvh
 # takes: 60
-# alone: yes
 
 # shellcheck source=tests/xen/suites.sh
 . /src/tests/xen/suites.sh
 
-for type in pv pvh; do
-    ok "a $type guest" guest_start "${type}1" $type 'extra+ = gntalloc=28000' || bail "there is no guest"
+for type in pvh pv; do
+    ok "a $type guest" guest_shared $type || bail "there is no guest"
     suite_before=$(leaks)
     # shellcheck disable=SC2086 # assignments
     env $suite_environment "$tests/hostile/hostile_host" --lie xen: >/run/liar.out 2>&1 &
@@ -23,6 +23,5 @@ for type in pv pvh; do
     is "the liar ends, and no lie has failed it" $? 0
     diag "$(cat /run/liar.out)"
     nothing_left "${type}1"
-    guest_destroy "${type}1"
 done
 done_testing

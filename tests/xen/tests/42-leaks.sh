@@ -3,12 +3,12 @@
 #
 # 200 connections, of which most are killed somewhere between their first step and their last, on either side.
 # timeout: 900
-# takes: 100
-# alone: yes
+# guest: pv
+# takes: 70
 
 . /src/tests/xen/lib.sh
 
-guest_start pv1 pv || bail "no guest"
+guest_shared pv || bail "no guest"
 HOST_READY='listens at xen:' host_start --address=xen: || bail "no host"
 run_in pv1 'GPUVCHAN_ARENA=256K hello-client'
 is "the guest is served" "$status" 0

@@ -5,7 +5,7 @@
 #
 # boot: iommu
 # timeout: 900
-# takes: 60
+# takes: 70
 
 # shellcheck disable=SC2016,SC2034,SC2154,SC2317 # tests/tap.sh sets $status and others; `eval` and `within` come later
 # shellcheck source=tests/xen/lib.sh

@@ -4,7 +4,7 @@
 # gpuvchanctl doctor in Dom0, in guests and in a driver domain: what it says is so, and what it advises helps.
 #
 # timeout: 400
-# takes: 20
+# takes: 40
 
 # shellcheck disable=SC2016,SC2034,SC2154,SC2317 # tests/tap.sh sets $status and others; `eval` and `within` come later
 # shellcheck source=tests/xen/lib.sh
