@@ -24,12 +24,10 @@
 
 #include <gpuvchan/gpuvchan.h>
 
+#include "sim_path.h"
+
 #define GUEST_MARKER "gpuvchan_guest_libcuda"
 #define GUEST_FOLDER "/gpuvchan/guest/"
-#define SIM_FILE "sim/libcuda.so.1"
-#ifndef GPUVCHAN_SIMDIR
-#define GPUVCHAN_SIMDIR "/usr/lib/gpuvchan/sim"
-#endif
 #define WHY_BYTES (PATH_MAX + 512) /* of a reason, which names a file */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -126,29 +124,12 @@ start(struct cuda_driver *table, char why[WHY_BYTES])
 
 /* ---- Choosing -------------------------------------------------------------------------------- */
 
-/* Beside the plugins' folder, as they are built and installed; else where they were to be installed. */
-static void
-find_simulated(char path[PATH_MAX])
-{
-    char own[PATH_MAX], *slash;
-    Dl_info info;
-
-    if (dladdr(&driver, &info) && realpath(info.dli_fname, own)) {
-        for (int up = 0; up < 2 && (slash = strrchr(own, '/')); up++) {
-            *slash = '\0';
-            if (snprintf(path, PATH_MAX, "%s/%s", own, SIM_FILE) < PATH_MAX && access(path, R_OK) == 0)
-                return;
-        }
-    }
-    snprintf(path, PATH_MAX, "%s", GPUVCHAN_SIMDIR "/libcuda.so.1");
-}
-
 static int
 start_simulated(char why[WHY_BYTES])
 {
     char path[PATH_MAX];
 
-    find_simulated(path);
+    cuda_sim_path(path);
     if (!load(path, &driver, why) || start(&driver, why) != 0)
         return -ENODEV;
     driver.simulated = true;
@@ -162,7 +143,7 @@ start_file(const char *file, char why[WHY_BYTES])
 
     if (!load(file, &driver, why) || start(&driver, why) != 0)
         return -ENODEV;
-    find_simulated(simulated);
+    cuda_sim_path(simulated);
     driver.simulated = realpath(simulated, real) && strcmp(real, driver.path) == 0;
     return 0;
 }

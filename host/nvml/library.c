@@ -21,12 +21,10 @@
 
 #include <gpuvchan/gpuvchan.h>
 
+#include "../cuda/sim_path.h"
+
 #define GUEST_MARKER "gpuvchan_guest_libnvidia_ml"
 #define GUEST_FOLDER "/gpuvchan/guest/"
-#define SIM_FILE "sim/libcuda.so.1"
-#ifndef GPUVCHAN_SIMDIR
-#define GPUVCHAN_SIMDIR "/usr/lib/gpuvchan/sim"
-#endif
 #define WHY_BYTES 512
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -212,30 +210,13 @@ start(struct nvml_library *table, char why[WHY_BYTES])
 
 /* ---- Choosing -------------------------------------------------------------------------------- */
 
-/* Beside the plugins' folder, as they are built and installed; else where they were to be installed. */
-static void
-find_simulated(char path[PATH_MAX])
-{
-    char own[PATH_MAX], *slash;
-    Dl_info info;
-
-    if (dladdr(&library, &info) && realpath(info.dli_fname, own)) {
-        for (int up = 0; up < 2 && (slash = strrchr(own, '/')); up++) {
-            *slash = '\0';
-            if (snprintf(path, PATH_MAX, "%s/%s", own, SIM_FILE) < PATH_MAX && access(path, R_OK) == 0)
-                return;
-        }
-    }
-    snprintf(path, PATH_MAX, "%s", GPUVCHAN_SIMDIR "/libcuda.so.1");
-}
-
 static int
 start_simulated(char why[WHY_BYTES])
 {
     char path[PATH_MAX];
     int error;
 
-    find_simulated(path);
+    cuda_sim_path(path);
     library = (struct nvml_library){0};
     error = nvml_simulated_load(path, &library, why, WHY_BYTES);
     return error == 0 ? start(&library, why) : error;
