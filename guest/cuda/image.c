@@ -15,22 +15,9 @@
 
 #include "guest.h"
 
-#define WRAPPER_MAGIC 0x466243b1u
-#define FATBIN_MAGIC 0xba55ed50u
+#include "cuda_fatbin.h"
+
 #define IMAGE_MAX ((uint64_t)4 << 30)
-
-/* What nvcc puts around a fatbin. */
-struct wrapper {
-    uint32_t magic, version;
-    const void *data;
-    const void *more;
-};
-
-struct fatbin {
-    uint32_t magic;
-    uint16_t version, header_bytes;
-    uint64_t bytes; /* behind the header */
-};
 
 static uint64_t
 larger(uint64_t a, uint64_t b)
@@ -85,20 +72,21 @@ read_safely(void *to, const void *from, size_t bytes)
 
 /* Is the fatbin that of the wrapper before or behind this one? */
 static bool
-is_neighbours(const struct wrapper *wrapper, const void *fatbin)
+is_neighbours(const struct cuda_fatbin_wrapper *wrapper, const void *fatbin)
 {
-    struct wrapper other;
+    struct cuda_fatbin_wrapper other;
 
-    return wrapper &&
-           ((read_safely(&other, wrapper + 1, sizeof(other)) && other.magic == WRAPPER_MAGIC && other.data == fatbin) ||
-            (read_safely(&other, wrapper - 1, sizeof(other)) && other.magic == WRAPPER_MAGIC && other.data == fatbin));
+    return wrapper && ((read_safely(&other, wrapper + 1, sizeof(other)) && other.magic == CUDA_WRAPPER_MAGIC &&
+                        other.data == (uintptr_t)fatbin) ||
+                       (read_safely(&other, wrapper - 1, sizeof(other)) && other.magic == CUDA_WRAPPER_MAGIC &&
+                        other.data == (uintptr_t)fatbin));
 }
 
 /* @p wrapper is the application's, or NULL. */
 static size_t
-fatbin_bytes(const unsigned char *image, const struct wrapper *wrapper)
+fatbin_bytes(const unsigned char *image, const struct cuda_fatbin_wrapper *wrapper)
 {
-    struct fatbin head;
+    struct cuda_fatbin_header head;
     uint64_t end = 0;
 
     memcpy(&head, image, sizeof(head));
@@ -106,7 +94,7 @@ fatbin_bytes(const unsigned char *image, const struct wrapper *wrapper)
         if (head.header_bytes < sizeof(head) || head.bytes >= IMAGE_MAX || end >= IMAGE_MAX)
             return 0;
         end += head.header_bytes + head.bytes;
-    } while (read_safely(&head, image + end, sizeof(head)) && head.magic == FATBIN_MAGIC &&
+    } while (read_safely(&head, image + end, sizeof(head)) && head.magic == CUDA_FATBIN_MAGIC &&
              !is_neighbours(wrapper, image + end));
     return (size_t)end;
 }
@@ -126,25 +114,25 @@ struct linked {
 static bool
 linked_add(struct linked *linked, size_t index, const void *data)
 {
-    struct fatbin head;
+    struct cuda_fatbin_header head;
 
     if (index > LINKED_MAX || !data)
         return false;
     memcpy(&head, data, sizeof(head));
     linked->fatbins[index].data = data;
     linked->fatbins[index].bytes = head.header_bytes + head.bytes;
-    return head.magic == FATBIN_MAGIC && head.header_bytes >= sizeof(head) && head.bytes < IMAGE_MAX;
+    return head.magic == CUDA_FATBIN_MAGIC && head.header_bytes >= sizeof(head) && head.bytes < IMAGE_MAX;
 }
 
 static bool
-linked_read(struct linked *linked, const struct wrapper *wrapper)
+linked_read(struct linked *linked, const struct cuda_fatbin_wrapper *wrapper)
 {
-    const void *const *more = wrapper->more;
+    const void *const *more = (const void *const *)(uintptr_t)wrapper->list;
 
     for (linked->count = 0; more[linked->count]; linked->count++)
         if (!linked_add(linked, linked->count, more[linked->count]))
             return false;
-    return linked_add(linked, linked->count, wrapper->data);
+    return linked_add(linked, linked->count, (const void *)(uintptr_t)wrapper->data);
 }
 
 static size_t
@@ -157,8 +145,8 @@ aligned(size_t bytes)
 static CUresult
 linked_pack(const struct linked *linked, struct cuda_guest_image *out)
 {
-    size_t bytes = sizeof(struct wrapper) + (linked->count + 1) * sizeof(uint64_t), at = bytes;
-    struct wrapper *wrapper;
+    size_t bytes = sizeof(struct cuda_fatbin_wrapper) + (linked->count + 1) * sizeof(uint64_t), at = bytes;
+    struct cuda_fatbin_wrapper *wrapper;
     uint64_t *list;
 
     for (size_t i = 0; i <= linked->count; i++)
@@ -166,13 +154,14 @@ linked_pack(const struct linked *linked, struct cuda_guest_image *out)
     wrapper = bytes < IMAGE_MAX ? calloc(1, bytes) : NULL;
     if (!wrapper)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *wrapper = (struct wrapper){.magic = WRAPPER_MAGIC, .version = 2, .more = (void *)sizeof(*wrapper)};
+    *wrapper = (struct cuda_fatbin_wrapper){
+        .magic = CUDA_WRAPPER_MAGIC, .version = CUDA_WRAPPER_LINKED, .list = sizeof(*wrapper)};
     list = (uint64_t *)(wrapper + 1);
     for (size_t i = 0; i <= linked->count; i++) {
         if (i < linked->count)
             list[i] = at;
         else
-            wrapper->data = (void *)at;
+            wrapper->data = at;
         memcpy((unsigned char *)wrapper + at, linked->fatbins[i].data, linked->fatbins[i].bytes);
         at += aligned(linked->fatbins[i].bytes);
     }
@@ -181,7 +170,7 @@ linked_pack(const struct linked *linked, struct cuda_guest_image *out)
 }
 
 static CUresult
-linked_find(const struct wrapper *wrapper, struct cuda_guest_image *out)
+linked_find(const struct cuda_fatbin_wrapper *wrapper, struct cuda_guest_image *out)
 {
     struct linked *linked = malloc(sizeof(*linked));
     CUresult result;
@@ -196,9 +185,9 @@ linked_find(const struct wrapper *wrapper, struct cuda_guest_image *out)
 /* ---- Any image ------------------------------------------------------------------------------- */
 
 static size_t
-image_bytes(const unsigned char *start, uint32_t magic, const struct wrapper *wrapper)
+image_bytes(const unsigned char *start, uint32_t magic, const struct cuda_fatbin_wrapper *wrapper)
 {
-    if (magic == FATBIN_MAGIC)
+    if (magic == CUDA_FATBIN_MAGIC)
         return fatbin_bytes(start, wrapper);
     if (memcmp(&magic, ELFMAG, SELFMAG) == 0)
         return elf_bytes(start);
@@ -209,21 +198,21 @@ CUresult
 cuda_guest_image_find(const void *image, struct cuda_guest_image *out)
 {
     const unsigned char *start = image;
-    const struct wrapper *from = NULL;
-    struct wrapper wrapper;
+    const struct cuda_fatbin_wrapper *from = NULL;
+    struct cuda_fatbin_wrapper wrapper;
     uint32_t magic = 0;
 
     /* Byte by byte up to a NUL, as a text may be shorter than a magic number. */
     for (unsigned i = 0; i < 4 && (i == 0 || start[i - 1] != 0); i++)
         magic |= (uint32_t)start[i] << 8 * i;
-    if (magic == WRAPPER_MAGIC) {
+    if (magic == CUDA_WRAPPER_MAGIC) {
         from = image;
         memcpy(&wrapper, start, sizeof(wrapper));
-        if (wrapper.version == 2 && wrapper.more)
+        if (wrapper.version == CUDA_WRAPPER_LINKED && wrapper.list != 0)
             return linked_find(&wrapper, out);
         if (!wrapper.data)
             return CUDA_ERROR_INVALID_IMAGE;
-        start = wrapper.data;
+        start = (const unsigned char *)(uintptr_t)wrapper.data;
         memcpy(&magic, start, sizeof(magic));
     }
     *out = (struct cuda_guest_image){.data = start, .bytes = image_bytes(start, magic, from)};

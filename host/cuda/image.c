@@ -9,31 +9,9 @@
 #include <sys/mman.h>
 
 #include "cuda_api.h"
+#include "cuda_fatbin.h"
 
-#define WRAPPER_MAGIC 0x466243b1u
-#define WRAPPER_LINKED 2u
-#define FATBIN_MAGIC 0xba55ed50u
 #define TAIL 4096u /* zeros: ends a text, and stops a reader that goes on a little */
-
-/* Fatbins that are to be linked: offsets as they come, pointers as the driver wants them. */
-struct wrapper {
-    uint32_t magic, version;
-    uint64_t data, list;
-};
-_Static_assert(sizeof(void *) == sizeof(uint64_t), "an offset becomes a pointer in its place");
-
-struct fatbin_header {
-    uint32_t magic;
-    uint16_t version;
-    uint16_t header_bytes;
-    uint64_t bytes; /* behind the header */
-};
-
-struct fatbin_entry {
-    uint16_t kind, version;
-    uint32_t header_bytes;
-    uint64_t bytes; /* behind the header */
-};
 
 static bool
 inside(uint64_t offset, uint64_t bytes, uint64_t all)
@@ -93,7 +71,7 @@ static bool
 entries_fit(const unsigned char *image, uint64_t at, uint64_t end)
 {
     while (at < end) {
-        struct fatbin_entry entry;
+        struct cuda_fatbin_entry entry;
 
         if (!inside(at, sizeof(entry), end))
             return false;
@@ -110,14 +88,14 @@ entries_fit(const unsigned char *image, uint64_t at, uint64_t end)
 static bool
 fatbins_fit(const unsigned char *image, size_t bytes)
 {
-    struct fatbin_header header;
+    struct cuda_fatbin_header header;
     uint64_t at = 0;
 
     do {
         if (!inside(at, sizeof(header), bytes))
             return at != 0; /* too little for another one */
         memcpy(&header, image + at, sizeof(header));
-        if (header.magic != FATBIN_MAGIC)
+        if (header.magic != CUDA_FATBIN_MAGIC)
             break;
         if (header.header_bytes < sizeof(header) || !inside(at, header.header_bytes, bytes) ||
             !inside(at + header.header_bytes, header.bytes, bytes) ||
@@ -142,7 +120,7 @@ static bool
 count_linked(const unsigned char *image, size_t bytes, uint64_t *count)
 {
     for (*count = 0;; ++*count) {
-        uint64_t at = sizeof(struct wrapper) + *count * sizeof(uint64_t);
+        uint64_t at = sizeof(struct cuda_fatbin_wrapper) + *count * sizeof(uint64_t);
 
         if (!inside(at, sizeof(uint64_t), bytes))
             return false;
@@ -155,10 +133,10 @@ count_linked(const unsigned char *image, size_t bytes, uint64_t *count)
 static bool
 linked_fit(const unsigned char *image, size_t bytes, uint64_t count, uint64_t own)
 {
-    uint64_t least = sizeof(struct wrapper) + (count + 1) * sizeof(uint64_t);
+    uint64_t least = sizeof(struct cuda_fatbin_wrapper) + (count + 1) * sizeof(uint64_t);
 
     for (uint64_t i = 0; i <= count; i++) {
-        uint64_t list = sizeof(struct wrapper) + i * sizeof(uint64_t);
+        uint64_t list = sizeof(struct cuda_fatbin_wrapper) + i * sizeof(uint64_t);
         uint64_t at = i < count ? number_at(image, list) : own;
         uint64_t next = i == count ? bytes : i + 1 < count ? number_at(image, list + sizeof(uint64_t)) : own;
 
@@ -174,13 +152,13 @@ static bool
 wrapper_resolve(unsigned char *image, size_t bytes)
 {
     uint64_t begin = (uintptr_t)image, count;
-    struct wrapper wrapper;
+    struct cuda_fatbin_wrapper wrapper;
 
     if (bytes < sizeof(wrapper))
         return false;
     memcpy(&wrapper, image, sizeof(wrapper));
-    if (wrapper.version != WRAPPER_LINKED || wrapper.list != sizeof(wrapper) || !count_linked(image, bytes, &count) ||
-        !linked_fit(image, bytes, count, wrapper.data))
+    if (wrapper.version != CUDA_WRAPPER_LINKED || wrapper.list != sizeof(wrapper) ||
+        !count_linked(image, bytes, &count) || !linked_fit(image, bytes, count, wrapper.data))
         return false;
     wrapper.data += begin;
     wrapper.list += begin;
@@ -198,17 +176,17 @@ cuda_image_is_wrapper(const unsigned char *image, size_t bytes)
 {
     uint32_t magic;
 
-    if (bytes < sizeof(struct wrapper))
+    if (bytes < sizeof(struct cuda_fatbin_wrapper))
         return false;
     memcpy(&magic, image, sizeof(magic));
-    return magic == WRAPPER_MAGIC;
+    return magic == CUDA_WRAPPER_MAGIC;
 }
 
 void
 cuda_image_unresolve(unsigned char *copy, const unsigned char *image)
 {
     uint64_t begin = (uintptr_t)image, at;
-    struct wrapper wrapper;
+    struct cuda_fatbin_wrapper wrapper;
 
     memcpy(&wrapper, copy, sizeof(wrapper));
     wrapper.data -= begin;
@@ -230,9 +208,9 @@ cuda_image_fits(unsigned char *image, size_t bytes)
     memcpy(&magic, image, bytes < sizeof(magic) ? bytes : sizeof(magic));
     if (memcmp(&magic, ELFMAG, SELFMAG) == 0)
         return elf_fits(image, bytes);
-    if (magic == FATBIN_MAGIC)
+    if (magic == CUDA_FATBIN_MAGIC)
         return fatbins_fit(image, bytes);
-    if (magic == WRAPPER_MAGIC)
+    if (magic == CUDA_WRAPPER_MAGIC)
         return wrapper_resolve(image, bytes);
     /* A text, that is PTX: the driver reads up to the NUL. No other binary is known to be safe. */
     return image[0] == '/' || image[0] == '.' || image[0] == '\t' || image[0] == '\r' || image[0] == '\n' ||

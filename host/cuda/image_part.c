@@ -11,59 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <lz4.h>
-#include <zstd.h>
+#include "unpack.h"
 
-#define WRAPPER_MAGIC 0x466243b1u
-#define FATBIN_MAGIC 0xba55ed50u
-#define WRAPPER_BYTES 24u /* what stands before the list */
-#define WRAPPER_OWN 8u    /* where in it the pointer to the last one stands */
-#define KIND_PTX 1u
-#define KIND_ELF 2u
-#define PACKED_LZ4 0x2000u
-#define PACKED_ZSTD 0x8000u
-#define PACKED 0xb000u /* in any way */
+#define WRAPPER_OWN offsetof(struct cuda_fatbin_wrapper, data)
 #define UNPACKED_MOST ((uint64_t)1 << 30)
-
-struct fatbin_header {
-    uint32_t magic;
-    uint16_t version, header_bytes;
-    uint64_t bytes;
-};
-
-struct fatbin_entry {
-    uint16_t kind, version;
-    uint32_t header_bytes;
-    uint64_t bytes;
-    uint32_t packed_bytes, options;
-    uint16_t minor, major;
-    uint32_t architecture, name_offset, name_bytes;
-    uint64_t flags, reserved, unpacked_bytes;
-};
-
-_Static_assert(offsetof(struct fatbin_entry, flags) == 40 && sizeof(struct fatbin_entry) == 64, "a fatbin's entry");
 
 typedef int visit_function(void *context, const struct cuda_image_part *part);
 
-static size_t
-unpack(const struct fatbin_entry *entry, const unsigned char *from, unsigned char *to)
-{
-    size_t room = (size_t)entry->unpacked_bytes, bytes = entry->packed_bytes;
-    int got;
-
-    if (entry->flags & PACKED_ZSTD) {
-        size_t done = ZSTD_decompress(to, room, from, bytes);
-
-        return ZSTD_isError(done) ? 0 : done;
-    }
-    if (!(entry->flags & PACKED_LZ4) || bytes > LZ4_MAX_INPUT_SIZE || room > LZ4_MAX_INPUT_SIZE)
-        return 0;
-    got = LZ4_decompress_safe((const char *)from, (char *)to, (int)bytes, (int)room);
-    return got > 0 ? (size_t)got : 0;
-}
-
 static int
-visit_packed(const struct fatbin_entry *entry, struct cuda_image_part *part, visit_function *visit, void *context)
+visit_packed(const struct cuda_fatbin_entry *entry, struct cuda_image_part *part, visit_function *visit, void *context)
 {
     unsigned char *memory;
     int error = -ENOTSUP;
@@ -73,7 +29,7 @@ visit_packed(const struct fatbin_entry *entry, struct cuda_image_part *part, vis
     memory = calloc(1, (size_t)entry->unpacked_bytes + 1); /* a text ends */
     if (!memory)
         return -ENOMEM;
-    part->bytes = unpack(entry, part->data, memory);
+    part->bytes = cuda_fatbin_unpack(entry, part->data, memory);
     part->data = memory;
     if (part->bytes > 0)
         error = visit(context, part);
@@ -82,13 +38,13 @@ visit_packed(const struct fatbin_entry *entry, struct cuda_image_part *part, vis
 }
 
 static int
-visit_entry(const unsigned char *at, const struct fatbin_entry *entry, visit_function *visit, void *context)
+visit_entry(const unsigned char *at, const struct cuda_fatbin_entry *entry, visit_function *visit, void *context)
 {
-    struct cuda_image_part part = {at + entry->header_bytes, (size_t)entry->bytes, entry->kind == KIND_PTX};
+    struct cuda_image_part part = {at + entry->header_bytes, (size_t)entry->bytes, entry->kind == CUDA_FATBIN_PTX};
 
-    if (entry->kind != KIND_PTX && entry->kind != KIND_ELF)
+    if (entry->kind != CUDA_FATBIN_PTX && entry->kind != CUDA_FATBIN_ELF)
         return 0; /* for other compilers */
-    if (entry->header_bytes >= sizeof(*entry) && entry->flags & PACKED)
+    if (entry->header_bytes >= sizeof(*entry) && entry->flags & CUDA_FATBIN_PACKED)
         return visit_packed(entry, &part, visit, context);
     return visit(context, &part);
 }
@@ -97,7 +53,7 @@ visit_entry(const unsigned char *at, const struct fatbin_entry *entry, visit_fun
 static int
 visit_fatbins(const unsigned char *image, size_t bytes, visit_function *visit, void *context)
 {
-    struct fatbin_header header;
+    struct cuda_fatbin_header header;
     size_t at = 0;
     int error = 0;
 
@@ -105,16 +61,17 @@ visit_fatbins(const unsigned char *image, size_t bytes, visit_function *visit, v
         size_t end;
 
         memcpy(&header, image + at, sizeof(header));
-        if (header.magic != FATBIN_MAGIC)
+        if (header.magic != CUDA_FATBIN_MAGIC)
             break;
         if (header.bytes > bytes - at - sizeof(header) || header.header_bytes > bytes - at - header.bytes)
             return -EBADMSG;
         end = at + header.header_bytes + (size_t)header.bytes;
         for (at += header.header_bytes; at < end && error == 0;) {
-            struct fatbin_entry entry = {.kind = 0};
+            struct cuda_fatbin_entry entry = {.kind = 0};
 
             memcpy(&entry, image + at, end - at < sizeof(entry) ? end - at : sizeof(entry));
-            if (entry.header_bytes < 16 || entry.header_bytes > end - at || entry.bytes > end - at - entry.header_bytes)
+            if (entry.header_bytes < CUDA_FATBIN_ENTRY_BYTES || entry.header_bytes > end - at ||
+                entry.bytes > end - at - entry.header_bytes)
                 return -EBADMSG;
             error = visit_entry(image + at, &entry, visit, context);
             at += entry.header_bytes + (size_t)entry.bytes;
@@ -130,10 +87,10 @@ visit_wrapped(const unsigned char *image, size_t bytes, visit_function *visit, v
     uint64_t at, own, begin = (uintptr_t)image;
     int error = 0;
 
-    if (bytes < WRAPPER_BYTES)
+    if (bytes < sizeof(struct cuda_fatbin_wrapper))
         return -EBADMSG;
     memcpy(&own, image + WRAPPER_OWN, sizeof(own));
-    for (size_t list = WRAPPER_BYTES; error == 0; list += sizeof(at)) {
+    for (size_t list = sizeof(struct cuda_fatbin_wrapper); error == 0; list += sizeof(at)) {
         if (list > bytes - sizeof(at))
             return -EBADMSG;
         memcpy(&at, image + list, sizeof(at));
@@ -154,9 +111,9 @@ cuda_image_visit(const unsigned char *image, size_t bytes, visit_function *visit
     uint32_t magic = 0;
 
     memcpy(&magic, image, bytes < sizeof(magic) ? bytes : sizeof(magic));
-    if (magic == FATBIN_MAGIC)
+    if (magic == CUDA_FATBIN_MAGIC)
         return visit_fatbins(image, bytes, visit, context);
-    if (magic == WRAPPER_MAGIC)
+    if (magic == CUDA_WRAPPER_MAGIC)
         return visit_wrapped(image, bytes, visit, context);
     part.text = memcmp(&magic, ELFMAG, SELFMAG) != 0;
     return visit(context, &part);

@@ -7,7 +7,7 @@
  * Link with the sources of the simulated device, not with the library: the
  * entry here is below the API.
  *
- * build: ALL:host/cuda/sim -Ihost/cuda/sim -Ilibgpuvchan/protocol/cuda -ffp-contract=off
+ * build: ALL:host/cuda/sim host/cuda/unpack.c -Ihost/cuda/sim -Ilibgpuvchan/protocol/cuda -ffp-contract=off
  * build: -llz4 -lzstd -lm -lpthread
  */
 #include "../../host/cuda/sim/driver.h"

@@ -47,6 +47,7 @@ SIM_SRCS := \
 	host/cuda/sim/ptx_parser.c \
 	host/cuda/sim/ptx_token.c \
 	host/cuda/sim/ptx_type.c \
-	host/cuda/sim/resolve.c
+	host/cuda/sim/resolve.c \
+	host/cuda/unpack.c
 
 SIM_CFLAGS := -O3 -ffp-contract=off -fvisibility=hidden

@@ -10,50 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <lz4.h>
-#include <zstd.h>
+#include "../unpack.h"
 
-#define FATBIN_MAGIC 0xba55ed50u
 #define ELF_MAGIC 0x464c457fu
 #define ELF_MACHINE 190
-#define ENTRY_PTX 1
-#define ENTRY_LZ4 0x2000u
-#define ENTRY_ZSTD 0x8000u
-#define ENTRY_COMPRESSED 0xb000u /* any way of compression */
-
-struct fatbin_header {
-    uint32_t magic;
-    uint16_t version, header_size;
-    uint64_t size;
-};
-
-struct fatbin_entry {
-    uint16_t kind, version;
-    uint32_t header_size;
-    uint64_t size;
-    uint32_t compressed_size, options;
-    uint16_t minor, major;
-    uint32_t architecture;
-    uint32_t name_offset, name_length;
-    uint64_t flags;
-    uint64_t reserved;
-    uint64_t uncompressed_size;
-};
-
-_Static_assert(sizeof(struct fatbin_header) == 16, "fat binary header");
-_Static_assert(offsetof(struct fatbin_entry, architecture) == 28, "fat binary entry");
-_Static_assert(offsetof(struct fatbin_entry, flags) == 40, "fat binary entry");
 
 /* The newest PTX that the device may run. */
 struct choice {
-    struct fatbin_entry entry;
+    struct cuda_fatbin_entry entry;
     const char *payload; /* NULL: none so far */
 };
 
 static void
-consider(struct choice *choice, const struct fatbin_entry *entry, const char *payload)
+consider(struct choice *choice, const struct cuda_fatbin_entry *entry, const char *payload)
 {
-    if (entry->kind != ENTRY_PTX || entry->architecture > SIM_CAPABILITY)
+    if (entry->kind != CUDA_FATBIN_PTX || entry->architecture > SIM_CAPABILITY)
         return;
     if (choice->payload && entry->architecture <= choice->entry.architecture)
         return;
@@ -61,41 +32,22 @@ consider(struct choice *choice, const struct fatbin_entry *entry, const char *pa
     choice->payload = payload;
 }
 
-static size_t
-decompress(const struct fatbin_entry *entry, const char *from, char *to)
-{
-    size_t room = (size_t)entry->uncompressed_size, bytes = (size_t)entry->compressed_size;
-    int got;
-
-    if (bytes > entry->size)
-        return 0;
-    if (entry->flags & ENTRY_ZSTD) {
-        size_t done = ZSTD_decompress(to, room, from, bytes);
-
-        return ZSTD_isError(done) ? 0 : done;
-    }
-    if (!(entry->flags & ENTRY_LZ4) || bytes > LZ4_MAX_INPUT_SIZE)
-        return 0;
-    got = LZ4_decompress_safe(from, to, (int)bytes, (int)room);
-    return got > 0 ? (size_t)got : 0;
-}
-
 static CUresult
 give(const struct choice *choice, const char **text, size_t *length, char **memory, struct ptx_log *log)
 {
-    const struct fatbin_entry *entry = &choice->entry;
+    const struct cuda_fatbin_entry *entry = &choice->entry;
 
-    if (!(entry->flags & ENTRY_COMPRESSED)) {
+    if (!(entry->flags & CUDA_FATBIN_PACKED)) {
         *text = choice->payload;
-        *length = strnlen(choice->payload, (size_t)entry->size); /* it is padded with zeros */
+        *length = strnlen(choice->payload, (size_t)entry->bytes); /* it is padded with zeros */
         return CUDA_SUCCESS;
     }
-    if (entry->uncompressed_size == 0 || entry->uncompressed_size > PTX_MAX_TEXT)
+    if (entry->unpacked_bytes == 0 || entry->unpacked_bytes > PTX_MAX_TEXT)
         return CUDA_ERROR_INVALID_IMAGE;
-    *memory = malloc((size_t)entry->uncompressed_size);
+    *memory = malloc((size_t)entry->unpacked_bytes);
     if (!*memory)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *length = decompress(entry, choice->payload, *memory);
+    *length = cuda_fatbin_unpack(entry, choice->payload, *memory);
     *length = strnlen(*memory, *length);
     *text = *memory;
     if (*length)
@@ -110,23 +62,23 @@ static CUresult
 find_in_fatbin(const unsigned char *image, size_t size, const char **text, size_t *length, char **memory,
                struct ptx_log *log)
 {
-    struct fatbin_header header;
-    struct fatbin_entry entry;
+    struct cuda_fatbin_header header;
+    struct cuda_fatbin_entry entry;
     struct choice choice = {.payload = NULL};
     size_t at, end;
 
     memcpy(&header, image, sizeof header);
-    if (header.header_size < sizeof header || header.header_size > size || header.size > size - header.header_size)
+    if (header.header_bytes < sizeof header || header.header_bytes > size || header.bytes > size - header.header_bytes)
         return CUDA_ERROR_INVALID_IMAGE;
-    at = header.header_size;
-    end = at + (size_t)header.size;
+    at = header.header_bytes;
+    end = at + (size_t)header.bytes;
     while (end - at >= sizeof entry) {
         memcpy(&entry, image + at, sizeof entry);
-        if (entry.header_size < sizeof entry || entry.header_size > end - at ||
-            entry.size > end - at - entry.header_size)
+        if (entry.header_bytes < sizeof entry || entry.header_bytes > end - at ||
+            entry.bytes > end - at - entry.header_bytes)
             return CUDA_ERROR_INVALID_IMAGE;
-        consider(&choice, &entry, (const char *)image + at + entry.header_size);
-        at += entry.header_size + (size_t)entry.size;
+        consider(&choice, &entry, (const char *)image + at + entry.header_bytes);
+        at += entry.header_bytes + (size_t)entry.bytes;
     }
     if (choice.payload)
         return give(&choice, text, length, memory, log);
@@ -152,8 +104,8 @@ sim_image_find_ptx(const void *image, size_t size, const char **text, size_t *le
     *length = strnlen(image, size < 4 ? size : 4);
     if (*length == 4) {
         memcpy(&magic, image, sizeof magic);
-        if (magic == FATBIN_MAGIC) {
-            if (size < sizeof(struct fatbin_header))
+        if (magic == CUDA_FATBIN_MAGIC) {
+            if (size < sizeof(struct cuda_fatbin_header))
                 return CUDA_ERROR_INVALID_IMAGE;
             return find_in_fatbin(image, size, text, length, memory, log);
         }
