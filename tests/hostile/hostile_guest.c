@@ -618,7 +618,7 @@ static void
 changing_size(void **state)
 {
     (void)state;
-    for (int i = 0; i < 30; i++) {
+    for (unsigned i = 0; i < check_rounds(30); i++) {
         struct subject_request request = {.value = 5};
         struct flip flip = {.stop = 0};
         pthread_t thread;
@@ -764,6 +764,7 @@ static int
 nothing_crashed(void **state)
 {
     (void)state;
+    check_lap();
     if (test_host_said(&host, " signal ", 0) || test_host_said(&host, "Sanitizer", 0)) {
         print_message("# the host's log:\n%s\n", test_host_log(&host));
         return 1;

@@ -295,6 +295,7 @@ as_before(void **state)
     int error = subject_call(&client, SUBJECT_NOTE, 1), count = 0, workers = 0, left = 0;
 
     (void)state;
+    check_lap();
     clean_up();
     if (error != 0 || (error = serves()) != 0) {
         print_message("# the host does not serve: %d: %s\n", error, gpuvchan_error_text());
@@ -747,7 +748,7 @@ node_storm(void **state)
     (void)state;
     prepare(&knock);
     set_number(knock.node, "ring-ref", knock.page_reference);
-    for (int i = 0; i < 2000; i++)
+    for (unsigned i = 0; i < check_rounds(2000); i++)
         xs_write(store, XBT_NULL, knock.node, "again", 5);
     assert_int_equal(subject_call(&client, SUBJECT_NOTE, 1), 0);
     assert_int_equal(serves(), 0);

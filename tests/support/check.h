@@ -9,11 +9,27 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #define CHECK_SECONDS 60
+
+/* Behind each test: says what the slow ones have taken. */
+static inline void
+check_lap(void)
+{
+    static double before;
+    struct timespec now;
+    double seconds;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    seconds = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    if (before > 0 && seconds - before >= 1)
+        printf("# that took %.1f s\n", seconds - before);
+    before = seconds;
+}
 
 /* Slow tools (valgrind, sanitizers on a busy machine) may set more. */
 static inline void
@@ -25,6 +41,7 @@ check_begin(void)
     setenv("GPUVCHAN_LOG", "error", 0);
     cmocka_set_message_output(CM_OUTPUT_TAP);
     setvbuf(stdout, NULL, _IOLBF, 0); /* somebody may look on */
+    check_lap();
 }
 
 /* Rounds of random and racing tests: TEST_ROUNDS percent of what is usual. */
