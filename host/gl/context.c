@@ -179,13 +179,9 @@ gl_host_make_current(struct gpuvchan_request *request, gl_context_object to, gl_
     if (lane->current == to && lane->draw == draw && lane->read == read)
         return 0;
     leave(lane);
-    if (!take(lane, to, draw, read)) {
+    if (!take(lane, to, draw, read) || !gl_lane_make_current(lane)) {
+        gpuvchan_log(GPUVCHAN_LOG_WARNING, "gl: a context cannot become current, its commands do nothing");
         gl_lane_leave(lane);
-        return GL_STATUS_BUSY;
-    }
-    if (!gl_lane_make_current(lane)) {
-        gl_lane_leave(lane);
-        return GL_STATUS_BAD_MATCH;
     }
     return 0;
 }

@@ -152,7 +152,9 @@ gl_host_frame(struct gpuvchan_request *request, gl_surface_object from, void *to
     if (status != 0)
         memset(to, 0, (size_t)width * height * 4);
     signal_word(lane->host, completion, number);
-    return status;
+    if (status != 0)
+        gpuvchan_log(GPUVCHAN_LOG_WARNING, "gl: a frame of %ux%u could not be had (status %d)", width, height, status);
+    return 0; /* the guest cannot do anything about it, and its next call is about something else */
 }
 
 int

@@ -78,11 +78,10 @@ gl_surface_is_ours(struct gl_lane *lane, const struct gl_surface_host *surface)
     return ours;
 }
 
-int
-gl_host_surface_resize(struct gpuvchan_request *request, gl_surface_object on, uint32_t width, uint32_t height)
+static int
+resize(struct gl_lane *lane, struct gl_surface_host *on, uint32_t width, uint32_t height)
 {
     const struct gl_egl *egl = gl_egl_start();
-    struct gl_lane *lane = gl_lane_of(request);
     EGLSurface old = on->native, new;
 
     if (!is_size(egl, width, height))
@@ -99,4 +98,14 @@ gl_host_surface_resize(struct gpuvchan_request *request, gl_surface_object on, u
         gl_lane_leave(lane);
     egl->DestroySurface(egl->display, old);
     return 0;
+}
+
+int
+gl_host_surface_resize(struct gpuvchan_request *request, gl_surface_object on, uint32_t width, uint32_t height)
+{
+    int status = resize(gl_lane_of(request), on, width, height);
+
+    if (status != 0)
+        gpuvchan_log(GPUVCHAN_LOG_WARNING, "gl: an image cannot become %ux%u (status %d)", width, height, status);
+    return 0; /* pictures of that size will be black */
 }
