@@ -23,6 +23,7 @@ enum gl_space {
     GL_SPACE_PROGRAM, /* shaders, too */
     GL_SPACE_SAMPLER,
     GL_SPACE_PROGRAM_ARB,
+    GL_SPACE_SYNC, /* whose objects are pointers */
     GL_SPACE_SHARED, /* how many those are */
     /* of a context */
     GL_SPACE_FRAMEBUFFER = GL_SPACE_SHARED,
@@ -49,5 +50,10 @@ uint32_t gl_names_find_guest(const struct gl_names_group *names, enum gl_space s
 int gl_names_insert(struct gl_names_group *names, enum gl_space space, uint32_t name, uint32_t driver);
 /** Takes it out, and returns the driver's name, or 0. Of two that race, one gets it. */
 uint32_t gl_names_remove(struct gl_names_group *names, enum gl_space space, uint32_t name);
+
+/** The same for sync objects, which are pointers; only the first way. */
+int gl_names_insert_sync(struct gl_names_group *names, uint32_t name, void *sync);
+void *gl_names_find_sync(const struct gl_names_group *names, uint32_t name);
+void *gl_names_remove_sync(struct gl_names_group *names, uint32_t name);
 
 #endif
