@@ -20,11 +20,6 @@
 
 #include "gl_wire.h"
 
-enum {
-    GL_HANDLE_CONTEXT = 1,
-    GL_HANDLE_SURFACE = 2
-};
-
 struct gl_names_group;
 
 /** A guest process. */
@@ -33,8 +28,8 @@ struct gl_host {
     struct gpuvchan_handles *handles;
     pthread_mutex_t lock;   /* who is current where */
     pthread_cond_t changed; /* a frame is done, or interrupted is set */
-    bool interrupted, paused;
-    EGLContext frame_context; /* see frame.c */
+    unsigned waiting;       /* for frames */
+    bool interrupted;
 };
 
 struct gl_context_host {
@@ -61,12 +56,13 @@ struct gl_lane {
     struct gl_context_host *current; /* NULL: handlers of commands do nothing */
     struct gl_surface_host *draw, *read;
     EGLContext frames; /* that reads this lane's frames back; see frame.c */
-    void *scratch;     /* for handlers of commands, theirs to allocate; freed with the lane */
+    struct {
+        unsigned framebuffer, renderbuffer;
+        int width, height;
+    } turned;      /* of frames */
+    void *scratch; /* for handlers of commands, theirs to allocate; freed with the lane */
     size_t scratch_bytes;
 };
-
-typedef struct gl_context_host *gl_context_object;
-typedef struct gl_surface_host *gl_surface_object;
 
 static inline struct gl_host *
 gl_host_of(struct gpuvchan_request *request)
@@ -79,6 +75,19 @@ gl_lane_of(struct gpuvchan_request *request)
 {
     return request->lane_state;
 }
+
+/** One reference less; the last one ends it. NULL is allowed. */
+void gl_context_unref(struct gl_context_host *context);
+void gl_surface_unref(struct gl_surface_host *surface);
+
+/** May the lane use the surface: does no other one draw on it? */
+bool gl_surface_is_ours(struct gl_lane *lane, const struct gl_surface_host *surface);
+
+/** Has the driver use what is current in the lane: again, when something else was, or when a surface is a new one. */
+bool gl_lane_make_current(struct gl_lane *lane);
+
+/** Nothing is current any more. */
+void gl_lane_leave(struct gl_lane *lane);
 
 /** The driver's function of that name, or NULL: eglGetProcAddress(). After the driver has been loaded. */
 void *gl_host_function(const char *name);

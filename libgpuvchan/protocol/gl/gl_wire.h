@@ -15,6 +15,10 @@ enum gl_api {
 
 #define GL_APIS 4
 
+/* What handles stand for on the host. */
+typedef struct gl_context_host *gl_context_object;
+typedef struct gl_surface_host *gl_surface_object;
+
 enum gl_context_flags {
     GL_FLAG_DEBUG = 1,
     GL_FLAG_FORWARD = 2,
