@@ -15,17 +15,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gl_wire.h"
+
 struct gl_context;
 struct gl_share;
 struct gl_state;
-
-/** Which API a context speaks; also bits of sets. */
-enum gl_api {
-    GL_API_COMPAT = 1,
-    GL_API_CORE = 2,
-    GL_API_ES1 = 4,
-    GL_API_ES2 = 8, /**< ES 2.0 to 3.2 */
-};
 
 /** Names of a share group, empty; one reference. NULL: no memory. */
 struct gl_share *gl_share_create(void);

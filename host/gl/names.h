@@ -7,7 +7,7 @@
  * The guest gives its objects names by itself, so that making one needs no reply. The driver gives its own. Each
  * share group, and each context for what contexts do not share, has per kind of object a map both ways. Looking up is
  * wait-free, since lanes of one share group run at once; changes take the map's lock. 0 is 0 on both sides, and the
- * default object of each kind. Display lists are not here: any number can be one, so that the driver takes the guest's.
+ * default object of each kind. Display lists are not here.
  */
 #ifndef GL_NAMES_H
 #define GL_NAMES_H
@@ -15,24 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum gl_space {
-    /* of a share group */
-    GL_SPACE_TEXTURE,
-    GL_SPACE_BUFFER,
-    GL_SPACE_RENDERBUFFER,
-    GL_SPACE_PROGRAM, /* shaders, too */
-    GL_SPACE_SAMPLER,
-    GL_SPACE_PROGRAM_ARB,
-    GL_SPACE_SYNC, /* whose objects are pointers */
-    GL_SPACE_SHARED, /* how many those are */
-    /* of a context */
-    GL_SPACE_FRAMEBUFFER = GL_SPACE_SHARED,
-    GL_SPACE_VERTEX_ARRAY,
-    GL_SPACE_QUERY,
-    GL_SPACE_PIPELINE,
-    GL_SPACE_FEEDBACK,
-    GL_SPACES,
-};
+#include "gl_space.h"
 
 struct gl_names_group;
 

@@ -216,6 +216,5 @@ def extensions(planner):
 def enums(registry):
     lines = [_BANNER, "#ifndef GL_ENUMS_H", "#define GL_ENUMS_H", ""]
     for name, value in registry.enums.items():
-        suffix = "ull" if len(value) > 10 and value.startswith("0x") else ""
-        lines.append(f"#define {name} {value}{suffix}")
+        lines.append(f"#define {name} {value}")
     return "\n".join(lines + ["", "#endif", ""])

@@ -47,11 +47,11 @@ class _Handler:
                 yield f"uint64_t {param.name}"
             elif array.length.in_arena:
                 if not self.plan.downloads:
-                    yield from ("uint32_t source", "uint64_t offset")
+                    yield from ("uint32_t upload_source", "uint64_t upload_offset")
                 yield from (f"void *{param.name}", f"size_t {param.name}_bytes")
             elif array.length.kind == "string":
                 yield f"const char *{param.name}"
-            elif param.is_in:
+            elif param.is_in or self.plan.kind == "gen":
                 yield from (f"const {self.element(param)} *{param.name}", f"size_t {param.name}_count")
             else:
                 yield from (f"{self.element(param)} *{param.name}", f"size_t *{param.name}_count")
@@ -107,10 +107,24 @@ class _Handler:
         self.after.append(f"    {copy}")
         if name in self.plan.spaces:
             self.after.append(f"    gl_names_back(context, GL_SPACE_{self.plan.spaces[name]}, {name}, *{name}_count);")
+        if self.plan.gives_names:
+            pname = "pname" if self.command.param("pname") else "target"
+            self.declared.append("    enum gl_space space;")
+            self.after += [f"    if (gl_pname_space({pname}, &space))",
+                           f"        for (size_t i = 0; i < *{name}_count; i++)",
+                           f"            {name}[i] = ({element})gl_name_back(context, space, (uint32_t){name}[i]);"]
         cast = "(char *)" if array.param.element == "char" else ""
         value = f"{cast}{name}_all"
         # A pointer that is NULL in the program is NULL for the driver, too, where it may be.
         return f"*{name}_count != 0 ? {value} : NULL" if array.length.kind == "fixed" or need else value
+
+    def prepare_offset(self, array):
+        """Without a buffer it would be an address."""
+        name = array.name
+        if array.length.param == "array":
+            return f"({array.param.ctype})(uintptr_t)gl_array_offset(context, {name})"
+        self.add(f"if (!gl_{array.length.param}_bound(context))", "    return 0;")
+        return f"({array.param.ctype})(uintptr_t){name}"
 
     def prepare_memory(self, array):
         name, length = array.name, array.length
@@ -123,8 +137,9 @@ class _Handler:
                      "    return 0;")
             return name
         self.declared.append(f"    const void *{name}_memory;")
-        self.add(f"if (!gl_upload_{'pixels' if length.in_buffer else 'memory'}(context, request, source, offset, {name}, "
-                 f"{name}_bytes, gl_{length.kind}_unpacked(context, {of}), &{name}_memory))", "    return 0;")
+        self.add(f"if (!gl_upload_{'pixels' if length.in_buffer else 'memory'}(context, request, upload_source, upload_offset, {name}, "
+                 f"{name}_bytes, gl_{length.kind}_unpacked(context, {of}), {str(self.plan.null_ok).lower()}, "
+                 f"&{name}_memory))", "    return 0;")
         return f"{name}_memory"
 
     def arguments(self):
@@ -139,7 +154,7 @@ class _Handler:
             elif array is None or array.length.kind == "string":
                 yield param.name
             elif array.length.kind == "offset":
-                yield f"({param.ctype})(uintptr_t){param.name}"
+                yield self.prepare_offset(array)
             elif array.length.in_arena:
                 yield self.prepare_memory(array)
             elif param.is_in:

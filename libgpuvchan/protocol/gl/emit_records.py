@@ -20,7 +20,7 @@ def _arguments(plan, offset):
             elif plan.downloads:
                 yield f"out reference {param.name}"
             else:
-                yield from ("in u32 source", "in u64 offset", f"in reference {param.name} null ok")
+                yield from ("in u32 upload_source", "in u64 upload_offset", f"in reference {param.name} null ok")
         elif plan.kind in ("gen", "delete"):
             yield f"in array u32 {param.name} max {NAMES_MAX}"
         elif array.length.kind == "string":

@@ -156,5 +156,5 @@ def read(path):
     for group in root.findall("enums"):
         for node in group.findall("enum"):
             if node.get("api") in (None, "gl"):
-                enums[node.get("name")] = node.get("value")
+                enums[node.get("name")] = node.get("value") + (node.get("type") or "")
     return Registry(commands, features, extensions, enums)

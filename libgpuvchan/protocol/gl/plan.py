@@ -31,7 +31,7 @@ class Length:
     How much there is behind a pointer. Arrays: fixed, param (times or through a number), values (a pname says), string,
     pixel (one, of a format). Memory of the arena: memory (as many bytes as a parameter says), and what can be an offset
     into a buffer, too: image (as the pixel store lays it out), stored (as many bytes as a parameter says), level (a
-    texture's), compressed (the same, as it is stored). And offset: into what is bound.
+    texture's), compressed (the same, as it is stored). And offset: into the buffer that is bound for that.
     """
     kind: str
     param: str = ""
@@ -61,6 +61,7 @@ class Overlay:
     binds: set = field(default_factory=set)
     arrays: set = field(default_factory=set)
     draws: set = field(default_factory=set)
+    names: set = field(default_factory=set)
     aliases: Dict[str, str] = field(default_factory=dict)
     extensions: set = field(default_factory=set)
     never: set = field(default_factory=set)
@@ -90,8 +91,8 @@ def _overlay_line(overlay, words):
         overlay.lengths[rest[0], rest[1]] = rest[2]
     elif word == "space":
         overlay.spaces[rest[0], rest[1]] = " ".join(rest[2:])
-    elif word in ("bind", "arrays", "draw"):
-        {"bind": overlay.binds, "arrays": overlay.arrays, "draw": overlay.draws}[word].update(rest)
+    elif word in ("bind", "arrays", "draw", "names"):
+        {"bind": overlay.binds, "arrays": overlay.arrays, "draw": overlay.draws, "names": overlay.names}[word].update(rest)
     elif word == "same":
         overlay.aliases[rest[0]] = rest[1]
     elif word == "extension":
@@ -127,10 +128,16 @@ class Plan:
     bind: bool = False
     touches_arrays: bool = False
     draws: bool = False
+    gives_names: bool = False
 
     @property
     def has_record(self):
         return self.kind in ("post", "call", "gen", "delete")
+
+    @property
+    def null_ok(self):
+        """May its memory be NULL? Then there is an image or a buffer without contents."""
+        return bool(re.match(r"gl(Compressed)?(Tex|Named|Buffer|Bitmap)(?!.*Sub)", self.command.name))
 
     @property
     def memory(self):
@@ -203,6 +210,8 @@ class Planner:
                 return Length("values")
             match = re.match(r"COMPSIZE\((pname|buffer|id)\)\Z", text or "")
             return Length("values", match.group(1)) if match and command.param(match.group(1)) else UNKNOWN
+        if text == "0":
+            return UNKNOWN
         if text.isdigit():
             return Length("fixed", times=int(text))
         match = re.match(r"(values|memory|stored)\((\w+)\)\Z", text)
@@ -211,11 +220,14 @@ class Planner:
         match = re.match(r"(image[123]|level|compressed|pixel)\(([\w,]+)\)\Z", text)
         if match:
             kind, of = match.group(1), tuple(match.group(2).split(","))
-            return Length("image", of=(kind[-1], *of)) if kind.startswith("image") else Length(kind, of=of)
-        if text == "offset":
-            return Length("offset")
+            return Length("image", of=(kind[-1], *of, "1", "1")[:6]) if kind.startswith("image") else Length(kind, of=of)
+        match = re.match(r"offset\((array|element|indirect|parameter)\)\Z", text)
+        if match:
+            return Length("offset", match.group(1))
         match = re.match(r"(\w+)(?:\*(\d+)|/(\d+))?\Z", text)
         if match and command.param(match.group(1)):
+            if param.base == "void" and match.group(1) == text:
+                return Length("memory" if param.is_in else "stored", text)
             return Length("param", match.group(1), int(match.group(2) or 1), int(match.group(3) or 1))
         return UNKNOWN
 
@@ -240,7 +252,8 @@ class Planner:
     def _plan(self, command):
         overlay = self.overlay
         plan = Plan(command, bind=command.name in overlay.binds, touches_arrays=command.name in overlay.arrays,
-                    draws=command.name in overlay.draws)
+                    draws=command.name in overlay.draws,
+                    gives_names=command.name in overlay.names)
         word = overlay.classes.get(command.name, "")
         if word in ("hand", "todo"):
             plan.kind = word
