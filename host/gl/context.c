@@ -50,6 +50,7 @@ gl_context_unref(struct gl_context_host *context)
     egl = gl_egl_start();
     if (context->native != EGL_NO_CONTEXT)
         egl->DestroyContext(egl->display, context->native);
+    gl_commands_finish(&context->commands);
     gl_names_unref(context->group);
     gl_names_unref(context->own);
     free(context);

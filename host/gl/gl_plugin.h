@@ -18,6 +18,7 @@
 
 #include <gpuvchan/plugin.h>
 
+#include "commands_state.h"
 #include "gl_wire.h"
 
 struct gl_names_group;
@@ -40,6 +41,7 @@ struct gl_context_host {
     uint32_t flags;
     struct gl_names_group *group; /* names that contexts share */
     struct gl_names_group *own;   /* names of this one alone */
+    struct gl_commands commands;  /* what their handlers keep */
     struct gl_lane *lane;         /* where it is current, or NULL; with the host's lock */
 };
 

@@ -7,7 +7,7 @@
  * The guest gives its objects names by itself, so that making one needs no reply. The driver gives its own. Each
  * share group, and each context for what contexts do not share, has per kind of object a map both ways. Looking up is
  * wait-free, since lanes of one share group run at once; changes take the map's lock. 0 is 0 on both sides, and the
- * default object of each kind. Display lists are not here: any number can be one, so that the driver takes the guest's.
+ * default object of each kind. Display lists are not here.
  */
 #ifndef GL_NAMES_H
 #define GL_NAMES_H
@@ -15,23 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum gl_space {
-    /* of a share group */
-    GL_SPACE_TEXTURE,
-    GL_SPACE_BUFFER,
-    GL_SPACE_RENDERBUFFER,
-    GL_SPACE_PROGRAM, /* shaders, too */
-    GL_SPACE_SAMPLER,
-    GL_SPACE_PROGRAM_ARB,
-    GL_SPACE_SHARED, /* how many those are */
-    /* of a context */
-    GL_SPACE_FRAMEBUFFER = GL_SPACE_SHARED,
-    GL_SPACE_VERTEX_ARRAY,
-    GL_SPACE_QUERY,
-    GL_SPACE_PIPELINE,
-    GL_SPACE_FEEDBACK,
-    GL_SPACES,
-};
+#include "gl_space.h"
 
 struct gl_names_group;
 
@@ -49,5 +33,10 @@ uint32_t gl_names_find_guest(const struct gl_names_group *names, enum gl_space s
 int gl_names_insert(struct gl_names_group *names, enum gl_space space, uint32_t name, uint32_t driver);
 /** Takes it out, and returns the driver's name, or 0. Of two that race, one gets it. */
 uint32_t gl_names_remove(struct gl_names_group *names, enum gl_space space, uint32_t name);
+
+/** The same for sync objects, which are pointers; only the first way. */
+int gl_names_insert_sync(struct gl_names_group *names, uint32_t name, void *sync);
+void *gl_names_find_sync(const struct gl_names_group *names, uint32_t name);
+void *gl_names_remove_sync(struct gl_names_group *names, uint32_t name);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "gl-host.h"
 
+#include "commands.h"
 #include "egl.h"
 #include "frame.h"
 #include "gl_plugin.h"
@@ -64,6 +65,7 @@ gl_open(struct gpuvchan_session *session, void **state)
 
     if (!gl_egl_start())
         return -ENODEV;
+    gl_functions_load();
     host = calloc(1, sizeof(*host));
     if (!host)
         return -ENOMEM;
