@@ -39,7 +39,7 @@ PLUGINS := cuda nvml gl hello sharpen
 TARGETS := $(BUILD)/lib/$(SONAME) $(BINARIES:%=$(BUILD)/bin/%) $(BUILD)/bin/gpuvchan-scanner \
 	$(PLUGINS:%=$(BUILD)/lib/gpuvchan/plugins/%.so) $(BUILD)/lib/gpuvchan/sim/libcuda.so.1 \
 	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1 $(BUILD)/lib/gpuvchan/guest/libnvidia-ml.so.1 \
-	$(GUEST_GL_LIBS:%=$(BUILD)/lib/gpuvchan/guest/%) $(BUILD)/share/glvnd/egl_vendor.d/10_gpuvchan.json \
+	$(GUEST_GL_LIBS:%=$(BUILD)/lib/gpuvchan/guest/%) $(BUILD)/lib/gpuvchan/guest/egl_vendor.json \
 	$(BUILD)/doc/cuda-coverage.md $(XEN_MODULE) $(XEN_KEEPER) $(BENCH_XEN_MODULE)
 
 # ---- Flags -----------------------------------------------------------------------------------------
@@ -237,17 +237,18 @@ $(BUILD)/lib/gpuvchan/guest/libnvidia-ml.so.1: $(call objects,$(GUEST_NVML_SRCS)
 	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)libnvidia-ml.so.1 $(rpath_plugin) $(link_own) -lpthread)
 
 # A core, and over it what libglvnd loads. X's libraries are the program's, too: they are there where they are wanted.
-gl_vendor = -shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)$(@F) -Wl$(comma)-rpath$(comma)'$$ORIGIN' -L$(@D) -l:libgpuvchan-gl.so.0
+gl_vendor = -shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)$(@F) -Wl$(comma)-rpath$(comma)'$$ORIGIN':'$$ORIGIN/gpuvchan/guest' -L$(@D) -l:libgpuvchan-gl.so.0
 $(call objects,$(GUEST_GL_SRCS) $(GL_GUEST_GEN:$(GEN)/%=gen/%) $(GUEST_GLX_SRCS) $(GUEST_EGL_SRCS)): $(GEN)/gl-guest.h $(GL_HEADERS)
 $(BUILD)/lib/gpuvchan/guest/libgpuvchan-gl.so.0: $(call objects,$(GUEST_GL_SRCS) $(GL_GUEST_GEN:$(GEN)/%=gen/%)) $(BUILD)/lib/$(SONAME)
 	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)$(@F) $(rpath_plugin) $(link_own) $(shell pkg-config --libs xcb xcb-shm) -lpthread)
 $(BUILD)/lib/gpuvchan/guest/libGLX_gpuvchan.so.0: $(call objects,$(GUEST_GLX_SRCS)) $(BUILD)/lib/gpuvchan/guest/libgpuvchan-gl.so.0
 	$(call link,$@,$(filter %.o,$^),$(gl_vendor) $(shell pkg-config --libs x11))
 $(BUILD)/lib/gpuvchan/guest/libEGL_gpuvchan.so.0: $(call objects,$(GUEST_EGL_SRCS)) $(BUILD)/lib/gpuvchan/guest/libgpuvchan-gl.so.0
-	$(call link,$@,$(filter %.o,$^),$(gl_vendor) $(shell pkg-config --libs xcb) -lpthread)
-$(BUILD)/share/glvnd/egl_vendor.d/10_gpuvchan.json: guest/gl/10_gpuvchan.json
+	$(call link,$@,$(filter %.o,$^),$(gl_vendor) $(shell pkg-config --libs x11 xcb) -lpthread)
+# Found by the path that gpuvchan-run sets.
+$(BUILD)/lib/gpuvchan/guest/egl_vendor.json: guest/gl/egl_vendor.json.in
 	@mkdir -p $(@D)
-	$(Q)cp $< $@
+	$(Q)sed 's|@GUESTLIBDIR@/||' $< >$@
 
 # ---- Examples --------------------------------------------------------------------------------------
 

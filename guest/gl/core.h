@@ -62,6 +62,9 @@ GL_CORE void gpuvchan_gl_finish(void);
 /** The X server of that name, NULL: $DISPLAY. One in a process for each; NULL: it cannot be reached. */
 GL_CORE struct gl_screen *gpuvchan_gl_screen(const char *display);
 
+/** A visual of its first screen with 8 bits a colour and that depth; 0: none. */
+GL_CORE uint32_t gpuvchan_gl_screen_visual(struct gl_screen *screen, uint8_t depth);
+
 /** What a surface shall be. */
 struct gl_surface_wish {
     enum gl_surface_kind kind;

@@ -44,7 +44,7 @@ screen_open(const char *name)
     if (!screen)
         return NULL;
     screen->name = strdup(name);
-    screen->connection = xcb_connect(name, NULL);
+    screen->connection = xcb_connect(name, &screen->number);
     if (!screen->name || xcb_connection_has_error(screen->connection)) {
         screen_free(screen);
         return NULL;
@@ -75,6 +75,35 @@ gpuvchan_gl_screen(const char *display)
     }
     pthread_mutex_unlock(&lock);
     return screen;
+}
+
+/* Of the visuals of one depth: the root's own before all others. */
+static uint32_t
+visual_of(const xcb_screen_t *screen, const xcb_depth_t *depth)
+{
+    const xcb_visualtype_t *visuals = xcb_depth_visuals(depth);
+    uint32_t found = 0;
+
+    for (int i = 0; i < xcb_depth_visuals_length(depth); i++)
+        if (visuals[i]._class == XCB_VISUAL_CLASS_TRUE_COLOR && visuals[i].red_mask == 0xff0000 &&
+            visuals[i].green_mask == 0xff00 && visuals[i].blue_mask == 0xff &&
+            (!found || visuals[i].visual_id == screen->root_visual))
+            found = visuals[i].visual_id;
+    return found;
+}
+
+uint32_t
+gpuvchan_gl_screen_visual(struct gl_screen *screen, uint8_t depth)
+{
+    xcb_screen_iterator_t at = xcb_setup_roots_iterator(xcb_get_setup(screen->connection));
+
+    for (int i = 0; i < screen->number && at.rem > 1; i++)
+        xcb_screen_next(&at);
+    for (xcb_depth_iterator_t depths = xcb_screen_allowed_depths_iterator(at.data); depths.rem > 0;
+         xcb_depth_next(&depths))
+        if (depths.data->depth == depth)
+            return visual_of(at.data, depths.data);
+    return 0;
 }
 
 void

@@ -67,6 +67,7 @@ struct gl_surface {
 struct gl_screen {
     char *name;
     xcb_connection_t *connection;
+    int number;  /* of its screen, as the name says */
     bool shared; /* it takes memory by descriptor */
     uint8_t shm_event;
     pthread_mutex_t lock;

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "frame.h"
 #include "gl_plugin.h"
 
@@ -307,6 +308,7 @@ start(struct gl_egl *egl)
                      egl->vendor);
         return false;
     }
+    gl_functions_load();
     return gl_frame_load(egl->blit);
 }
 
