@@ -7,6 +7,7 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "glx.h"
 
@@ -298,6 +299,15 @@ glx_DestroyGLXPixmap(Display *dpy, GLXPixmap pixmap)
 
 /* ---- Use ------------------------------------------------------------------------------------- */
 
+/* GLX has no error for a picture that cannot be had: who draws on shall not keep a processor busy with it. */
+static void
+rest(void)
+{
+    const struct timespec sixtieth = {.tv_nsec = 16666667};
+
+    nanosleep(&sixtieth, NULL);
+}
+
 void
 glx_SwapBuffers(Display *dpy, GLXDrawable id)
 {
@@ -308,8 +318,8 @@ glx_SwapBuffers(Display *dpy, GLXDrawable id)
     drawable = find(display, id);
     pthread_mutex_unlock(&lock);
     /* A window that nothing has been drawn on has nothing to show. */
-    if (drawable)
-        (void)gpuvchan_gl_surface_swap(drawable->surface);
+    if (drawable && !gpuvchan_gl_surface_swap(drawable->surface))
+        rest();
 }
 
 void
