@@ -224,16 +224,24 @@ gl_host_level_extent(struct gpuvchan_request *request, uint32_t target, int32_t 
 /* ---- Pointers -------------------------------------------------------------------------------- */
 
 static bool
-arena_memory(struct gpuvchan_request *request, const void *memory, size_t bytes, uint64_t need, const void **out)
+fits(const struct gpuvchan_request *request, uint64_t need, size_t bytes)
 {
     if (need == GL_UNKNOWN_BYTES) {
         gl_raise_enum();
         return false;
     }
-    if (need > bytes) {
-        (void)gl_short(request, "pixels or data", bytes, (size_t)need);
+    if (need <= bytes)
+        return true;
+    gpuvchan_log(GPUVCHAN_LOG_WARNING, "gl: opcode %u has %zu bytes of memory where the driver uses %llu",
+                 request->opcode, bytes, (unsigned long long)need);
+    return false;
+}
+
+static bool
+arena_memory(struct gpuvchan_request *request, const void *memory, size_t bytes, uint64_t need, const void **out)
+{
+    if (!fits(request, need, bytes))
         return false;
-    }
     *out = memory;
     return memory != NULL || need == 0;
 }
@@ -264,15 +272,7 @@ bool
 gl_download_fits(const struct gl_context_host *context, struct gpuvchan_request *request, uint64_t need, size_t bytes)
 {
     (void)context;
-    if (need == GL_UNKNOWN_BYTES) {
-        gl_raise_enum();
-        return false;
-    }
-    if (need <= bytes)
-        return true;
-    gpuvchan_log(GPUVCHAN_LOG_WARNING, "gl: opcode %u: %zu bytes of memory where the driver writes %llu",
-                 request->opcode, bytes, (unsigned long long)need);
-    return false;
+    return fits(request, need, bytes);
 }
 
 bool
@@ -388,4 +388,27 @@ gl_element_bound(struct gl_context_host *context)
 {
     check_arrays(context);
     return context->commands.elements_bound;
+}
+
+/* Between glBegin() and glEnd() the driver cannot be asked. */
+int
+gl_host_begin(struct gpuvchan_request *request, uint32_t mode)
+{
+    struct gl_context_host *context = gl_context_of(request);
+
+    if (!context || context->api != GL_API_COMPAT)
+        return 0;
+    check_arrays(context);
+    gl_functions->Begin(mode);
+    return 0;
+}
+
+int
+gl_host_array_element(struct gpuvchan_request *request, int32_t i)
+{
+    struct gl_context_host *context = gl_context_of(request);
+
+    if (context && context->api == GL_API_COMPAT && context->commands.arrays_checked && context->commands.arrays_safe)
+        gl_functions->ArrayElement(i);
+    return 0;
 }

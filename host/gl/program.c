@@ -40,7 +40,7 @@ gl_host_create_program(struct gpuvchan_request *request, uint32_t program)
 }
 
 int
-gl_host_delete_program(struct gpuvchan_request *request, uint32_t name, bool shader)
+gl_host_delete_program(struct gpuvchan_request *request, uint32_t name, uint32_t kind)
 {
     struct gl_context_host *context = gl_context_of(request);
     uint32_t driver;
@@ -48,7 +48,7 @@ gl_host_delete_program(struct gpuvchan_request *request, uint32_t name, bool sha
     if (!context || !GL_HAS(request, DeleteProgram))
         return 0;
     driver = gl_name(context, GL_SPACE_PROGRAM, name);
-    if (shader)
+    if (kind == 1 || (kind == 2 && gl_functions->IsShader(driver)))
         gl_functions->DeleteShader(driver);
     else
         gl_functions->DeleteProgram(driver);

@@ -103,6 +103,9 @@ class _Function:
 
     def record(self):
         self.enter()
+        if self.plan.bind:
+            name = next(param.name for param in self.command.params if param.name in self.plan.spaces)
+            self.add(f"gl_names_use(gl, GL_SPACE_{self.plan.spaces[name]}, {name});")
         self.outputs()
         if self.plan.returns:
             self.declared.append(f"    {TYPES[self.command.result][0]} value = 0;")
@@ -126,6 +129,7 @@ class _Function:
         array = self.plan.memory
         self.declared += ["    struct gl_download download;", "    int status;"]
         self.enter()
+        self.outputs()
         if array.length.in_buffer:
             self.add("if (gl_packs(gl)) {", f"    status = {self.send('_offset', True)};", "    if (status != 0)",
                      f'        gl_failed(gl, "{self.command.name}", status);', "    return;", "}")

@@ -185,7 +185,9 @@ class _Handler:
 
     def text(self):
         parameters = ", ".join(["struct gpuvchan_request *request", *self.parameters()])
-        self.add(f"if (context == NULL || !GL_HAS(request, {self.command.short}))", "    return 0;")
+        nothing = [f"    *{array.name}_count = 0;" for array in self.plan.arrays.values()
+                   if self.plan.kind == "call" and not array.param.is_in and not array.length.in_arena]
+        self.add(f"if (context == NULL || !GL_HAS(request, {self.command.short})) {{", *nothing, "    return 0;", "}")
         if self.plan.touches_arrays or self.plan.kind == "delete":
             self.add("context->commands.arrays_checked = false;")
         if self.plan.draws:

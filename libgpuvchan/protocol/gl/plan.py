@@ -54,7 +54,7 @@ UNKNOWN = Length("unknown")
 
 @dataclass
 class Overlay:
-    classes: Dict[str, str] = field(default_factory=dict)  # command -> hand, guest, host, todo
+    classes: Dict[str, set] = field(default_factory=dict)  # command -> hand, guest, host, todo
     reasons: Dict[str, str] = field(default_factory=dict)
     lengths: Dict[tuple, str] = field(default_factory=dict)
     spaces: Dict[tuple, str] = field(default_factory=dict)
@@ -86,7 +86,7 @@ def _overlay_line(overlay, words):
     word, rest = words[0], words[1:]
     if word in ("hand", "guest", "host", "todo"):
         for name in rest:
-            overlay.classes[name] = word
+            overlay.classes.setdefault(name, set()).add(word)
     elif word == "len":
         overlay.lengths[rest[0], rest[1]] = rest[2]
     elif word == "space":
@@ -254,11 +254,12 @@ class Planner:
         plan = Plan(command, bind=command.name in overlay.binds, touches_arrays=command.name in overlay.arrays,
                     draws=command.name in overlay.draws,
                     gives_names=command.name in overlay.names)
-        word = overlay.classes.get(command.name, "")
-        if word in ("hand", "todo"):
-            plan.kind = word
-            return plan
-        plan.guest_by_hand, plan.host_by_hand = word == "guest", word == "host"
+        words = overlay.classes.get(command.name, ())
+        for word in ("hand", "todo"):
+            if word in words:
+                plan.kind = word
+                return plan
+        plan.guest_by_hand, plan.host_by_hand = "guest" in words, "host" in words
         for param in command.params:
             cls = overlay.spaces.get((command.name, param.name), param.cls)
             if cls in SPACES:
