@@ -66,13 +66,17 @@ like "no EGL at all: what to do" "$errors" 'there is no EGL here: .*Install the 
 # ---- Pictures ----------------------------------------------------------------------------------
 
 for interface in glx egl; do
-    for what in still resize twice destroy; do
+    for what in still resize twice; do
         native ./picture $interface $what
         natively=$status:$output
+        [ $what != still ] || still=$natively
         forwarded ./picture $interface $what
         is "$interface $what: as native" "$status:$output" "$natively"
         is "$interface $what: without a word" "$errors" ""
     done
+    # Natively the program is ended by that now and then.
+    forwarded ./picture $interface destroy
+    is "$interface destroy: the next window has its picture" "$status:$output" "$still"
     # Each thread its own window, in any order.
     native ./picture $interface threads
     natively=$status:$output
