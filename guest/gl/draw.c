@@ -464,6 +464,6 @@ glCopyBufferSubData(uint32_t readTarget, uint32_t writeTarget, int64_t readOffse
     if (!gl)
         return;
     gl_maps_settle(gl);
-    REPORT("glCopyBufferSubData", gl_copy_buffer_sub_data_on(&gl->client, gl->lane, readTarget, writeTarget, readOffset,
-                                                             writeOffset, size));
+    REPORT("glCopyBufferSubData",
+           gl_copy_buffer_sub_data_on(&gl->client, gl->lane, readTarget, writeTarget, readOffset, writeOffset, size));
 }

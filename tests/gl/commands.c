@@ -138,7 +138,8 @@ stipples(void)
 static void
 evaluators(void)
 {
-    static const GLfloat points[4][4] = {{-0.9f, -0.9f, 0, 7}, {-0.5f, 0.9f, 0, 7}, {0.5f, -0.9f, 0, 7}, {0.9f, 0.9f, 0, 7}};
+    static const GLfloat points[4][4] = {
+        {-0.9f, -0.9f, 0, 7}, {-0.5f, 0.9f, 0, 7}, {0.5f, -0.9f, 0, 7}, {0.9f, 0.9f, 0, 7}};
     GLdouble surface[2][2][3] = {{{-0.4, -0.4, 0}, {-0.4, 0.4, 0}}, {{0.4, -0.4, 0}, {0.4, 0.4, 0}}};
 
     glColor3f(1, 1, 0);
@@ -471,9 +472,10 @@ shaders(void)
 {
     static const GLfloat colors[] = {1, 0.2f, 0.1f, 1, 0.1f, 1, 0.5f, 1};
     static const GLfloat corners[] = {-0.9f, -0.9f, 0.9f, -0.7f, 0, 0.9f};
-    GLuint name = program("in vec2 position; uniform mat4 turn; void main() { gl_Position = turn * vec4(position, 0, 1); }",
-                          "uniform vec4 colors[2]; uniform int which; out vec4 color;"
-                          " void main() { color = colors[which] * 0.5 + colors[1] * 0.5; }");
+    GLuint name =
+        program("in vec2 position; uniform mat4 turn; void main() { gl_Position = turn * vec4(position, 0, 1); }",
+                "uniform vec4 colors[2]; uniform int which; out vec4 color;"
+                " void main() { color = colors[which] * 0.5 + colors[1] * 0.5; }");
     GLint count = -1, location, size = -1, current = -1;
     GLenum type = 0;
     GLfloat value[4] = {0};
@@ -528,10 +530,12 @@ shaders(void)
 static void
 instances(void)
 {
-    static const GLfloat corners[] = {-0.1f, -0.1f, 0.1f, -0.1f, 0, 0.1f}, places[] = {-0.5f, -0.5f, 0.5f, -0.5f, 0, 0.5f};
+    static const GLfloat corners[] = {-0.1f, -0.1f, 0.1f, -0.1f, 0, 0.1f},
+                         places[] = {-0.5f, -0.5f, 0.5f, -0.5f, 0, 0.5f};
     static const GLushort indices[] = {0, 1, 2};
-    GLuint name = program("in vec2 position; in vec2 place; void main() { gl_Position = vec4(position + place, 0, 1); }",
-                          "out vec4 color; void main() { color = vec4(0.2, 1, 0.4, 1); }");
+    GLuint name =
+        program("in vec2 position; in vec2 place; void main() { gl_Position = vec4(position + place, 0, 1); }",
+                "out vec4 color; void main() { color = vec4(0.2, 1, 0.4, 1); }");
     GLuint at = (GLuint)glGetAttribLocation(name, "place");
 
     glUseProgram(name);
@@ -740,16 +744,24 @@ questions(void)
 }
 
 static void (*const scenes[])(void) = {
-    immediate, matrices_and_lights, lists,     stipples,     evaluators, selection,          client_arrays, buffers,
-    textures,  large_textures,      pixels,    shaders,      instances,  framebuffers,       queries,
-    transform_feedback,             persistent, assembly, questions,
+    immediate,     matrices_and_lights,
+    lists,         stipples,
+    evaluators,    selection,
+    client_arrays, buffers,
+    textures,      large_textures,
+    pixels,        shaders,
+    instances,     framebuffers,
+    queries,       transform_feedback,
+    persistent,    assembly,
+    questions,
 };
 
 int
 main(void)
 {
-    static int attributes[] = {GLX_RGBA,         GLX_DOUBLEBUFFER, GLX_RED_SIZE,   8, GLX_GREEN_SIZE, 8,
-                               GLX_BLUE_SIZE,    8,                GLX_ALPHA_SIZE, 8, GLX_DEPTH_SIZE, 24, None};
+    static int attributes[] = {
+        GLX_RGBA, GLX_DOUBLEBUFFER, GLX_RED_SIZE, 8,   GLX_GREEN_SIZE, 8, GLX_BLUE_SIZE, 8, GLX_ALPHA_SIZE,
+        8,        GLX_DEPTH_SIZE,   24,           None};
     Display *display = XOpenDisplay(NULL);
     XVisualInfo *visual = display ? glXChooseVisual(display, DefaultScreen(display), attributes) : NULL;
     XSetWindowAttributes values = {.border_pixel = 0};
