@@ -4,6 +4,7 @@
 
 #include "gl-guest.h"
 
+#include "gl_guest.h"
 #include "process.h"
 #include "screen.h"
 
@@ -179,7 +180,7 @@ gl_surface_flushed(struct gl_context *context)
 {
     struct gl_surface *surface = context->draw;
 
-    if (surface && surface->screen && !surface->double_buffered)
+    if (surface && surface->screen && (!surface->double_buffered || context->state->draws_front))
         (void)gl_present(surface, context->lane);
 }
 
