@@ -52,7 +52,7 @@ surface_make(const struct gl_surface_wish *wish)
 struct gl_surface *
 gpuvchan_gl_surface_create(const struct gl_surface_wish *wish)
 {
-    struct gl_surface *surface = surface_make(wish);
+    struct gl_surface *surface = gpuvchan_gl_start("OpenGL") ? surface_make(wish) : NULL;
     struct gpuvchan_lane *lane;
 
     if (!surface)
@@ -168,6 +168,8 @@ gpuvchan_gl_surface_swap(struct gl_surface *surface)
 
     if (surface->kind != GL_SURFACE_WINDOW || !surface->double_buffered)
         return true;
+    if (surface->client.channel != gl_process.channel)
+        return false;
     lane = own_lane(surface);
     if (!lane || gl_present(surface, lane) != 0)
         return false;
