@@ -654,6 +654,61 @@ transform_feedback(void)
 }
 
 static void
+persistent(void)
+{
+    const GLbitfield access = GL_MAP_WRITE_BIT | GL_MAP_READ_BIT | GL_MAP_PERSISTENT_BIT | GL_MAP_COHERENT_BIT;
+    struct vertex *mapped;
+    GLuint names[2];
+
+    glGenBuffers(2, names);
+    glBindBuffer(GL_ARRAY_BUFFER, names[0]);
+    glBufferStorage(GL_ARRAY_BUFFER, 3 * 4096, NULL, access);
+    mapped = glMapBufferRange(GL_ARRAY_BUFFER, 0, 3 * 4096, access);
+    printf("persistent: %d, %#x\n", mapped != NULL, glGetError());
+    memcpy(mapped, square, sizeof(square));
+    point(NULL);
+    glDrawArrays(GL_QUADS, 0, 4);
+    report("a mapping that persists");
+    mapped[2].x = 0.2f;
+    glDrawArrays(GL_QUADS, 0, 4);
+    report("a mapping that persists, written again");
+    glBindBuffer(GL_COPY_READ_BUFFER, names[1]);
+    glBufferData(GL_COPY_READ_BUFFER, sizeof(square), square, GL_STATIC_DRAW);
+    glCopyBufferSubData(GL_COPY_READ_BUFFER, GL_ARRAY_BUFFER, 0, 4096, sizeof(square));
+    glFinish();
+    printf("written by a command: %.2f %.2f\n", (double)mapped[2].x, (double)*(GLfloat *)((char *)mapped + 4096));
+    glDisableClientState(GL_VERTEX_ARRAY);
+    glDisableClientState(GL_COLOR_ARRAY);
+    glUnmapBuffer(GL_ARRAY_BUFFER);
+    glBindBuffer(GL_ARRAY_BUFFER, 0);
+    glBindBuffer(GL_COPY_READ_BUFFER, 0);
+    glDeleteBuffers(2, names);
+}
+
+static void
+assembly(void)
+{
+    static const char text[] = "!!ARBfp1.0\nMOV result.color, program.local[0];\nEND\n";
+    char back[sizeof(text)] = "";
+    GLuint name;
+    GLint bound = -1;
+
+    glGenProgramsARB(1, &name);
+    glBindProgramARB(GL_FRAGMENT_PROGRAM_ARB, name);
+    glProgramStringARB(GL_FRAGMENT_PROGRAM_ARB, GL_PROGRAM_FORMAT_ASCII_ARB, (GLsizei)strlen(text), text);
+    glProgramLocalParameter4fARB(GL_FRAGMENT_PROGRAM_ARB, 0, 0.9f, 0.1f, 0.6f, 1);
+    glGetProgramStringARB(GL_FRAGMENT_PROGRAM_ARB, GL_PROGRAM_STRING_ARB, back);
+    glGetProgramivARB(GL_FRAGMENT_PROGRAM_ARB, GL_PROGRAM_BINDING_ARB, &bound);
+    printf("assembly: %d, bound %d\n", strncmp(back, text, strlen(text)), bound == (GLint)name);
+    glEnable(GL_FRAGMENT_PROGRAM_ARB);
+    glRectf(-0.5f, -0.5f, 0.5f, 0.5f);
+    glDisable(GL_FRAGMENT_PROGRAM_ARB);
+    glBindProgramARB(GL_FRAGMENT_PROGRAM_ARB, 0);
+    glDeleteProgramsARB(1, &name);
+    report("assembly");
+}
+
+static void
 questions(void)
 {
     GLint four[4] = {-1, -1, -1, -1}, one = -1;
@@ -687,7 +742,7 @@ questions(void)
 static void (*const scenes[])(void) = {
     immediate, matrices_and_lights, lists,     stipples,     evaluators, selection,          client_arrays, buffers,
     textures,  large_textures,      pixels,    shaders,      instances,  framebuffers,       queries,
-    transform_feedback,             questions,
+    transform_feedback,             persistent, assembly, questions,
 };
 
 int
