@@ -25,19 +25,21 @@ say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
 
 # ---- What is built from what -----------------------------------------------------------------------
 
+GEN := $(BUILD)/gen
 LIB_SRCS := $(wildcard libgpuvchan/*.c)
 LIB_LIBS := -l:libnettle.a -Wl,--exclude-libs,libnettle.a # within, so that no program meets it
--include host/build.mk host/ctl/build.mk bench/build.mk host/cuda/build.mk host/cuda/sim/build.mk guest/cuda/build.mk host/nvml/build.mk guest/nvml/build.mk libgpuvchan/xen/build.mk
+-include host/build.mk host/ctl/build.mk bench/build.mk host/cuda/build.mk host/cuda/sim/build.mk guest/cuda/build.mk host/nvml/build.mk guest/nvml/build.mk \
+	libgpuvchan/protocol/gl/build.mk host/gl/build.mk guest/gl/build.mk libgpuvchan/xen/build.mk
 HOST_SRCS ?= $(wildcard host/*.c)
 SCANNER := libgpuvchan/protocol/scanner/gpuvchan-scanner
 SCANNER_SRCS := $(wildcard libgpuvchan/protocol/scanner/*.py) $(SCANNER)
-GEN := $(BUILD)/gen
 
 BINARIES := gpuvchan-host gpuvchanctl gpuvchan-run gpuvchan-bench hello-client sharpen-client vectoradd matmul
-PLUGINS := cuda nvml hello sharpen
+PLUGINS := cuda nvml gl hello sharpen
 TARGETS := $(BUILD)/lib/$(SONAME) $(BINARIES:%=$(BUILD)/bin/%) $(BUILD)/bin/gpuvchan-scanner \
 	$(PLUGINS:%=$(BUILD)/lib/gpuvchan/plugins/%.so) $(BUILD)/lib/gpuvchan/sim/libcuda.so.1 \
 	$(BUILD)/lib/gpuvchan/guest/libcuda.so.1 $(BUILD)/lib/gpuvchan/guest/libnvidia-ml.so.1 \
+	$(GUEST_GL_LIBS:%=$(BUILD)/lib/gpuvchan/guest/%) $(BUILD)/lib/gpuvchan/guest/egl_vendor.json \
 	$(BUILD)/doc/cuda-coverage.md $(XEN_MODULE) $(XEN_KEEPER) $(BENCH_XEN_MODULE)
 
 # ---- Flags -----------------------------------------------------------------------------------------
@@ -63,10 +65,13 @@ flags_host/nvml := -Ihost/nvml -Ilibgpuvchan/protocol/nvml -Ilibgpuvchan/protoco
 flags_guest := $(DIRS_CPPFLAGS)
 flags_guest/cuda := -Iguest/cuda -Ilibgpuvchan/protocol/cuda
 flags_guest/nvml := $(if $(SMI_COMPAT),-DGPUVCHAN_SMI_COMPAT) -Iguest/nvml -Ilibgpuvchan/protocol/nvml -Ilibgpuvchan/protocol/cuda
+flags_host/gl := -Ihost/gl -Ilibgpuvchan/protocol/gl
+flags_guest/gl := -Iguest/gl -Ilibgpuvchan/protocol/gl -ftls-model=initial-exec
 flags_bench := -Ibench -DGPUVCHAN_LIBDIR='"$(LIBDIR)"' -Ilibgpuvchan/protocol/cuda $(BENCH_CPPFLAGS) $(shell pkg-config --cflags $(BENCH_PKGS) 2>/dev/null)
 flags_examples/cuda := -Ilibgpuvchan/protocol/cuda
 flags_gen := -Ibench -Ihost/cuda -Ilibgpuvchan/protocol/cuda -Iexamples/sharpen -Ihost/nvml -Iguest/nvml \
 	-Ilibgpuvchan/protocol/nvml
+flags_gen/gl := -Ihost/gl -Iguest/gl -Ilibgpuvchan/protocol/gl
 folder_flags = $(or $(flags_$(patsubst %/,%,$(dir $(1)))),$(flags_$(firstword $(subst /, ,$(1)))))
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -118,7 +123,7 @@ $(BUILD)/obj/%.o: %.c Makefile
 $(BUILD)/obj/gen/%.o: $(GEN)/%.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(OWN_CPPFLAGS) $(flags_gen) $(OWN_CFLAGS) $(CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(OWN_CPPFLAGS) $(if $(filter gl%,$*),$(flags_gen/gl),$(flags_gen)) $(OWN_CFLAGS) $(CFLAGS) -c $< -o $@
 
 # The folders that are compiled in: with another PREFIX these are compiled again.
 $(BUILD)/folders: FORCE
@@ -163,10 +168,11 @@ $(GEN)/$(1)-exports.c: $(2) $(SCANNER_SRCS) $(GEN)/$(1)-guest.h
 endef
 $(eval $(call protocol,cuda,libgpuvchan/protocol/cuda/cuda.gpv $(wildcard libgpuvchan/protocol/cuda/*.gpv)))
 $(eval $(call protocol,nvml,libgpuvchan/protocol/nvml/nvml.gpv $(wildcard libgpuvchan/protocol/nvml/*.gpv)))
+$(eval $(call protocol,gl,$(GL_GPV)))
 $(eval $(call protocol,hello,examples/hello/hello.gpv))
 $(eval $(call protocol,sharpen,examples/sharpen/sharpen.gpv))
 $(eval $(call protocol,bench,bench/bench.gpv))
-.SECONDARY: $(foreach p,cuda nvml hello sharpen bench,$(GEN)/$(p)-guest.h $(GEN)/$(p)-host.h $(GEN)/$(p)-host.c $(GEN)/$(p)-symbols.h \
+.SECONDARY: $(foreach p,cuda nvml gl hello sharpen bench,$(GEN)/$(p)-guest.h $(GEN)/$(p)-host.h $(GEN)/$(p)-host.c $(GEN)/$(p)-symbols.h \
 	$(GEN)/$(p)-exports.c)
 
 # ---- The library -----------------------------------------------------------------------------------
@@ -194,6 +200,10 @@ $(BUILD)/lib/gpuvchan/plugins/cuda.so: $(call objects,$(CUDA_PLUGIN_SRCS)) $(BUI
 $(call objects,$(NVML_PLUGIN_SRCS)): $(GEN)/nvml-host.h
 $(BUILD)/lib/gpuvchan/plugins/nvml.so: $(call objects,$(NVML_PLUGIN_SRCS)) $(BUILD)/obj/gen/nvml-host.o $(BUILD)/lib/$(SONAME)
 	$(call link,$@,$(filter %.o,$^),-shared $(rpath_plugin) $(link_own) -ldl -lpthread)
+
+$(call objects,$(GL_PLUGIN_SRCS) $(GL_HOST_GEN:$(GEN)/%=gen/%)): $(GEN)/gl-host.h $(GL_HEADERS)
+$(BUILD)/lib/gpuvchan/plugins/gl.so: $(call objects,$(GL_PLUGIN_SRCS) $(GL_HOST_GEN:$(GEN)/%=gen/%)) $(BUILD)/obj/gen/gl-host.o $(BUILD)/lib/$(SONAME)
+	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete $(rpath_plugin) $(link_own) -ldl -lpthread)
 
 # Last, so that they count whatever CFLAGS says.
 $(call objects,$(SIM_SRCS)): OWN_CFLAGS_LAST := $(SIM_CFLAGS)
@@ -225,6 +235,21 @@ $(call objects,guest/nvml/smi.c): $(BUILD)/smi-compat
 $(call objects,$(GUEST_NVML_SRCS)) $(BUILD)/obj/gen/nvml-exports.o: $(GEN)/nvml-guest.h
 $(BUILD)/lib/gpuvchan/guest/libnvidia-ml.so.1: $(call objects,$(GUEST_NVML_SRCS)) $(BUILD)/obj/gen/nvml-exports.o $(BUILD)/lib/$(SONAME)
 	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)libnvidia-ml.so.1 $(rpath_plugin) $(link_own) -lpthread)
+
+# A core, and over it what libglvnd loads. X's libraries are the program's, too: they are there where they are wanted.
+gl_library = -shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)$(@F) -Wl$(comma)--version-script=guest/gl/exports.map
+gl_vendor = $(gl_library) -Wl$(comma)-rpath$(comma)'$$ORIGIN':'$$ORIGIN/gpuvchan/guest' -L$(@D) -l:libgpuvchan-gl.so.0
+$(call objects,$(GUEST_GL_SRCS) $(GL_GUEST_GEN:$(GEN)/%=gen/%) $(GUEST_GLX_SRCS) $(GUEST_EGL_SRCS)): $(GEN)/gl-guest.h $(GL_HEADERS)
+$(BUILD)/lib/gpuvchan/guest/libgpuvchan-gl.so.0: $(call objects,$(GUEST_GL_SRCS) $(GL_GUEST_GEN:$(GEN)/%=gen/%)) $(BUILD)/lib/$(SONAME) guest/gl/exports.map
+	$(call link,$@,$(filter %.o,$^),$(gl_library) $(rpath_plugin) $(link_own) $(shell pkg-config --libs xcb xcb-shm) -lpthread)
+$(BUILD)/lib/gpuvchan/guest/libGLX_gpuvchan.so.0: $(call objects,$(GUEST_GLX_SRCS)) $(BUILD)/lib/gpuvchan/guest/libgpuvchan-gl.so.0
+	$(call link,$@,$(filter %.o,$^),$(gl_vendor) $(shell pkg-config --libs x11))
+$(BUILD)/lib/gpuvchan/guest/libEGL_gpuvchan.so.0: $(call objects,$(GUEST_EGL_SRCS)) $(BUILD)/lib/gpuvchan/guest/libgpuvchan-gl.so.0
+	$(call link,$@,$(filter %.o,$^),$(gl_vendor) $(shell pkg-config --libs x11 xcb) -lpthread)
+# Found by the path that gpuvchan-run sets.
+$(BUILD)/lib/gpuvchan/guest/egl_vendor.json: guest/gl/egl_vendor.json.in
+	@mkdir -p $(@D)
+	$(Q)sed 's|@GUESTLIBDIR@/||' $< >$@
 
 # ---- Examples --------------------------------------------------------------------------------------
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gpuvchan-run: starts an unmodified program so that it finds our libcuda.so.1 and its like before any
- * other, and the host that it is to use. Everything travels in the environment; the program replaces
+ * other, and our OpenGL, and the host that it is to use. Everything travels in the environment; the program replaces
  * this one.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -54,7 +55,8 @@ static void
 help(void)
 {
     puts("Usage: gpuvchan-run [OPTIONS] PROGRAM [ARGUMENTS...]\n\n"
-         "Runs a program on the GPU of a host: with gpuvchan's libcuda.so.1 and its like, through gpuvchan-host.\n");
+         "Runs a program on the GPU of a host: with gpuvchan's libcuda.so.1, OpenGL and the like, through "
+         "gpuvchan-host.\n");
     for (size_t i = 0; i < OPTIONS; i++)
         printf("  %c%c%s --%s%s%-*s %s\n", options[i].letter ? '-' : ' ', options[i].letter ? options[i].letter : ' ',
                options[i].letter ? "," : " ", options[i].name, options[i].argument ? "=" : "",
@@ -160,10 +162,9 @@ guest_folder(char *buffer)
 }
 
 static void
-set_library_path(void)
+set_library_path(const char *folder)
 {
-    char buffer[PATH_MAX];
-    const char *folder = guest_folder(buffer), *old = getenv("LD_LIBRARY_PATH");
+    const char *old = getenv("LD_LIBRARY_PATH");
     char *path;
 
     if (access(folder, R_OK | X_OK) != 0)
@@ -174,6 +175,73 @@ set_library_path(void)
         abort();
     setenv("LD_LIBRARY_PATH", path, 1);
     free(path);
+}
+
+/* Where libglvnd looks for EGL's vendors, unless its variables say something else. */
+#define EGL_VENDORS "/etc/glvnd/egl_vendor.d:/usr/share/glvnd/egl_vendor.d"
+
+static bool
+is_other_vendor(const char *path)
+{
+    return strstr(strrchr(path, '/'), "gpuvchan") == NULL;
+}
+
+/* @p list and behind it the vendors' files of @p folder, in their order; to be freed. */
+static char *
+add_vendors(char *list, const char *folder)
+{
+    glob_t found = {0};
+    char *pattern;
+
+    if (asprintf(&pattern, "%s/*.json", folder) < 0)
+        abort();
+    if (glob(pattern, 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++) {
+            char *longer;
+
+            if (!is_other_vendor(found.gl_pathv[i]))
+                continue;
+            if (asprintf(&longer, "%s:%s", list, found.gl_pathv[i]) < 0)
+                abort();
+            free(list);
+            list = longer;
+        }
+    globfree(&found);
+    free(pattern);
+    return list;
+}
+
+/* Of EGL's vendors ours is the first; the others are what programs fall back on. */
+static char *
+vendors(const char *ours)
+{
+    const char *files = getenv("__EGL_VENDOR_LIBRARY_FILENAMES"), *folders = getenv("__EGL_VENDOR_LIBRARY_DIRS");
+    char *list, *copy = strdup(folders && folders[0] ? folders : EGL_VENDORS), *rest = copy, *folder;
+    bool given = files && files[0];
+
+    if (!copy || asprintf(&list, "%s%s%s", ours, given ? ":" : "", given ? files : "") < 0)
+        abort();
+    while (!given && (folder = strsep(&rest, ":")))
+        list = add_vendors(list, folder);
+    free(copy);
+    return list;
+}
+
+/* libglvnd, which OpenGL programs are linked with, is told by its own variables which library it is to load. */
+static void
+set_gl(const char *folder)
+{
+    char *ours, *list;
+
+    if (asprintf(&ours, "%s/egl_vendor.json", folder) < 0)
+        abort();
+    if (access(ours, R_OK) == 0) {
+        list = vendors(ours);
+        setenv("__GLX_VENDOR_LIBRARY_NAME", "gpuvchan", 1);
+        setenv("__EGL_VENDOR_LIBRARY_FILENAMES", list, 1);
+        free(list);
+    }
+    free(ours);
 }
 
 static void
@@ -195,8 +263,14 @@ print_variable(const char *name)
 static void
 print_environment(void)
 {
-    static const char *const names[] = {"LD_LIBRARY_PATH", "GPUVCHAN_ADDRESS", "GPUVCHAN_ARENA",
-                                        "GPUVCHAN_SYNC",   "GPUVCHAN_STATS",   "GPUVCHAN_LOG"};
+    static const char *const names[] = {"LD_LIBRARY_PATH",
+                                        "__GLX_VENDOR_LIBRARY_NAME",
+                                        "__EGL_VENDOR_LIBRARY_FILENAMES",
+                                        "GPUVCHAN_ADDRESS",
+                                        "GPUVCHAN_ARENA",
+                                        "GPUVCHAN_SYNC",
+                                        "GPUVCHAN_STATS",
+                                        "GPUVCHAN_LOG"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         print_variable(names[i]);
@@ -247,13 +321,18 @@ check_host(void)
 int
 main(int argc, char **argv)
 {
+    char buffer[PATH_MAX];
+    const char *folder;
+
     if (parse(argc, argv) != 0)
         return EXIT_OWN;
     if (optind == argc && !print_env) {
         fputs("gpuvchan-run: no program is given\nTry 'gpuvchan-run --help'.\n", stderr);
         return EXIT_OWN;
     }
-    set_library_path();
+    folder = guest_folder(buffer);
+    set_library_path(folder);
+    set_gl(folder);
     if (print_env) {
         print_environment();
         return 0;

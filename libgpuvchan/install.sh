@@ -34,13 +34,17 @@ each() {
     for name in gpuvchan-host gpuvchanctl gpuvchan-run gpuvchan-bench gpuvchan-scanner; do
         file 755 "$BUILD/bin/$name" "$BINDIR/$name"
     done
-    for name in cuda nvml; do
+    for name in cuda gl nvml; do
         file 755 "$BUILD/lib/gpuvchan/plugins/$name.so" "$LIBDIR/gpuvchan/plugins/$name.so"
     done
-    for name in libcuda.so.1 libnvidia-ml.so.1; do
+    for name in libcuda.so.1 libnvidia-ml.so.1 libgpuvchan-gl.so.0 libGLX_gpuvchan.so.0 libEGL_gpuvchan.so.0; do
         file 755 "$BUILD/lib/gpuvchan/guest/$name" "$LIBDIR/gpuvchan/guest/$name"
     done
     link libcuda.so.1 "$LIBDIR/gpuvchan/guest/libcuda.so"
+    # For gpuvchan-run; and for who selects it by libglvnd's own means, which find it by these.
+    file 644 "$BUILD/lib/gpuvchan/guest/egl_vendor.json" "$LIBDIR/gpuvchan/guest/egl_vendor.json"
+    filled guest/gl/egl_vendor.json.in "$DATADIR/glvnd/egl_vendor.d/10_gpuvchan.json"
+    link gpuvchan/guest/libGLX_gpuvchan.so.0 "$LIBDIR/libGLX_gpuvchan.so.0"
     file 755 "$BUILD/lib/gpuvchan/sim/libcuda.so.1" "$LIBDIR/gpuvchan/sim/libcuda.so.1"
     file 755 "$BUILD/lib/gpuvchan/transport_xen.so" "$LIBDIR/gpuvchan/transport_xen.so"
     file 755 "$BUILD/lib/gpuvchan/bench_xen.so" "$LIBDIR/gpuvchan/bench_xen.so"
@@ -56,6 +60,11 @@ each() {
         file 644 "$source" "$DATADIR/gpuvchan/protocol/nvml/${source##*/}"
     done
 
+    for source in libgpuvchan/protocol/gl/*.gpv "$BUILD/gen/gl/gl-commands.gpv" libgpuvchan/protocol/gl/*.h; do
+        file 644 "$source" "$DATADIR/gpuvchan/protocol/gl/${source##*/}"
+    done
+
+    file 644 "$BUILD/doc/gl-coverage.md" "$DATADIR/doc/gpuvchan/gl-coverage.md"
     file 644 "$BUILD/doc/cuda-coverage.md" "$DATADIR/doc/gpuvchan/cuda-coverage.md"
     file 644 host/gpuvchan-host.conf "$DATADIR/doc/gpuvchan/examples/gpuvchan-host.conf"
     for source in host/*.service.in host/*.socket.in; do
@@ -98,7 +107,7 @@ installing() {
         make "$2"
         sed -e "s|@PREFIX@|$PREFIX|g; s|@BINDIR@|$BINDIR|g; s|@LIBDIR@|$LIBDIR|g" \
             -e "s|@INCLUDEDIR@|$INCLUDEDIR|g; s|@DATADIR@|$DATADIR|g; s|@SYSCONFDIR@|$SYSCONFDIR|g" \
-            -e "s|@VERSION@|$VERSION|g" "$1" >"$new"
+            -e "s|@GUESTLIBDIR@|$LIBDIR/gpuvchan/guest|g; s|@VERSION@|$VERSION|g" "$1" >"$new"
         made "$2"
     }
     page() {

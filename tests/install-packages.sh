@@ -13,12 +13,14 @@
 set -eu
 
 # What each is for: inih reads the host's configuration, jansson writes the benchmark's JSON, ck and xen
-# are what the benchmark compares with, png is for the sharpen example, nettle has the library's hash.
-build="gcc libc6-dev make pkg-config python3 libinih-dev libjansson-dev libck-dev libxen-dev libpng-dev liblz4-dev libzstd-dev nettle-dev scdoc"
+# are what the benchmark compares with, png is for the sharpen example, nettle has the library's hash. Of OpenGL:
+# khronos-api has the registry of its commands, glvnd, egl, gl and x11, xcb the headers.
+build="gcc libc6-dev make pkg-config python3 libinih-dev libjansson-dev libck-dev libxen-dev libpng-dev liblz4-dev libzstd-dev nettle-dev scdoc khronos-api libglvnd-core-dev libegl-dev libgl-dev libx11-dev libxcb1-dev libxcb-shm0-dev"
 
 # cmocka for unit tests, clang for the second compiler and the fuzzers, perl for prove, procps for ps and
-# pgrep, binutils for nm and readelf, librsvg2 for the benchmark's plots as PNG.
-check="libcmocka-dev clang libclang-rt-dev valgrind perl procps binutils librsvg2-bin"
+# pgrep, binutils for nm and readelf, librsvg2 for the benchmark's plots as PNG; xvfb and mesa-utils to draw with
+# OpenGL, on Mesa's libegl1 and libgl1-mesa-dri.
+check="libcmocka-dev clang libclang-rt-dev valgrind perl procps binutils librsvg2-bin xvfb mesa-utils libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri"
 
 # kmod for depmod, binutils for strip.
 xen="qemu-system-x86 cpio kmod binutils"

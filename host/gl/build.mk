@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+GL_PLUGIN_SRCS := $(sort $(wildcard host/gl/*.c))
