@@ -20,7 +20,7 @@ gl_handles(struct gpuvchan_request *request)
 
 int
 gl_host_host_info(struct gpuvchan_request *request, struct gl_wire_info *info, struct gl_wire_config *configs,
-             size_t *configs_count)
+                  size_t *configs_count)
 {
     const struct gl_egl *egl = gl_egl_start();
 
