@@ -46,20 +46,23 @@ set(struct gl_context *gl, unsigned number, struct gl_attrib attrib)
 }
 
 /* A pointer's function: keeps it, and sends it. */
-#define POINTER(Name, number, attrib, stub, ...)                                           \
-    do {                                                                                   \
-        struct gl_context *gl = gl_current;                                                \
-        uint64_t offset;                                                                   \
-        int status;                                                                        \
-                                                                                           \
-        if (!gl)                                                                           \
-            return;                                                                        \
-        offset = set(gl, number, (struct gl_attrib)attrib);                                \
-        status = stub(&gl->client, gl->lane, __VA_ARGS__, offset);                         \
-        if (__builtin_expect(status != 0, 0))                                              \
-            gl_failed(gl, Name, status);                                                   \
+#define POINTER(Name, number, attrib, stub, ...)                   \
+    do {                                                           \
+        struct gl_context *gl = gl_current;                        \
+        uint64_t offset;                                           \
+        int status;                                                \
+                                                                   \
+        if (!gl)                                                   \
+            return;                                                \
+        offset = set(gl, number, (struct gl_attrib)attrib);        \
+        status = stub(&gl->client, gl->lane, __VA_ARGS__, offset); \
+        if (__builtin_expect(status != 0, 0))                      \
+            gl_failed(gl, Name, status);                           \
     } while (0)
-#define ATTRIB(...) {__VA_ARGS__}
+#define ATTRIB(...) \
+    {               \
+        __VA_ARGS__ \
+    }
 
 void
 glVertexPointer(int32_t size, uint32_t type, int32_t stride, const void *pointer)
@@ -79,9 +82,8 @@ glNormalPointer(uint32_t type, int32_t stride, const void *pointer)
 void
 glColorPointer(int32_t size, uint32_t type, int32_t stride, const void *pointer)
 {
-    POINTER("glColorPointer", GL_ARRAY_COLOR,
-            ATTRIB(.pointer = pointer, .size = size, .type = type, .stride = stride), gl_color_pointer_on, size, type,
-            stride);
+    POINTER("glColorPointer", GL_ARRAY_COLOR, ATTRIB(.pointer = pointer, .size = size, .type = type, .stride = stride),
+            gl_color_pointer_on, size, type, stride);
 }
 
 void

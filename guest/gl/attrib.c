@@ -79,11 +79,20 @@ static const struct interleaved {
     uint8_t texture, color, normal, vertex; /* how many numbers; 0: none */
     uint8_t color_bytes;                    /* colours are bytes */
 } interleaved[] = {
-    {GL_V2F, 0, 0, 0, 2, 0},          {GL_V3F, 0, 0, 0, 3, 0},          {GL_C4UB_V2F, 0, 4, 0, 2, 1},
-    {GL_C4UB_V3F, 0, 4, 0, 3, 1},     {GL_C3F_V3F, 0, 3, 0, 3, 0},      {GL_N3F_V3F, 0, 0, 3, 3, 0},
-    {GL_C4F_N3F_V3F, 0, 4, 3, 3, 0},  {GL_T2F_V3F, 2, 0, 0, 3, 0},      {GL_T4F_V4F, 4, 0, 0, 4, 0},
-    {GL_T2F_C4UB_V3F, 2, 4, 0, 3, 1}, {GL_T2F_C3F_V3F, 2, 3, 0, 3, 0},  {GL_T2F_N3F_V3F, 2, 0, 3, 3, 0},
-    {GL_T2F_C4F_N3F_V3F, 2, 4, 3, 3, 0}, {GL_T4F_C4F_N3F_V4F, 4, 4, 3, 4, 0},
+    {GL_V2F, 0, 0, 0, 2, 0},
+    {GL_V3F, 0, 0, 0, 3, 0},
+    {GL_C4UB_V2F, 0, 4, 0, 2, 1},
+    {GL_C4UB_V3F, 0, 4, 0, 3, 1},
+    {GL_C3F_V3F, 0, 3, 0, 3, 0},
+    {GL_N3F_V3F, 0, 0, 3, 3, 0},
+    {GL_C4F_N3F_V3F, 0, 4, 3, 3, 0},
+    {GL_T2F_V3F, 2, 0, 0, 3, 0},
+    {GL_T4F_V4F, 4, 0, 0, 4, 0},
+    {GL_T2F_C4UB_V3F, 2, 4, 0, 3, 1},
+    {GL_T2F_C3F_V3F, 2, 3, 0, 3, 0},
+    {GL_T2F_N3F_V3F, 2, 0, 3, 3, 0},
+    {GL_T2F_C4F_N3F_V3F, 2, 4, 3, 3, 0},
+    {GL_T4F_C4F_N3F_V4F, 4, 4, 3, 4, 0},
 };
 
 void

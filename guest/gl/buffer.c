@@ -218,8 +218,8 @@ glBufferStorage(uint32_t target, int64_t size, const void *data, uint32_t flags)
     /* Unmapping writes by glBufferSubData(). */
     if (flags & GL_MAP_WRITE_BIT)
         flags |= GL_DYNAMIC_STORAGE_BIT;
-    status = gl_buffer_storage_on(&gl->client, gl->lane, target, size, upload.source, upload.offset, upload.memory,
-                                  flags);
+    status =
+        gl_buffer_storage_on(&gl->client, gl->lane, target, size, upload.source, upload.offset, upload.memory, flags);
     if (status != 0)
         gl_failed(gl, "glBufferStorage", status);
 }

@@ -8,12 +8,12 @@
 
 #include "gl_guest.h"
 
-#define REPORT(name, call)                       \
-    do {                                         \
-        int status = call;                       \
-                                                 \
-        if (__builtin_expect(status != 0, 0))    \
-            gl_failed(gl, name, status);         \
+#define REPORT(name, call)                    \
+    do {                                      \
+        int status = call;                    \
+                                              \
+        if (__builtin_expect(status != 0, 0)) \
+            gl_failed(gl, name, status);      \
     } while (0)
 
 /* Are the arrays where the driver can read them? */
@@ -174,8 +174,8 @@ glDrawElementsBaseVertex(uint32_t mode, int32_t count, uint32_t type, const void
 
     if (!gl || !begin(gl, count, type, indices, basevertex, 1, &elements))
         return;
-    REPORT("glDrawElementsBaseVertex", gl_draw_elements_base_vertex_on(&gl->client, gl->lane, mode, count, type,
-                                                                       elements.offset, basevertex));
+    REPORT("glDrawElementsBaseVertex",
+           gl_draw_elements_base_vertex_on(&gl->client, gl->lane, mode, count, type, elements.offset, basevertex));
     end(gl, &elements);
 }
 
@@ -187,8 +187,8 @@ glDrawElementsInstanced(uint32_t mode, int32_t count, uint32_t type, const void 
 
     if (!gl || !begin(gl, count, type, indices, 0, instancecount, &elements))
         return;
-    REPORT("glDrawElementsInstanced", gl_draw_elements_instanced_on(&gl->client, gl->lane, mode, count, type,
-                                                                    elements.offset, instancecount));
+    REPORT("glDrawElementsInstanced",
+           gl_draw_elements_instanced_on(&gl->client, gl->lane, mode, count, type, elements.offset, instancecount));
     end(gl, &elements);
 }
 
@@ -232,9 +232,8 @@ glDrawElementsInstancedBaseVertexBaseInstance(uint32_t mode, int32_t count, uint
     if (!gl || !begin(gl, count, type, indices, basevertex, (int64_t)instancecount + baseinstance, &elements))
         return;
     REPORT("glDrawElementsInstancedBaseVertexBaseInstance",
-           gl_draw_elements_instanced_base_vertex_base_instance_on(&gl->client, gl->lane, mode, count, type,
-                                                                   elements.offset, instancecount, basevertex,
-                                                                   baseinstance));
+           gl_draw_elements_instanced_base_vertex_base_instance_on(
+               &gl->client, gl->lane, mode, count, type, elements.offset, instancecount, basevertex, baseinstance));
     end(gl, &elements);
 }
 
@@ -246,8 +245,8 @@ glDrawRangeElements(uint32_t mode, uint32_t start, uint32_t end_, int32_t count,
 
     if (!gl || !begin(gl, count, type, indices, 0, 1, &elements))
         return;
-    REPORT("glDrawRangeElements", gl_draw_range_elements_on(&gl->client, gl->lane, mode, start, end_, count, type,
-                                                            elements.offset));
+    REPORT("glDrawRangeElements",
+           gl_draw_range_elements_on(&gl->client, gl->lane, mode, start, end_, count, type, elements.offset));
     end(gl, &elements);
 }
 
@@ -261,8 +260,8 @@ glDrawRangeElementsBaseVertex(uint32_t mode, uint32_t start, uint32_t end_, int3
     if (!gl || !begin(gl, count, type, indices, basevertex, 1, &elements))
         return;
     REPORT("glDrawRangeElementsBaseVertex",
-           gl_draw_range_elements_base_vertex_on(&gl->client, gl->lane, mode, start, end_, count, type,
-                                                 elements.offset, basevertex));
+           gl_draw_range_elements_base_vertex_on(&gl->client, gl->lane, mode, start, end_, count, type, elements.offset,
+                                                 basevertex));
     end(gl, &elements);
 }
 
@@ -281,8 +280,9 @@ multi_elements(const char *command, uint32_t mode, const int32_t *count, uint32_
 
         for (int32_t i = 0; i < drawcount; i++)
             offsets[i] = (uintptr_t)indices[i];
-        REPORT(command, gl_multi_draw_elements_on(&gl->client, gl->lane, mode, type, count, gl_count(drawcount),
-                                                  offsets, gl_count(drawcount), bases, bases ? gl_count(drawcount) : 0));
+        REPORT(command,
+               gl_multi_draw_elements_on(&gl->client, gl->lane, mode, type, count, gl_count(drawcount), offsets,
+                                         gl_count(drawcount), bases, bases ? gl_count(drawcount) : 0));
         return;
     }
     for (int32_t i = 0; i < drawcount; i++) {
@@ -385,8 +385,8 @@ glMultiDrawArraysIndirect(uint32_t mode, const void *indirect, int32_t drawcount
     if (!gl)
         return;
     if (!in_memory(gl)) {
-        REPORT("glMultiDrawArraysIndirect", gl_multi_draw_arrays_indirect_on(&gl->client, gl->lane, mode,
-                                                                             (uintptr_t)indirect, drawcount, stride));
+        REPORT("glMultiDrawArraysIndirect",
+               gl_multi_draw_arrays_indirect_on(&gl->client, gl->lane, mode, (uintptr_t)indirect, drawcount, stride));
         return;
     }
     if (stride == 0)

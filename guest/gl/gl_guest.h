@@ -101,9 +101,9 @@ struct gl_attrib {
 
 /** A vertex array object. */
 struct gl_arrays {
-    uint32_t enabled;  /* a bit per attribute */
+    uint32_t enabled;   /* a bit per attribute */
     uint32_t in_memory; /* whose pointer is one */
-    uint32_t element;  /* buffer of indices */
+    uint32_t element;   /* buffer of indices */
     struct gl_attrib attribs[GL_ATTRIBS];
 };
 
@@ -126,26 +126,26 @@ struct gl_stream {
 
 struct gl_state {
     struct gl_context *context;
-    uint32_t error;                     /* that the guest has found itself */
-    uint32_t from_memory;               /* attributes that are enabled and lie in the program's memory */
-    struct gl_arrays *arrays;           /* that is bound */
+    uint32_t from_memory;     /* attributes that are enabled and lie in the program's memory */
+    struct gl_arrays *arrays; /* that is bound */
     struct gl_arrays arrays_default;
     uint32_t arrays_name;
     uint32_t bound[GL_BINDINGS];
     struct gl_pixel_store pack, unpack;
-    uint32_t client_texture;            /* glClientActiveTexture(), from 0 */
+    uint32_t client_texture; /* glClientActiveTexture(), from 0 */
     struct gl_pool *pool;
-    struct gl_table arrays_table;       /* struct gl_arrays by name */
-    struct gl_names *names;             /* that contexts do not share */
+    struct gl_table arrays_table; /* struct gl_arrays by name */
+    struct gl_names *names;       /* that contexts do not share */
     struct gl_client_attribs *client_stack;
     unsigned client_depth;
     struct gl_stream vertices, indices; /* where the program's arrays are copied to */
     char *strings[5], *extensions;      /* as glGetString() gives them */
     const char **extension_names;
     int32_t extension_count;
-    void *feedback, *selection;         /* the program's memory */
+    void *feedback, *selection; /* the program's memory */
     int32_t feedback_size, selection_size;
     uint32_t render_mode;
+    bool draws_front, reads_front; /* the program has asked for that */
     void *debug_callback;
     const void *debug_user;
 };
@@ -241,8 +241,8 @@ bool gl_download_stored(struct gl_context *gl, struct gl_download *download, voi
 bool gl_download_memory(struct gl_context *gl, struct gl_download *download, void *data, int64_t bytes);
 bool gl_download_level(struct gl_context *gl, struct gl_download *download, void *pixels, uint32_t target,
                        int32_t level, uint32_t format, uint32_t type);
-bool gl_download_compressed(struct gl_context *gl, struct gl_download *download, void *data, uint32_t target,
-                            int32_t level);
+bool
+gl_download_compressed(struct gl_context *gl, struct gl_download *download, void *data, uint32_t target, int32_t level);
 /** The record has been answered: what has come back goes to the program. */
 void gl_download_end(struct gl_context *gl, struct gl_download *download, bool good);
 

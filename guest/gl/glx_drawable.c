@@ -299,12 +299,17 @@ glx_DestroyGLXPixmap(Display *dpy, GLXPixmap pixmap)
 
 /* ---- Use ------------------------------------------------------------------------------------- */
 
-/* GLX has no error for a picture that cannot be had: who draws on shall not keep a processor busy with it. */
+/*
+ * GLX has no error for a picture that cannot be had. If the X server has gone the program is to meet that on its own
+ * connection, and ends as Xlib has it; else, when it draws on, it shall not keep a processor busy with it.
+ */
 static void
-rest(void)
+rest(Display *dpy)
 {
     const struct timespec sixtieth = {.tv_nsec = 16666667};
 
+    if (!gpuvchan_gl_lost())
+        XSync(dpy, False);
     nanosleep(&sixtieth, NULL);
 }
 
@@ -319,7 +324,7 @@ glx_SwapBuffers(Display *dpy, GLXDrawable id)
     pthread_mutex_unlock(&lock);
     /* A window that nothing has been drawn on has nothing to show. */
     if (drawable && !gpuvchan_gl_surface_swap(drawable->surface))
-        rest();
+        rest(dpy);
 }
 
 void

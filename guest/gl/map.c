@@ -54,8 +54,7 @@ write_back(const struct place *place, const struct gl_buffer *buffer, int64_t of
     struct gl_upload upload;
     int status;
 
-    if (length <= 0 ||
-        !gl_upload_memory(gl, &upload, (char *)gpuvchan_buffer_data(buffer->mapping) + offset, length))
+    if (length <= 0 || !gl_upload_memory(gl, &upload, (char *)gpuvchan_buffer_data(buffer->mapping) + offset, length))
         return;
     if (place->target)
         status = gl_buffer_sub_data_on(&gl->client, gl->lane, place->target, buffer->map_offset + offset, length,
@@ -93,9 +92,8 @@ map(const struct place *place, int64_t offset, int64_t length, uint32_t access)
     buffer->map_offset = offset;
     buffer->map_length = length;
     buffer->map_access = access;
-    /* What is not written again goes back as it was; only explicit flushes tell what that is. */
-    if (!(access & (GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT)) &&
-        (access & GL_MAP_READ_BIT || !(access & GL_MAP_FLUSH_EXPLICIT_BIT)))
+    /* What the program does not write goes back as it was. */
+    if (!(access & (GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT)))
         fetch(place, buffer);
     return gpuvchan_buffer_data(buffer->mapping);
 }
@@ -150,7 +148,8 @@ access_bits(uint32_t access)
 static void *
 map_whole(const struct place *place, uint32_t access)
 {
-    const struct gl_buffer *buffer = place->name ? gl_table_find(gl_share_buffers(place->gl->share), place->name) : NULL;
+    const struct gl_buffer *buffer =
+        place->name ? gl_table_find(gl_share_buffers(place->gl->share), place->name) : NULL;
     uint32_t bits = access_bits(access);
 
     return bits ? map(place, 0, buffer ? buffer->size : 0, bits) : NULL;

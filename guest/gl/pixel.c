@@ -184,9 +184,8 @@ gl_download_level(struct gl_context *gl, struct gl_download *out, void *pixels, 
     bool deep = target == GL_TEXTURE_3D || target == GL_TEXTURE_2D_ARRAY || target == GL_TEXTURE_CUBE_MAP_ARRAY;
     int32_t values[4] = {0};
 
-    return extent(gl, target, level, values) &&
-           gl_download_image(gl, out, pixels, deep ? 3 : 2, format, type, values[0], values[1],
-                             values[2] > 0 ? values[2] : 1);
+    return extent(gl, target, level, values) && gl_download_image(gl, out, pixels, deep ? 3 : 2, format, type,
+                                                                  values[0], values[1], values[2] > 0 ? values[2] : 1);
 }
 
 bool
@@ -220,8 +219,7 @@ glReadPixels(int32_t x, int32_t y, int32_t width, int32_t height, uint32_t forma
     } else {
         if (!gl_download_image(gl, &download, pixels, 2, format, type, width, height, 1))
             return;
-        status =
-            gl_read_pixels_on(&gl->client, gl->lane, x, y, width, height, format, type, download.memory);
+        status = gl_read_pixels_on(&gl->client, gl->lane, x, y, width, height, format, type, download.memory);
         gl_download_end(gl, &download, status == 0);
     }
     if (status != 0)

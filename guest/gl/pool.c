@@ -25,7 +25,7 @@ struct gl_pool {
     struct gpuvchan_channel *channel;
     struct gpuvchan_buffer *ring;
     uint32_t word;
-    uint64_t number;           /* that has been asked for last */
+    uint64_t number; /* that has been asked for last */
     uint64_t free_at[SEGMENTS];
     unsigned segment;
     uint32_t used; /* of the segment */

@@ -62,8 +62,7 @@ glCreateProgram(void)
 }
 
 /* The name is not given again: where the object is used it lives on under it. */
-static void
-delete(const char *command, uint32_t name, enum kind kind)
+static void delete (const char *command, uint32_t name, enum kind kind)
 {
     struct gl_context *gl = gl_current;
     int status;
@@ -78,19 +77,19 @@ delete(const char *command, uint32_t name, enum kind kind)
 void
 glDeleteShader(uint32_t shader)
 {
-    delete("glDeleteShader", shader, KIND_SHADER);
+    delete ("glDeleteShader", shader, KIND_SHADER);
 }
 
 void
 glDeleteProgram(uint32_t program)
 {
-    delete("glDeleteProgram", program, KIND_PROGRAM);
+    delete ("glDeleteProgram", program, KIND_PROGRAM);
 }
 
 void
 glDeleteObjectARB(uint32_t obj)
 {
-    delete("glDeleteObjectARB", obj, KIND_ANY);
+    delete ("glDeleteObjectARB", obj, KIND_ANY);
 }
 
 /* ---- Strings --------------------------------------------------------------------------------- */
@@ -211,11 +210,10 @@ glGetUniformIndices(uint32_t program, int32_t uniformCount, const char *const *u
     if (!gl)
         return;
     names = pack_names(uniformCount, uniformNames, &bytes);
-    status = !names ? -ENOMEM
-             : filled > 1024
-                 ? -E2BIG
-                 : gl_uniform_indices_on(&gl->client, gl->lane, program, uniformCount, names, bytes, uniformIndices,
-                                         &filled);
+    status = !names          ? -ENOMEM
+             : filled > 1024 ? -E2BIG
+                             : gl_uniform_indices_on(&gl->client, gl->lane, program, uniformCount, names, bytes,
+                                                     uniformIndices, &filled);
     free(names);
     if (status != 0)
         gl_failed(gl, "glGetUniformIndices", status);

@@ -48,8 +48,8 @@ gl_error_set(uint32_t error)
 {
     struct gl_context *gl = gl_current;
 
-    if (gl && gl->state->error == GL_NO_ERROR)
-        gl->state->error = error;
+    if (gl)
+        (void)gl_raise_error_on(&gl->client, gl->lane, error);
 }
 
 void
@@ -74,25 +74,6 @@ gl_unserved(const char *command, atomic_flag *said)
     if (!atomic_flag_test_and_set(said))
         gpuvchan_log(GPUVCHAN_LOG_WARNING, "gl: %s() is not served yet; it does nothing", command);
     gl_error_set(GL_INVALID_OPERATION);
-}
-
-uint32_t
-glGetError(void)
-{
-    struct gl_context *gl = gl_current;
-    uint32_t error = GL_NO_ERROR;
-    int status;
-
-    if (!gl)
-        return GL_NO_ERROR;
-    error = gl->state->error;
-    gl->state->error = GL_NO_ERROR;
-    if (error != GL_NO_ERROR)
-        return error;
-    status = gl_get_error_on(&gl->client, gl->lane, &error);
-    if (status != 0)
-        gl_failed(gl, "glGetError", status);
-    return error;
 }
 
 void
@@ -154,12 +135,26 @@ unsigned
 gl_values(uint32_t pname)
 {
     switch (pname) {
-    case GL_AMBIENT: case GL_DIFFUSE: case GL_SPECULAR: case GL_EMISSION: case GL_AMBIENT_AND_DIFFUSE:
-    case GL_POSITION: case GL_LIGHT_MODEL_AMBIENT: case GL_FOG_COLOR:
-    case GL_TEXTURE_ENV_COLOR: case GL_TEXTURE_BORDER_COLOR: case GL_TEXTURE_SWIZZLE_RGBA: case GL_TEXTURE_CROP_RECT_OES:
-    case GL_OBJECT_PLANE: case GL_EYE_PLANE: case GL_COLOR: case GL_PATCH_DEFAULT_OUTER_LEVEL:
+    case GL_AMBIENT:
+    case GL_DIFFUSE:
+    case GL_SPECULAR:
+    case GL_EMISSION:
+    case GL_AMBIENT_AND_DIFFUSE:
+    case GL_POSITION:
+    case GL_LIGHT_MODEL_AMBIENT:
+    case GL_FOG_COLOR:
+    case GL_TEXTURE_ENV_COLOR:
+    case GL_TEXTURE_BORDER_COLOR:
+    case GL_TEXTURE_SWIZZLE_RGBA:
+    case GL_TEXTURE_CROP_RECT_OES:
+    case GL_OBJECT_PLANE:
+    case GL_EYE_PLANE:
+    case GL_COLOR:
+    case GL_PATCH_DEFAULT_OUTER_LEVEL:
         return 4;
-    case GL_SPOT_DIRECTION: case GL_COLOR_INDEXES: case GL_POINT_DISTANCE_ATTENUATION:
+    case GL_SPOT_DIRECTION:
+    case GL_COLOR_INDEXES:
+    case GL_POINT_DISTANCE_ATTENUATION:
         return 3;
     case GL_PATCH_DEFAULT_INNER_LEVEL:
         return 2;

@@ -180,6 +180,19 @@ answer(struct gl_context *gl, uint32_t pname, int64_t *value)
     }
 }
 
+/*
+ * The host draws to a surface with one buffer, which stands for the back one: what the driver calls the front is the
+ * back, unless the program has named the front itself.
+ */
+static bool
+is_back(const struct gl_context *gl, uint32_t pname)
+{
+    if (!gl->double_buffered)
+        return false;
+    return pname == GL_READ_BUFFER ? !gl->state->reads_front
+                                   : (pname == GL_DRAW_BUFFER || pname == GL_DRAW_BUFFER0) && !gl->state->draws_front;
+}
+
 #define GET(Name, entry, type, convert)                                        \
     void Name(uint32_t pname, type *data)                                      \
     {                                                                          \
@@ -197,6 +210,8 @@ answer(struct gl_context *gl, uint32_t pname, int64_t *value)
         status = GET_STUB_##entry(&gl->client, gl->lane, pname, data, &count); \
         if (status != 0)                                                       \
             gl_failed(gl, #Name, status);                                      \
+        else if (is_back(gl, pname) && *data == (type)GL_FRONT)                \
+            *data = (type)GL_BACK;                                             \
     }
 #define GET_STUB_GET_INTEGERV gl_get_integerv_on
 #define GET_STUB_GET_FLOATV gl_get_floatv_on
@@ -209,3 +224,38 @@ GET(glGetFloatv, GET_FLOATV, float, value)
 GET(glGetDoublev, GET_DOUBLEV, double, value)
 GET(glGetBooleanv, GET_BOOLEANV, uint8_t, value != 0)
 GET(glGetInteger64v, GET_INTEGER64V, int64_t, value)
+
+static bool
+is_front(uint32_t buffer)
+{
+    return buffer == GL_FRONT || buffer == GL_FRONT_LEFT || buffer == GL_FRONT_RIGHT || buffer == GL_FRONT_AND_BACK ||
+           buffer == GL_LEFT || buffer == GL_RIGHT;
+}
+
+void
+glDrawBuffer(uint32_t buf)
+{
+    struct gl_context *gl = gl_current;
+    int status;
+
+    if (!gl)
+        return;
+    gl->state->draws_front = is_front(buf);
+    status = gl_draw_buffer_on(&gl->client, gl->lane, buf);
+    if (status != 0)
+        gl_failed(gl, "glDrawBuffer", status);
+}
+
+void
+glReadBuffer(uint32_t src)
+{
+    struct gl_context *gl = gl_current;
+    int status;
+
+    if (!gl)
+        return;
+    gl->state->reads_front = is_front(src);
+    status = gl_read_buffer_on(&gl->client, gl->lane, src);
+    if (status != 0)
+        gl_failed(gl, "glReadBuffer", status);
+}

@@ -145,8 +145,8 @@ glObjectLabel(uint32_t identifier, uint32_t name, int32_t length, const char *la
 
     if (!gl)
         return;
-    status = gl_object_label_on(&gl->client, gl->lane, identifier, name, label ? 0 : -1, label,
-                                text_bytes(length, label));
+    status =
+        gl_object_label_on(&gl->client, gl->lane, identifier, name, label ? 0 : -1, label, text_bytes(length, label));
     if (status != 0)
         gl_failed(gl, "glObjectLabel", status);
 }

@@ -120,8 +120,7 @@ generate(enum gl_space space)
     return driver;
 }
 
-static void
-delete(enum gl_space space, uint32_t driver)
+static void delete (enum gl_space space, uint32_t driver)
 {
     void (*deleters[GL_SPACES])(int32_t, const uint32_t *) = {
         [GL_SPACE_TEXTURE] = gl_functions->DeleteTextures,
@@ -154,7 +153,7 @@ gl_name_bind(const struct gl_context_host *context, enum gl_space space, uint32_
         return GL_NO_NAME;
     if (gl_names_insert(names, space, name, driver) == 0)
         return driver;
-    delete(space, driver); /* another lane was first, or there is no memory */
+    delete (space, driver); /* another lane was first, or there is no memory */
     return gl_name(context, space, name);
 }
 

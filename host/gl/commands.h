@@ -112,8 +112,8 @@ uint64_t gl_image_unpacked(const struct gl_context_host *context, unsigned dimen
 uint64_t gl_image_packed(const struct gl_context_host *context, unsigned dimensions, uint32_t format, uint32_t type,
                          int32_t width, int32_t height, int32_t depth);
 /** What it writes of a texture's image. */
-uint64_t gl_level_packed(const struct gl_context_host *context, uint32_t target, int32_t level, uint32_t format,
-                         uint32_t type);
+uint64_t
+gl_level_packed(const struct gl_context_host *context, uint32_t target, int32_t level, uint32_t format, uint32_t type);
 uint64_t gl_compressed_packed(const struct gl_context_host *context, uint32_t target, int32_t level);
 
 static inline uint64_t
@@ -131,16 +131,16 @@ gl_bytes(const struct gl_context_host *context, int64_t bytes)
  * What the driver gets as the pointer to pixels: memory of the arena with all of @p need, or an offset if a buffer is
  * bound. @return false: neither; nothing is to be done.
  */
-bool gl_upload_pixels(const struct gl_context_host *context, struct gpuvchan_request *request, uint32_t source,
-                      uint64_t offset, const void *memory, size_t bytes, uint64_t need, bool null_ok,
-                      const void **pixels);
+bool
+gl_upload_pixels(const struct gl_context_host *context, struct gpuvchan_request *request, uint32_t source,
+                 uint64_t offset, const void *memory, size_t bytes, uint64_t need, bool null_ok, const void **pixels);
 /** The same of memory that is never an offset. */
-bool gl_upload_memory(const struct gl_context_host *context, struct gpuvchan_request *request, uint32_t source,
-                      uint64_t offset, const void *memory, size_t bytes, uint64_t need, bool null_ok,
-                      const void **pixels);
+bool
+gl_upload_memory(const struct gl_context_host *context, struct gpuvchan_request *request, uint32_t source,
+                 uint64_t offset, const void *memory, size_t bytes, uint64_t need, bool null_ok, const void **pixels);
 /** May the driver write @p need bytes where the guest has given @p bytes? */
-bool gl_download_fits(const struct gl_context_host *context, struct gpuvchan_request *request, uint64_t need,
-                      size_t bytes);
+bool
+gl_download_fits(const struct gl_context_host *context, struct gpuvchan_request *request, uint64_t need, size_t bytes);
 
 /** Is a buffer bound, so that a pointer is an offset? */
 bool gl_pack_bound(const struct gl_context_host *context);

@@ -9,10 +9,11 @@
 #include "gl_pixels.h"
 
 struct gl_commands {
-    bool stores_known;                  /* pack and unpack are as the driver has them */
-    bool arrays_checked;                /* the next two count */
-    bool arrays_safe;                   /* each enabled array is in a buffer */
-    bool elements_bound;                /* an element buffer is bound */
+    uint32_t error;      /* that the guest has found, or that the driver had before that */
+    bool stores_known;   /* pack and unpack are as the driver has them */
+    bool arrays_checked; /* the next two count */
+    bool arrays_safe;    /* each enabled array is in a buffer */
+    bool elements_bound; /* an element buffer is bound */
     struct gl_pixel_store pack, unpack;
     float *feedback; /* what the driver writes in feedback mode */
     int32_t feedback_size;

@@ -42,9 +42,9 @@ read_store(struct gl_pixel_store *store, const uint32_t pnames[6])
 static void
 read_stores(struct gl_commands *commands)
 {
-    static const uint32_t pack[] = {GL_PACK_ALIGNMENT, GL_PACK_ROW_LENGTH, GL_PACK_SKIP_ROWS, GL_PACK_SKIP_PIXELS,
-                                    GL_PACK_IMAGE_HEIGHT, GL_PACK_SKIP_IMAGES};
-    static const uint32_t unpack[] = {GL_UNPACK_ALIGNMENT, GL_UNPACK_ROW_LENGTH, GL_UNPACK_SKIP_ROWS,
+    static const uint32_t pack[] = {GL_PACK_ALIGNMENT,   GL_PACK_ROW_LENGTH,   GL_PACK_SKIP_ROWS,
+                                    GL_PACK_SKIP_PIXELS, GL_PACK_IMAGE_HEIGHT, GL_PACK_SKIP_IMAGES};
+    static const uint32_t unpack[] = {GL_UNPACK_ALIGNMENT,   GL_UNPACK_ROW_LENGTH,   GL_UNPACK_SKIP_ROWS,
                                       GL_UNPACK_SKIP_PIXELS, GL_UNPACK_IMAGE_HEIGHT, GL_UNPACK_SKIP_IMAGES};
 
     read_store(&commands->pack, pack);

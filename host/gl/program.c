@@ -159,8 +159,7 @@ gl_host_feedback_varyings(struct gpuvchan_request *request, uint32_t program, in
 }
 
 int
-gl_host_shader_program(struct gpuvchan_request *request, uint32_t type, uint32_t program, void *text,
-                       size_t text_bytes)
+gl_host_shader_program(struct gpuvchan_request *request, uint32_t type, uint32_t program, void *text, size_t text_bytes)
 {
     struct gl_context_host *context = gl_context_of(request);
     const char *string;

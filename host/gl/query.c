@@ -149,6 +149,36 @@ gl_host_get_named_framebuffer_attachment_parameteriv(struct gpuvchan_request *re
     return attachment_parameter(context, pname, (uint32_t)type[0], value[0], params, params_count);
 }
 
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+int
+gl_host_raise_error(struct gpuvchan_request *request, uint32_t error)
+{
+    struct gl_context_host *context = gl_context_of(request);
+    uint32_t before;
+
+    if (!context || context->commands.error != GL_NO_ERROR)
+        return 0;
+    before = gl_functions->GetError();
+    context->commands.error = before != GL_NO_ERROR ? before : error;
+    return 0;
+}
+
+int
+gl_host_get_error(struct gpuvchan_request *request, uint32_t *value)
+{
+    struct gl_context_host *context = gl_context_of(request);
+
+    *value = GL_NO_ERROR;
+    if (!context)
+        return 0;
+    *value = gl_functions->GetError();
+    if (context->commands.error != GL_NO_ERROR)
+        *value = context->commands.error;
+    context->commands.error = GL_NO_ERROR;
+    return 0;
+}
+
 /* ---- Strings --------------------------------------------------------------------------------- */
 
 static void

@@ -286,7 +286,7 @@ single(bool egl)
 static void
 pixmap(bool egl)
 {
-    struct window window = begin(egl, true, NULL);
+    struct window window = begin(egl, false, NULL);
     XVisualInfo *visual = glXGetVisualFromFBConfig(window.dpy, window.config);
     Pixmap image = XCreatePixmap(window.dpy, window.id, WIDTH, HEIGHT, (unsigned)visual->depth);
     GLXPixmap drawable = glXCreatePixmap(window.dpy, window.config, image, NULL);
