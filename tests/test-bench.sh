@@ -206,10 +206,11 @@ else
 
 	# Its servers end with the tool, however it ends: by itself, and killed.
 	for how in '' KILL; do
+		rm -f "$tmp/err"
 		"$bench" gl --quick --only clear-300x300 >"$tmp/out" 2>"$tmp/err" &
 		tool=$!
 		waited=0
-		while ! grep -q '1/1' "$tmp/err" && [ "$waited" -lt 200 ]; do
+		while ! grep -q '1/1' "$tmp/err" 2>/dev/null && [ "$waited" -lt 200 ]; do
 			sleep 0.1
 			waited=$((waited + 1))
 		done
