@@ -237,10 +237,11 @@ $(BUILD)/lib/gpuvchan/guest/libnvidia-ml.so.1: $(call objects,$(GUEST_NVML_SRCS)
 	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)libnvidia-ml.so.1 $(rpath_plugin) $(link_own) -lpthread)
 
 # A core, and over it what libglvnd loads. X's libraries are the program's, too: they are there where they are wanted.
-gl_vendor = -shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)$(@F) -Wl$(comma)-rpath$(comma)'$$ORIGIN':'$$ORIGIN/gpuvchan/guest' -L$(@D) -l:libgpuvchan-gl.so.0
+gl_library = -shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)$(@F) -Wl$(comma)--version-script=guest/gl/exports.map
+gl_vendor = $(gl_library) -Wl$(comma)-rpath$(comma)'$$ORIGIN':'$$ORIGIN/gpuvchan/guest' -L$(@D) -l:libgpuvchan-gl.so.0
 $(call objects,$(GUEST_GL_SRCS) $(GL_GUEST_GEN:$(GEN)/%=gen/%) $(GUEST_GLX_SRCS) $(GUEST_EGL_SRCS)): $(GEN)/gl-guest.h $(GL_HEADERS)
-$(BUILD)/lib/gpuvchan/guest/libgpuvchan-gl.so.0: $(call objects,$(GUEST_GL_SRCS) $(GL_GUEST_GEN:$(GEN)/%=gen/%)) $(BUILD)/lib/$(SONAME)
-	$(call link,$@,$(filter %.o,$^),-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma)$(@F) $(rpath_plugin) $(link_own) $(shell pkg-config --libs xcb xcb-shm) -lpthread)
+$(BUILD)/lib/gpuvchan/guest/libgpuvchan-gl.so.0: $(call objects,$(GUEST_GL_SRCS) $(GL_GUEST_GEN:$(GEN)/%=gen/%)) $(BUILD)/lib/$(SONAME) guest/gl/exports.map
+	$(call link,$@,$(filter %.o,$^),$(gl_library) $(rpath_plugin) $(link_own) $(shell pkg-config --libs xcb xcb-shm) -lpthread)
 $(BUILD)/lib/gpuvchan/guest/libGLX_gpuvchan.so.0: $(call objects,$(GUEST_GLX_SRCS)) $(BUILD)/lib/gpuvchan/guest/libgpuvchan-gl.so.0
 	$(call link,$@,$(filter %.o,$^),$(gl_vendor) $(shell pkg-config --libs x11))
 $(BUILD)/lib/gpuvchan/guest/libEGL_gpuvchan.so.0: $(call objects,$(GUEST_EGL_SRCS)) $(BUILD)/lib/gpuvchan/guest/libgpuvchan-gl.so.0

@@ -52,3 +52,13 @@ $(BUILD)/tests/unit/test_dispatch: $(BUILD)/obj/tests/unit/test_dispatch.o
 	$(call link,$@,$<,-lcmocka)
 
 tests-build: $(BUILD)/tests/unit/test_dispatch
+
+# Handlers of OpenGL's commands with a driver of the test's own. What they do not reach may be missing.
+GL_COMMANDS_OBJECTS := $(call objects,$(addprefix host/gl/,buffer.c commands.c list.c memory.c names.c program.c query.c sync.c)) \
+	$(BUILD)/obj/gen/gl-handlers.o $(BUILD)/obj/gen/gl-host.o
+$(BUILD)/obj/tests/unit/test_gl_commands.o: CPPFLAGS += -Ihost/gl -Ilibgpuvchan/protocol/gl
+$(BUILD)/obj/tests/unit/test_gl_commands.o: $(GEN)/gl-guest.h $(GEN)/gl-host.h $(GL_HEADERS)
+$(BUILD)/tests/unit/test_gl_commands: $(BUILD)/obj/tests/unit/test_gl_commands.o $(GL_COMMANDS_OBJECTS)
+	$(call link,$@,$(filter %.o,$^),-Wl$(comma)--unresolved-symbols=ignore-in-object-files -lcmocka -lpthread)
+
+tests-build: $(BUILD)/tests/unit/test_gl_commands

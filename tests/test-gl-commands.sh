@@ -20,7 +20,8 @@ fi
 "$host" -c /dev/null --dump-plugin gl >"$work/plugin" 2>/dev/null
 grep -q '^driver=none' "$work/plugin" && skip_all "there is no EGL that renders here"
 cd "$work" || bail "cannot enter $work"
-"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -Wall "$top/tests/gl/commands.c" -o commands -lGL -lX11 ||
+"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Werror "$top/tests/gl/commands.c" "$top/tests/gl/commands_objects.c" \
+    -o commands -lGL -lX11 ||
     bail "tests/gl/commands.c does not compile"
 
 start x Xvfb -displayfd 1 -screen 0 1280x800x24 -nolisten tcp

@@ -27,7 +27,7 @@ cd "$work" || bail "cannot enter $work"
 cc_gl() {
     "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O1 -Wall "$top/tests/gl/$1.c" -o "$work/$1" -lGL -lEGL -lX11 -lpthread
 }
-cc_gl picture || bail "tests/gl/picture.c does not compile"
+cc_gl picture && cc_gl life || bail "tests/gl/*.c do not compile"
 
 # ---- An X server, and a host -------------------------------------------------------------------
 
@@ -95,6 +95,14 @@ run 60 "$host" -c /dev/null -p "$build/lib/gpuvchan/plugins" --plugins=gl gl.tur
 is "turned by a copy: as native" "$status:$output" "$natively"
 run 60 env GPUVCHAN_SYNC=1 "$launch" -a "$work/host.sock" ./picture glx
 is "posts that wait: as native" "$status:$output" "$natively"
+
+forwarded ./life
+is "threads that end, and forks" "$status:$output" "0:contexts of threads that have ended: 40 of 40
+child: a context of its own
+child: status 0
+parent: as before
+end"
+is "threads that end, and forks: without a word" "$errors" ""
 
 # ---- Programs ----------------------------------------------------------------------------------
 

@@ -41,7 +41,11 @@ lib=$root/${libdir#./}
 for file in usr/bin/gpuvchan-host usr/bin/gpuvchan-run usr/bin/gpuvchan-bench usr/bin/gpuvchan-scanner \
     "$libdir/gpuvchan/plugins/cuda.so" "$libdir/gpuvchan/guest/libcuda.so.1" "$libdir/gpuvchan/sim/libcuda.so.1" \
     "$libdir/gpuvchan/plugins/nvml.so" "$libdir/gpuvchan/guest/libnvidia-ml.so.1" \
-    usr/share/gpuvchan/protocol/nvml/nvml.gpv \
+    usr/share/gpuvchan/protocol/nvml/nvml.gpv usr/share/gpuvchan/protocol/gl/gl-commands.gpv \
+    "$libdir/gpuvchan/plugins/gl.so" "$libdir/gpuvchan/guest/libgpuvchan-gl.so.0" \
+    "$libdir/gpuvchan/guest/libGLX_gpuvchan.so.0" "$libdir/gpuvchan/guest/libEGL_gpuvchan.so.0" \
+    "$libdir/gpuvchan/guest/egl_vendor.json" "$libdir/libGLX_gpuvchan.so.0" \
+    usr/share/glvnd/egl_vendor.d/10_gpuvchan.json usr/share/doc/gpuvchan/gl-coverage.md \
     "$libdir/pkgconfig/gpuvchan.pc" usr/include/gpuvchan/gpuvchan.h usr/include/gpuvchan/plugin.h \
     usr/include/gpuvchan/protocol.h usr/share/gpuvchan/protocol/cuda.gpv usr/share/man/man7/gpuvchan.7 \
     usr/share/man/man8/gpuvchan-host.8 usr/share/man/man5/gpuvchan-host.conf.5 usr/share/man/man1/gpuvchan-run.1 \
@@ -114,6 +118,13 @@ for name in guest sim; do
     like "$name: SONAME" "$(readelf -d "$lib/gpuvchan/$name/libcuda.so.1")" 'SONAME.*\[libcuda\.so\.1\]'
 done
 like "guest: SONAME of NVML" "$(readelf -d "$lib/gpuvchan/guest/libnvidia-ml.so.1")" 'SONAME.*\[libnvidia-ml\.so\.1\]'
+is "gl.so exports its entry alone" "$(exports "$lib/gpuvchan/plugins/gl.so")" gpuvchan_plugin_entry
+is "libGLX_gpuvchan.so.0 exports its entry alone" "$(exports "$lib/gpuvchan/guest/libGLX_gpuvchan.so.0")" __glx_Main
+is "libEGL_gpuvchan.so.0 exports its entry alone" "$(exports "$lib/gpuvchan/guest/libEGL_gpuvchan.so.0")" __egl_Main
+is "libgpuvchan-gl.so.0 exports what is ours alone" \
+    "$(exports "$lib/gpuvchan/guest/libgpuvchan-gl.so.0" | grep -v '^gpuvchan_gl_')" ""
+like "libEGL is told where ours is" "$(cat "$root/usr/share/glvnd/egl_vendor.d/10_gpuvchan.json")" \
+    "\"library_path\": \"/usr/.*/gpuvchan/guest/libEGL_gpuvchan.so.0\""
 is "the library links no Xen library" "$(readelf -d "$so" | grep -i 'NEEDED.*xen')" ""
 
 # ---- Uninstall ---------------------------------------------------------------------------------

@@ -342,6 +342,23 @@ glBindVertexArray(uint32_t array_)
         gl_failed(gl, "glBindVertexArray", status);
 }
 
+void
+glVertexArrayElementBuffer(uint32_t vaobj, uint32_t buffer)
+{
+    struct gl_context *gl = gl_current;
+    struct gl_arrays *arrays;
+    int status;
+
+    if (!gl)
+        return;
+    arrays = gl_names_taken(gl, GL_SPACE_VERTEX_ARRAY, vaobj) ? arrays_of(gl->state, vaobj) : NULL;
+    if (arrays)
+        arrays->element = buffer;
+    status = gl_vertex_array_element_buffer_on(&gl->client, gl->lane, vaobj, buffer);
+    if (status != 0)
+        gl_failed(gl, "glVertexArrayElementBuffer", status);
+}
+
 static void
 forget(struct gl_state *state, uint32_t name)
 {

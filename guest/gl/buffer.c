@@ -148,6 +148,7 @@ forget(struct gl_context *gl, uint32_t name)
     gl_arrays_forget_buffer(gl->state, name);
     if (buffer) {
         gl_table_set(gl_share_buffers(gl->share), name, NULL);
+        gl_maps_forget(gl, name, buffer);
         gpuvchan_buffer_destroy(buffer->mapping);
         free(buffer);
     }
@@ -186,6 +187,7 @@ sized(struct gl_context *gl, uint32_t name, int64_t size)
     if (!buffer || size < 0)
         return;
     buffer->size = size;
+    gl_maps_forget(gl, name, buffer);
     gpuvchan_buffer_destroy(buffer->mapping); /* new contents end a mapping */
     buffer->mapping = NULL;
 }

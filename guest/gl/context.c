@@ -18,7 +18,6 @@
 __thread struct gl_context *gl_current __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -66,9 +65,12 @@ context_make(const struct gl_context_wish *wish)
 struct gl_context *
 gpuvchan_gl_context_create(const struct gl_context_wish *wish, int *status)
 {
-    struct gl_context *context = context_make(wish);
+    struct gl_context *context;
 
     *status = GL_STATUS_NO_MEMORY;
+    if (!gpuvchan_gl_start("OpenGL") || (wish->share && wish->share->client.channel != gl_process.channel))
+        return NULL;
+    context = context_make(wish);
     if (!context)
         return NULL;
     if (gpuvchan_handles_assign(gl_process.handles, GL_HANDLE_CONTEXT, context, &context->handle) != 0) {
@@ -96,8 +98,8 @@ gpuvchan_gl_context_destroy(struct gl_context *context)
 {
     bool last;
 
-    if (!context)
-        return;
+    if (!context || context->client.channel != gl_process.channel)
+        return; /* of before a fork */
     gpuvchan_handles_remove(gl_process.handles, context->handle, GL_HANDLE_CONTEXT);
     (void)gl_context_destroy(&context->client, context->handle);
     pthread_mutex_lock(&lock);
@@ -186,20 +188,24 @@ give_up(struct left left)
         context_free(left.context);
 }
 
-/* The thread ends. */
+/* The thread ends: on the host, too, its context is to be free before its lane goes. */
 static void
-thread_end(void *context)
+thread_end(void *user)
 {
+    struct gl_context *context = user;
     struct left left;
 
+    if (context != gl_current)
+        return;
+    (void)gl_make_current_on(&context->client, context->lane, 0, 0, 0);
     pthread_mutex_lock(&lock);
     left = leave(context);
     pthread_mutex_unlock(&lock);
     give_up(left);
 }
 
-static void
-key_make(void)
+void
+gl_contexts_begin(void)
 {
     (void)pthread_key_create(&key, thread_end);
 }
@@ -224,9 +230,10 @@ gpuvchan_gl_make_current(struct gl_context *context, struct gl_surface *draw, st
     struct gpuvchan_lane *lane = NULL;
     struct left left;
 
-    pthread_once(&key_once, key_make);
     if (context == old && (!context || (context->draw == draw && context->read == read)))
         return 0;
+    if (context && context->client.channel != gl_process.channel)
+        return GL_STATUS_NO_CONTEXT;
     if (context && !(lane = gpuvchan_lane_current(context->client.channel)))
         return GL_STATUS_NO_MEMORY;
     if (old)
@@ -281,6 +288,8 @@ gpuvchan_gl_surface_destroy(struct gl_surface *surface)
 {
     bool last;
 
+    if (surface && surface->client.channel != gl_process.channel)
+        return; /* of before a fork */
     pthread_mutex_lock(&lock);
     last = gl_surface_unref(surface);
     pthread_mutex_unlock(&lock);
@@ -293,7 +302,8 @@ gl_contexts_forget(void)
 {
     pthread_mutex_init(&lock, NULL);
     gl_current = NULL;
-    gl_process.handles = NULL; /* the parent's objects are in it */
+    gl_process.handles = NULL; /* the parent's objects are in it, */
+    gl_process.channel = NULL; /* by which they are known from now on */
 }
 
 const struct gl_wire_info *

@@ -20,6 +20,7 @@
 static inline bool
 ready(struct gl_context *gl, int64_t first, int64_t count, int64_t instances)
 {
+    gl_maps_settle(gl);
     return __builtin_expect(gl->state->from_memory == 0, 1) || gl_arrays_send(gl, first, count, instances);
 }
 
@@ -61,6 +62,7 @@ glMultiDrawArrays(uint32_t mode, const int32_t *first, const int32_t *count, int
 
     if (!gl)
         return;
+    gl_maps_settle(gl);
     if (gl->state->from_memory != 0) {
         for (int32_t i = 0; i < drawcount; i++)
             if (count[i] > 0)
@@ -119,6 +121,7 @@ begin(struct gl_context *gl, int32_t count, uint32_t type, const void *indices, 
     int status;
 
     *elements = (struct elements){.offset = (uintptr_t)indices};
+    gl_maps_settle(gl);
     if (count <= 0 || bytes == 0)
         return true; /* the driver says what is wrong */
     if (in_memory && gl->api == GL_API_CORE) {
@@ -275,6 +278,7 @@ multi_elements(const char *command, uint32_t mode, const int32_t *count, uint32_
 
     if (!gl)
         return;
+    gl_maps_settle(gl);
     if (gl->state->from_memory == 0 && gl->state->arrays->element != 0 && drawcount <= 4000) {
         uint64_t offsets[4000];
 
@@ -322,6 +326,7 @@ struct indirect_elements {
 static bool
 in_memory(struct gl_context *gl)
 {
+    gl_maps_settle(gl);
     if (gl->state->bound[GL_BOUND_DRAW_INDIRECT] != 0)
         return false;
     if (gl->api != GL_API_COMPAT)
@@ -426,4 +431,39 @@ glArrayElement(int32_t i)
         gl_unserved("glArrayElement of the program's memory", &said);
     else
         REPORT("glArrayElement", gl_array_element_on(&gl->client, gl->lane, i));
+}
+
+void
+glDispatchCompute(uint32_t num_groups_x, uint32_t num_groups_y, uint32_t num_groups_z)
+{
+    struct gl_context *gl = gl_current;
+
+    if (!gl)
+        return;
+    gl_maps_settle(gl);
+    REPORT("glDispatchCompute",
+           gl_dispatch_compute_on(&gl->client, gl->lane, num_groups_x, num_groups_y, num_groups_z));
+}
+
+void
+glDispatchComputeIndirect(int64_t indirect)
+{
+    struct gl_context *gl = gl_current;
+
+    if (!gl)
+        return;
+    gl_maps_settle(gl);
+    REPORT("glDispatchComputeIndirect", gl_dispatch_compute_indirect_on(&gl->client, gl->lane, indirect));
+}
+
+void
+glCopyBufferSubData(uint32_t readTarget, uint32_t writeTarget, int64_t readOffset, int64_t writeOffset, int64_t size)
+{
+    struct gl_context *gl = gl_current;
+
+    if (!gl)
+        return;
+    gl_maps_settle(gl);
+    REPORT("glCopyBufferSubData",
+           gl_copy_buffer_sub_data_on(&gl->client, gl->lane, readTarget, writeTarget, readOffset, writeOffset, size));
 }

@@ -117,6 +117,7 @@ struct gl_client_attribs {
 };
 
 #define GL_CLIENT_DEPTH 16
+#define GL_PERSISTENT_MAX 64
 
 /** A buffer object of our own that is written from the start on, and made anew when it is full. */
 struct gl_stream {
@@ -145,6 +146,8 @@ struct gl_state {
     void *feedback, *selection; /* the program's memory */
     int32_t feedback_size, selection_size;
     uint32_t render_mode;
+    uint32_t persistent[GL_PERSISTENT_MAX]; /* buffers that are mapped so */
+    unsigned persistent_count;
     bool draws_front, reads_front; /* the program has asked for that */
     void *debug_callback;
     const void *debug_user;
@@ -254,7 +257,22 @@ struct gl_buffer {
     struct gpuvchan_buffer *mapping; /* arena memory that the program has it mapped at, or NULL */
     int64_t map_offset, map_length;
     uint32_t map_access;
+    void *map_sent; /* of a mapping that persists: what the driver has of it */
 };
+
+/** Mappings that persist: what the program has written there goes to the buffers. Called where commands may read them. */
+void gl_maps_send(struct gl_context *gl);
+/** All commands are done: what they have written is to be seen in mappings that persist. */
+void gl_maps_fetch(struct gl_context *gl);
+
+static inline void
+gl_maps_settle(struct gl_context *gl)
+{
+    if (__builtin_expect(gl->state->persistent_count != 0, 0))
+        gl_maps_send(gl);
+}
+/** No mapping of that buffer persists any more. */
+void gl_maps_forget(struct gl_context *gl, uint32_t name, struct gl_buffer *buffer);
 
 enum gl_binding gl_binding_of(uint32_t target);
 /** Name of the buffer that is bound there, 0 for none. */

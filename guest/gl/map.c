@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Mapping of buffers: see buffer.c. By target and by name. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "gl_guest.h"
@@ -66,6 +67,106 @@ write_back(const struct place *place, const struct gl_buffer *buffer, int64_t of
         gl_failed(gl, "glUnmapBuffer", status);
 }
 
+/* ---- Mappings that persist ------------------------------------------------------------------- */
+
+#define PAGE 4096
+
+/* Remembers what the driver has. @return false: too many, or no memory. */
+static bool
+persist(struct gl_context *gl, uint32_t name, struct gl_buffer *buffer)
+{
+    struct gl_state *state = gl->state;
+
+    if (state->persistent_count == GL_PERSISTENT_MAX)
+        return false;
+    buffer->map_sent = malloc((size_t)buffer->map_length);
+    if (!buffer->map_sent)
+        return false;
+    memcpy(buffer->map_sent, gpuvchan_buffer_data(buffer->mapping), (size_t)buffer->map_length);
+    state->persistent[state->persistent_count++] = name;
+    return true;
+}
+
+void
+gl_maps_forget(struct gl_context *gl, uint32_t name, struct gl_buffer *buffer)
+{
+    struct gl_state *state = gl->state;
+
+    free(buffer->map_sent);
+    buffer->map_sent = NULL;
+    for (unsigned i = 0; i < state->persistent_count; i++)
+        if (state->persistent[i] == name)
+            state->persistent[i--] = state->persistent[--state->persistent_count];
+}
+
+/* Sends pages that have changed, those that lie together at once. */
+static void
+send_changes(const struct place *place, struct gl_buffer *buffer)
+{
+    const char *now = gpuvchan_buffer_data(buffer->mapping);
+    char *sent = buffer->map_sent;
+    int64_t at = 0, start = -1;
+
+    for (; at < buffer->map_length; at += PAGE) {
+        int64_t bytes = buffer->map_length - at < PAGE ? buffer->map_length - at : PAGE;
+        bool changed = memcmp(now + at, sent + at, (size_t)bytes) != 0;
+
+        if (changed) {
+            memcpy(sent + at, now + at, (size_t)bytes);
+            start = start < 0 ? at : start;
+        } else if (start >= 0) {
+            write_back(place, buffer, start, at - start);
+            start = -1;
+        }
+    }
+    if (start >= 0)
+        write_back(place, buffer, start, buffer->map_length - start);
+}
+
+/* Each with the buffer bound where no command looks; then that is as it was. */
+static void
+each_persistent(struct gl_context *gl, uint32_t access, void (*act)(const struct place *, struct gl_buffer *))
+{
+    struct gl_state *state = gl->state;
+    int status;
+
+    for (unsigned i = 0; i < state->persistent_count; i++) {
+        struct place place = {gl, GL_COPY_WRITE_BUFFER, state->persistent[i]};
+        struct gl_buffer *buffer = gl_table_find(gl_share_buffers(gl->share), place.name);
+
+        if (!buffer || !buffer->mapping || !buffer->map_sent || !(buffer->map_access & access))
+            continue;
+        status = gl_bind_buffer_on(&gl->client, gl->lane, GL_COPY_WRITE_BUFFER, place.name);
+        act(&place, buffer);
+        if (status == 0)
+            status = gl_bind_buffer_on(&gl->client, gl->lane, GL_COPY_WRITE_BUFFER, state->bound[GL_BOUND_COPY_WRITE]);
+        if (status != 0)
+            gl_failed(gl, "a mapping that persists", status);
+    }
+}
+
+void
+gl_maps_send(struct gl_context *gl)
+{
+    each_persistent(gl, GL_MAP_WRITE_BIT, send_changes);
+}
+
+static void
+fetch_again(const struct place *place, struct gl_buffer *buffer)
+{
+    if (fetch(place, buffer))
+        memcpy(buffer->map_sent, gpuvchan_buffer_data(buffer->mapping), (size_t)buffer->map_length);
+}
+
+void
+gl_maps_fetch(struct gl_context *gl)
+{
+    gl_maps_settle(gl);
+    each_persistent(gl, GL_MAP_READ_BIT, fetch_again);
+}
+
+/* ---- Mapping --------------------------------------------------------------------------------- */
+
 static void *
 map(const struct place *place, int64_t offset, int64_t length, uint32_t access)
 {
@@ -95,6 +196,12 @@ map(const struct place *place, int64_t offset, int64_t length, uint32_t access)
     /* What the program does not write goes back as it was. */
     if (!(access & (GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT)))
         fetch(place, buffer);
+    if (access & GL_MAP_PERSISTENT_BIT && !persist(place->gl, place->name, buffer)) {
+        gpuvchan_buffer_destroy(buffer->mapping);
+        buffer->mapping = NULL;
+        gl_error_set(GL_OUT_OF_MEMORY);
+        return NULL;
+    }
     return gpuvchan_buffer_data(buffer->mapping);
 }
 
@@ -111,6 +218,7 @@ unmap(const struct place *place)
     }
     if (buffer->map_access & GL_MAP_WRITE_BIT && !(buffer->map_access & GL_MAP_FLUSH_EXPLICIT_BIT))
         write_back(place, buffer, 0, buffer->map_length);
+    gl_maps_forget(place->gl, place->name, buffer);
     gpuvchan_buffer_destroy(buffer->mapping);
     buffer->mapping = NULL;
     return 1;

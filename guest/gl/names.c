@@ -264,6 +264,7 @@ finish_buffer(void *object)
     struct gl_buffer *buffer = object;
 
     gpuvchan_buffer_destroy(buffer->mapping);
+    free(buffer->map_sent);
     free(buffer);
 }
 

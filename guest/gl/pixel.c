@@ -98,6 +98,7 @@ from_buffer(struct gl_context *gl, struct gl_upload *upload, const void *data)
 {
     if (gl->state->bound[GL_BOUND_PIXEL_UNPACK] == 0)
         return false;
+    gl_maps_settle(gl);
     *upload = (struct gl_upload){.source = GL_SOURCE_BUFFER, .offset = (uintptr_t)data};
     return true;
 }

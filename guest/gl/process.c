@@ -86,8 +86,10 @@ gpuvchan_gl_start(const char *interface)
     if (getenv("GPUVCHAN_HOST")) /* in the host's own process, which renders for others */
         return false;
     pthread_mutex_lock(&starting);
-    if (!registered)
+    if (!registered) {
         registered = pthread_atfork(fork_prepare, fork_parent, fork_child) == 0;
+        gl_contexts_begin();
+    }
     if (state == NEW) {
         state = connect_host(&gl_process) == 0 ? STARTED : FAILED;
         if (state == FAILED)

@@ -16,7 +16,9 @@ struct gl_process {
 
 extern struct gl_process gl_process;
 
-/** After a fork, in the child: of context.c. */
+/** Of context.c. Before the channel is there, so that a thread's end is noticed here before its lane goes. */
+void gl_contexts_begin(void);
+/** After a fork, in the child. */
 void gl_contexts_forget(void);
 
 #endif

@@ -10,6 +10,7 @@ enum text {
     TEXT_SHADER_LOG,
     TEXT_PROGRAM_LOG,
     TEXT_SHADER_SOURCE,
+    TEXT_PROGRAM_ARB,
 };
 
 enum kind {
@@ -275,6 +276,33 @@ void
 glGetShaderSource(uint32_t shader, int32_t bufSize, int32_t *length, char *source)
 {
     get_text("glGetShaderSource", TEXT_SHADER_SOURCE, shader, bufSize, length, source);
+}
+
+void
+glGetProgramStringARB(uint32_t target, uint32_t pname, void *string_)
+{
+    struct gl_context *gl = gl_current;
+    struct gpuvchan_reference reference;
+    int32_t length = 0;
+    size_t count = 1;
+    void *memory;
+    int status;
+
+    if (!gl)
+        return;
+    if (pname != GL_PROGRAM_STRING_ARB) {
+        gl_error_set(GL_INVALID_ENUM);
+        return;
+    }
+    glGetProgramivARB(target, GL_PROGRAM_LENGTH_ARB, &length);
+    memory = gl_pool_take(gl, gl_count(length), &reference);
+    if (!memory)
+        return;
+    status = gl_program_text_on(&gl->client, gl->lane, TEXT_PROGRAM_ARB, target, reference, &length, &count);
+    if (status != 0)
+        gl_failed(gl, "glGetProgramStringARB", status);
+    else if (count != 0)
+        memcpy(string_, memory, gl_count(length) < reference.bytes ? gl_count(length) : reference.bytes);
 }
 
 /* ---- ARB_shader_objects ---------------------------------------------------------------------- */

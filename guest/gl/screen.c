@@ -110,6 +110,8 @@ void
 gl_screens_forget(void)
 {
     pthread_mutex_init(&lock, NULL);
+    for (struct gl_screen *screen = screens; screen; screen = screen->next)
+        atomic_store(&screen->lost, true);
     screens = NULL;
 }
 
@@ -127,7 +129,7 @@ gl_screen_look(struct gl_surface *surface)
     xcb_connection_t *connection = surface->screen->connection;
     xcb_get_geometry_reply_t *geometry;
 
-    if (atomic_load(&surface->gone))
+    if (atomic_load(&surface->gone) || atomic_load(&surface->screen->lost))
         return false;
     geometry = xcb_get_geometry_reply(connection, xcb_get_geometry(connection, surface->xid), NULL);
     if (!geometry)
@@ -144,6 +146,8 @@ gl_screen_add(struct gl_surface *surface)
     struct gl_screen *screen = surface->screen;
     const uint32_t events = XCB_EVENT_MASK_STRUCTURE_NOTIFY, exposures = 0;
 
+    if (atomic_load(&screen->lost))
+        return false;
     /* Before its size is asked for, so that no change goes unseen. */
     if (surface->kind == GL_SURFACE_WINDOW)
         xcb_change_window_attributes(screen->connection, surface->xid, XCB_CW_EVENT_MASK, &events);

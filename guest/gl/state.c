@@ -84,6 +84,7 @@ glFlush(void)
 
     if (!gl)
         return;
+    gl_maps_settle(gl);
     status = gl_flush_on(&gl->client, gl->lane);
     if (status != 0)
         gl_failed(gl, "glFlush", status);
@@ -103,6 +104,8 @@ glFinish(void)
         status = gl_pool_wait_on(&gl->client, gl->lane); /* an answer behind it */
     if (status != 0)
         gl_failed(gl, "glFinish", status);
+    if (gl->state->persistent_count != 0)
+        gl_maps_fetch(gl);
     gl_surface_flushed(gl);
 }
 

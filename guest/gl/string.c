@@ -169,6 +169,12 @@ answer(struct gl_context *gl, uint32_t pname, int64_t *value)
     case GL_DOUBLEBUFFER:
         *value = gl->double_buffered;
         return gl->api == GL_API_COMPAT || gl->api == GL_API_CORE;
+    case GL_CONTEXT_FLAGS: /* the host's has what the program has not asked for */
+        *value = (gl->flags & GL_FLAG_FORWARD ? GL_CONTEXT_FLAG_FORWARD_COMPATIBLE_BIT : 0) |
+                 (gl->flags & GL_FLAG_DEBUG ? GL_CONTEXT_FLAG_DEBUG_BIT : 0) |
+                 (gl->flags & GL_FLAG_ROBUST ? GL_CONTEXT_FLAG_ROBUST_ACCESS_BIT : 0) |
+                 (gl->flags & GL_FLAG_NO_ERROR ? GL_CONTEXT_FLAG_NO_ERROR_BIT : 0);
+        return gl->api == GL_API_COMPAT || gl->api == GL_API_CORE;
     case GL_FEEDBACK_BUFFER_SIZE:
         *value = gl->state->feedback_size;
         return gl->api == GL_API_COMPAT;

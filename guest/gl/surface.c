@@ -4,6 +4,7 @@
 
 #include "gl-guest.h"
 
+#include "gl_guest.h"
 #include "process.h"
 #include "screen.h"
 
@@ -51,7 +52,7 @@ surface_make(const struct gl_surface_wish *wish)
 struct gl_surface *
 gpuvchan_gl_surface_create(const struct gl_surface_wish *wish)
 {
-    struct gl_surface *surface = surface_make(wish);
+    struct gl_surface *surface = gpuvchan_gl_start("OpenGL") ? surface_make(wish) : NULL;
     struct gpuvchan_lane *lane;
 
     if (!surface)
@@ -167,6 +168,8 @@ gpuvchan_gl_surface_swap(struct gl_surface *surface)
 
     if (surface->kind != GL_SURFACE_WINDOW || !surface->double_buffered)
         return true;
+    if (surface->client.channel != gl_process.channel)
+        return false;
     lane = own_lane(surface);
     if (!lane || gl_present(surface, lane) != 0)
         return false;
@@ -179,7 +182,7 @@ gl_surface_flushed(struct gl_context *context)
 {
     struct gl_surface *surface = context->draw;
 
-    if (surface && surface->screen && !surface->double_buffered)
+    if (surface && surface->screen && (!surface->double_buffered || context->state->draws_front))
         (void)gl_present(surface, context->lane);
 }
 

@@ -38,6 +38,7 @@ glFenceSync(uint32_t condition, uint32_t flags)
     }
     if (!gl_names_gen(gl, GL_SPACE_SYNC, 1, &name))
         return NULL;
+    gl_maps_settle(gl);
     status = gl_fence_sync_on(&gl->client, gl->lane, name, condition, flags);
     if (status != 0)
         gl_failed(gl, "glFenceSync", status);
@@ -90,8 +91,11 @@ glClientWaitSync(void *sync, uint32_t flags, uint64_t timeout)
             gl_failed(gl, "glClientWaitSync", status);
             return GL_WAIT_FAILED;
         }
-        if (value != GL_TIMEOUT_EXPIRED || timeout <= portion)
+        if (value != GL_TIMEOUT_EXPIRED || timeout <= portion) {
+            if (gl->state->persistent_count != 0 && value != GL_TIMEOUT_EXPIRED)
+                gl_maps_fetch(gl);
             return value;
+        }
         timeout -= portion;
     }
 }

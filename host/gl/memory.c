@@ -396,9 +396,10 @@ gl_host_begin(struct gpuvchan_request *request, uint32_t mode)
 {
     struct gl_context_host *context = gl_context_of(request);
 
-    if (!context || context->api != GL_API_COMPAT)
+    if (!context || !GL_HAS(request, Begin))
         return 0;
-    check_arrays(context);
+    if (context->api == GL_API_COMPAT)
+        check_arrays(context);
     gl_functions->Begin(mode);
     return 0;
 }

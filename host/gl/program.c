@@ -76,7 +76,23 @@ enum text {
     TEXT_SHADER_LOG,
     TEXT_PROGRAM_LOG,
     TEXT_SHADER_SOURCE,
+    TEXT_PROGRAM_ARB, /* of what is bound to the target that the name is */
 };
+
+/* The driver writes as much as there is: nothing, if that does not fit. */
+static int
+program_string(uint32_t target, void *text, int32_t size, int32_t *length, size_t *length_count)
+{
+    int32_t bytes = -1;
+
+    if (gl_functions->GetProgramivARB)
+        gl_functions->GetProgramivARB(target, GL_PROGRAM_LENGTH_ARB, &bytes);
+    if (bytes >= 0 && bytes <= size)
+        gl_functions->GetProgramStringARB(target, GL_PROGRAM_STRING_ARB, text);
+    length[0] = bytes;
+    *length_count = bytes >= 0 && bytes <= size;
+    return 0;
+}
 
 int
 gl_host_program_text(struct gpuvchan_request *request, uint32_t what, uint32_t name, void *text, size_t text_bytes,
@@ -90,6 +106,8 @@ gl_host_program_text(struct gpuvchan_request *request, uint32_t what, uint32_t n
         *length_count = 0;
         return 0;
     }
+    if (what == TEXT_PROGRAM_ARB)
+        return program_string(name, text, size, length, length_count);
     driver = gl_name(context, GL_SPACE_PROGRAM, name);
     if (what == TEXT_SHADER_LOG)
         gl_functions->GetShaderInfoLog(driver, size, &filled, text);

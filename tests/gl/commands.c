@@ -3,19 +3,16 @@
  * Draws and asks with all kinds of commands, and prints a line for each: a sum of the picture, numbers, errors. The same
  * program says the same natively and forwarded.
  */
-#define GL_GLEXT_PROTOTYPES
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <GL/gl.h>
-#include <GL/glext.h>
+#include "commands.h"
+
 #include <GL/glx.h>
 #include <X11/Xlib.h>
 
-#define SIDE 128
-
-static uint32_t
+uint32_t
 sum_bytes(const void *data, size_t bytes)
 {
     const unsigned char *at = data;
@@ -26,7 +23,7 @@ sum_bytes(const void *data, size_t bytes)
     return sum;
 }
 
-static void
+void
 report(const char *name)
 {
     static unsigned char pixels[SIDE * SIDE * 4];
@@ -138,7 +135,8 @@ stipples(void)
 static void
 evaluators(void)
 {
-    static const GLfloat points[4][4] = {{-0.9f, -0.9f, 0, 7}, {-0.5f, 0.9f, 0, 7}, {0.5f, -0.9f, 0, 7}, {0.9f, 0.9f, 0, 7}};
+    static const GLfloat points[4][4] = {
+        {-0.9f, -0.9f, 0, 7}, {-0.5f, 0.9f, 0, 7}, {0.5f, -0.9f, 0, 7}, {0.9f, 0.9f, 0, 7}};
     GLdouble surface[2][2][3] = {{{-0.4, -0.4, 0}, {-0.4, 0.4, 0}}, {{0.4, -0.4, 0}, {0.4, 0.4, 0}}};
 
     glColor3f(1, 1, 0);
@@ -183,20 +181,14 @@ selection(void)
 
 /* ---- Arrays ---------------------------------------------------------------------------------- */
 
-struct vertex {
-    GLfloat x, y;
-    GLubyte color[4];
-    GLfloat s, t;
-};
-
-static const struct vertex square[] = {
+const struct vertex square[4] = {
     {-0.8f, -0.8f, {255, 0, 0, 255}, 0, 0},
     {0.8f, -0.8f, {0, 255, 0, 255}, 1, 0},
     {0.8f, 0.8f, {0, 0, 255, 255}, 1, 1},
     {-0.8f, 0.8f, {255, 255, 0, 255}, 0, 1},
 };
 
-static void
+void
 point(const struct vertex *vertices)
 {
     glEnableClientState(GL_VERTEX_ARRAY);
@@ -423,236 +415,6 @@ pixels(void)
     report("pixels");
 }
 
-/* ---- Shaders --------------------------------------------------------------------------------- */
-
-static GLuint
-shader(GLenum type, const char *first, const char *second)
-{
-    const char *strings[] = {first, second};
-    GLuint name = glCreateShader(type);
-    GLint good = 0;
-
-    glShaderSource(name, 2, strings, NULL);
-    glCompileShader(name);
-    glGetShaderiv(name, GL_COMPILE_STATUS, &good);
-    if (!good) {
-        char log[1000] = "";
-        GLsizei length = -1;
-
-        glGetShaderInfoLog(name, sizeof(log), &length, log);
-        printf("does not compile, log of %d: %s", length, log);
-    }
-    return name;
-}
-
-static GLuint
-program(const char *vertex, const char *fragment)
-{
-    GLuint name = glCreateProgram(), first, second;
-    GLint linked = 0, attached = -1;
-
-    first = shader(GL_VERTEX_SHADER, "#version 130\n", vertex);
-    second = shader(GL_FRAGMENT_SHADER, "#version 130\n", fragment);
-    glAttachShader(name, first);
-    glAttachShader(name, second);
-    glBindAttribLocation(name, 0, "position");
-    glDeleteShader(first);
-    glLinkProgram(name);
-    glGetProgramiv(name, GL_LINK_STATUS, &linked);
-    glGetProgramiv(name, GL_ATTACHED_SHADERS, &attached);
-    glDetachShader(name, first);
-    printf("program: linked %d, %d attached, shaders %d %d\n", linked, attached, glIsShader(first), glIsShader(second));
-    glDeleteShader(second);
-    return name;
-}
-
-static void
-shaders(void)
-{
-    static const GLfloat colors[] = {1, 0.2f, 0.1f, 1, 0.1f, 1, 0.5f, 1};
-    static const GLfloat corners[] = {-0.9f, -0.9f, 0.9f, -0.7f, 0, 0.9f};
-    GLuint name = program("in vec2 position; uniform mat4 turn; void main() { gl_Position = turn * vec4(position, 0, 1); }",
-                          "uniform vec4 colors[2]; uniform int which; out vec4 color;"
-                          " void main() { color = colors[which] * 0.5 + colors[1] * 0.5; }");
-    GLint count = -1, location, size = -1, current = -1;
-    GLenum type = 0;
-    GLfloat value[4] = {0};
-    char text[64] = "untouched";
-    GLsizei length = -1;
-    GLuint arrays, buffer;
-
-    glUseProgram(name);
-    glGetIntegerv(GL_CURRENT_PROGRAM, &current);
-    glGetProgramiv(name, GL_ACTIVE_UNIFORMS, &count);
-    glGetActiveUniform(name, 0, sizeof(text), &length, &size, &type, text);
-    printf("uniforms: %d, the first %s (%d), %d of %#x, current %d\n", count, text, length, size, type,
-           current == (GLint)name);
-    glGetActiveUniform(name, 99, sizeof(text), &length, &size, &type, text);
-    printf("no uniform: %#x, %s\n", glGetError(), text);
-    location = glGetUniformLocation(name, "colors");
-    glUniform4fv(location, 2, colors);
-    glGetUniformfv(name, location, value);
-    printf("uniform: %d %.2f %.2f, none: %d\n", location >= 0, (double)value[0], (double)value[1],
-           glGetUniformLocation(name, "nothing"));
-    glUniform1i(glGetUniformLocation(name, "which"), 0);
-    glUniformMatrix4fv(glGetUniformLocation(name, "turn"), 1, GL_FALSE,
-                       (const GLfloat[]){0.8f, 0.3f, 0, 0, -0.3f, 0.8f, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1});
-    glGenVertexArrays(1, &arrays);
-    glBindVertexArray(arrays);
-    glGenBuffers(1, &buffer);
-    glBindBuffer(GL_ARRAY_BUFFER, buffer);
-    glBufferData(GL_ARRAY_BUFFER, sizeof(corners), corners, GL_STATIC_DRAW);
-    glEnableVertexAttribArray(0);
-    glVertexAttribPointer(0, 2, GL_FLOAT, GL_FALSE, 0, NULL);
-    glDrawArrays(GL_TRIANGLES, 0, 3);
-    report("a program");
-    glBindBuffer(GL_ARRAY_BUFFER, 0);
-    glBindVertexArray(0);
-    glDeleteVertexArrays(1, &arrays);
-    glDeleteBuffers(1, &buffer);
-    glEnableVertexAttribArray(0);
-    glVertexAttribPointer(0, 2, GL_FLOAT, GL_FALSE, 0, corners);
-    glDrawArrays(GL_TRIANGLES, 0, 3);
-    glDisableVertexAttribArray(0);
-    report("a program, client arrays");
-    glDeleteProgram(name);
-    printf("deleted, in use: %d\n", glIsProgram(name));
-    glUseProgram(0);
-    printf("deleted: %d\n", glIsProgram(name));
-    shader(GL_FRAGMENT_SHADER, "#version 130\n", "void main() { nonsense }");
-    printf("no shader: %u, %#x\n", glCreateShader(0x1234), glGetError());
-    glUseProgram(12345);
-    printf("no program: %#x\n", glGetError());
-}
-
-static void
-instances(void)
-{
-    static const GLfloat corners[] = {-0.1f, -0.1f, 0.1f, -0.1f, 0, 0.1f}, places[] = {-0.5f, -0.5f, 0.5f, -0.5f, 0, 0.5f};
-    static const GLushort indices[] = {0, 1, 2};
-    GLuint name = program("in vec2 position; in vec2 place; void main() { gl_Position = vec4(position + place, 0, 1); }",
-                          "out vec4 color; void main() { color = vec4(0.2, 1, 0.4, 1); }");
-    GLuint at = (GLuint)glGetAttribLocation(name, "place");
-
-    glUseProgram(name);
-    glEnableVertexAttribArray(0);
-    glEnableVertexAttribArray(at);
-    glVertexAttribPointer(0, 2, GL_FLOAT, GL_FALSE, 0, corners);
-    glVertexAttribPointer(at, 2, GL_FLOAT, GL_FALSE, 0, places);
-    glVertexAttribDivisor(at, 1);
-    glDrawArraysInstanced(GL_TRIANGLES, 0, 3, 3);
-    report("instances");
-    glDrawElementsInstancedBaseVertex(GL_TRIANGLES, 3, GL_UNSIGNED_SHORT, indices, 2, 0);
-    report("instances by indices");
-    glVertexAttribDivisor(at, 0);
-    glDisableVertexAttribArray(at);
-    glDisableVertexAttribArray(0);
-    glUseProgram(0);
-    glDeleteProgram(name);
-}
-
-/* ---- Framebuffers, queries, feedback, sync --------------------------------------------------- */
-
-static void
-framebuffers(void)
-{
-    GLuint framebuffer, texture, depth;
-    GLint attached = -1, type = -1;
-
-    glGenFramebuffers(1, &framebuffer);
-    glGenTextures(1, &texture);
-    glGenRenderbuffers(1, &depth);
-    glBindTexture(GL_TEXTURE_2D, texture);
-    glTexImage2D(GL_TEXTURE_2D, 0, GL_RGBA8, 64, 64, 0, GL_RGBA, GL_UNSIGNED_BYTE, NULL);
-    glBindRenderbuffer(GL_RENDERBUFFER, depth);
-    glRenderbufferStorage(GL_RENDERBUFFER, GL_DEPTH_COMPONENT24, 64, 64);
-    glBindFramebuffer(GL_FRAMEBUFFER, framebuffer);
-    glFramebufferTexture2D(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_TEXTURE_2D, texture, 0);
-    glFramebufferRenderbuffer(GL_FRAMEBUFFER, GL_DEPTH_ATTACHMENT, GL_RENDERBUFFER, depth);
-    printf("framebuffer: %#x\n", glCheckFramebufferStatus(GL_FRAMEBUFFER));
-    glGetFramebufferAttachmentParameteriv(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_FRAMEBUFFER_ATTACHMENT_OBJECT_NAME,
-                                          &attached);
-    glGetFramebufferAttachmentParameteriv(GL_FRAMEBUFFER, GL_DEPTH_ATTACHMENT, GL_FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE,
-                                          &type);
-    printf("attached: %d %#x\n", attached == (GLint)texture, type);
-    glViewport(0, 0, 64, 64);
-    glClearColor(0.3f, 0.6f, 0.1f, 1);
-    glClear(GL_COLOR_BUFFER_BIT | GL_DEPTH_BUFFER_BIT);
-    glColor3f(1, 0, 1);
-    glRectf(-0.5f, -0.5f, 0.5f, 0.5f);
-    glBindFramebuffer(GL_READ_FRAMEBUFFER, framebuffer);
-    glBindFramebuffer(GL_DRAW_FRAMEBUFFER, 0);
-    glBlitFramebuffer(0, 0, 64, 64, 10, 10, 100, 90, GL_COLOR_BUFFER_BIT, GL_NEAREST);
-    glBindFramebuffer(GL_FRAMEBUFFER, 0);
-    glViewport(0, 0, SIDE, SIDE);
-    glClearColor(0, 0, 0, 1);
-    report("a framebuffer");
-    glDeleteFramebuffers(1, &framebuffer);
-    glDeleteRenderbuffers(1, &depth);
-    glDeleteTextures(1, &texture);
-}
-
-static void
-queries(void)
-{
-    GLuint query, samples = 0, ready = 0;
-    GLsync sync;
-    GLint status = -1;
-    GLsizei length = -1;
-
-    glGenQueries(1, &query);
-    glBeginQuery(GL_SAMPLES_PASSED, query);
-    glRectf(-0.5f, -0.5f, 0.5f, 0.5f);
-    glEndQuery(GL_SAMPLES_PASSED);
-    glGetQueryObjectuiv(query, GL_QUERY_RESULT, &samples);
-    glGetQueryObjectuiv(query, GL_QUERY_RESULT_AVAILABLE, &ready);
-    printf("query: %u samples, ready %u, is one: %d\n", samples, ready, glIsQuery(query));
-    glDeleteQueries(1, &query);
-    sync = glFenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0);
-    printf("sync: %d\n", glIsSync(sync));
-    printf("waited: %d\n", glClientWaitSync(sync, GL_SYNC_FLUSH_COMMANDS_BIT, 1000000000) != GL_WAIT_FAILED);
-    glGetSynciv(sync, GL_SYNC_STATUS, 1, &length, &status);
-    printf("status: %#x of %d\n", status, length);
-    glDeleteSync(sync);
-    report("queries");
-}
-
-static void
-transform_feedback(void)
-{
-    static const char *const varyings[] = {"doubled"};
-    static const GLfloat corners[] = {1, 2, 3, 4, 5, 6};
-    GLfloat back[6] = {0};
-    GLuint name = glCreateProgram(), buffer;
-    GLuint vertex = shader(GL_VERTEX_SHADER, "#version 130\n",
-                           "in vec2 position; out vec2 doubled; void main() { doubled = position * 2.0;"
-                           " gl_Position = vec4(position, 0, 1); }");
-
-    glAttachShader(name, vertex);
-    glBindAttribLocation(name, 0, "position");
-    glTransformFeedbackVaryings(name, 1, varyings, GL_INTERLEAVED_ATTRIBS);
-    glLinkProgram(name);
-    glGenBuffers(1, &buffer);
-    glBindBufferBase(GL_TRANSFORM_FEEDBACK_BUFFER, 0, buffer);
-    glBufferData(GL_TRANSFORM_FEEDBACK_BUFFER, sizeof(back), NULL, GL_STREAM_READ);
-    glUseProgram(name);
-    glEnable(GL_RASTERIZER_DISCARD);
-    glEnableVertexAttribArray(0);
-    glVertexAttribPointer(0, 2, GL_FLOAT, GL_FALSE, 0, corners);
-    glBeginTransformFeedback(GL_POINTS);
-    glDrawArrays(GL_POINTS, 0, 3);
-    glEndTransformFeedback();
-    glDisable(GL_RASTERIZER_DISCARD);
-    glGetBufferSubData(GL_TRANSFORM_FEEDBACK_BUFFER, 0, sizeof(back), back);
-    printf("feedback: %.1f %.1f %.1f\n", (double)back[0], (double)back[1], (double)back[5]);
-    glDisableVertexAttribArray(0);
-    glUseProgram(0);
-    glDeleteProgram(name);
-    glDeleteShader(vertex);
-    glDeleteBuffers(1, &buffer);
-    report("transform feedback");
-}
-
 static void
 questions(void)
 {
@@ -685,16 +447,24 @@ questions(void)
 }
 
 static void (*const scenes[])(void) = {
-    immediate, matrices_and_lights, lists,     stipples,     evaluators, selection,          client_arrays, buffers,
-    textures,  large_textures,      pixels,    shaders,      instances,  framebuffers,       queries,
-    transform_feedback,             questions,
+    immediate,     matrices_and_lights,
+    lists,         stipples,
+    evaluators,    selection,
+    client_arrays, buffers,
+    textures,      large_textures,
+    pixels,        shaders,
+    instances,     framebuffers,
+    queries,       transform_feedback,
+    persistent,    assembly,
+    questions,
 };
 
 int
 main(void)
 {
-    static int attributes[] = {GLX_RGBA,         GLX_DOUBLEBUFFER, GLX_RED_SIZE,   8, GLX_GREEN_SIZE, 8,
-                               GLX_BLUE_SIZE,    8,                GLX_ALPHA_SIZE, 8, GLX_DEPTH_SIZE, 24, None};
+    static int attributes[] = {
+        GLX_RGBA, GLX_DOUBLEBUFFER, GLX_RED_SIZE, 8,   GLX_GREEN_SIZE, 8, GLX_BLUE_SIZE, 8, GLX_ALPHA_SIZE,
+        8,        GLX_DEPTH_SIZE,   24,           None};
     Display *display = XOpenDisplay(NULL);
     XVisualInfo *visual = display ? glXChooseVisual(display, DefaultScreen(display), attributes) : NULL;
     XSetWindowAttributes values = {.border_pixel = 0};

@@ -11,8 +11,8 @@ enum gl_space {
     GL_SPACE_PROGRAM, /* shaders, too */
     GL_SPACE_SAMPLER,
     GL_SPACE_PROGRAM_ARB,
-    GL_SPACE_SYNC, /* whose objects are pointers */
-    GL_SPACE_LIST, /* the guest's alone: any number can be one, so that the driver takes the guest's */
+    GL_SPACE_SYNC,   /* whose objects are pointers */
+    GL_SPACE_LIST,   /* the guest's alone: any number can be one, so that the driver takes the guest's */
     GL_SPACE_SHARED, /* how many those are */
     /* of a context */
     GL_SPACE_FRAMEBUFFER = GL_SPACE_SHARED,
