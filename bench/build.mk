@@ -31,7 +31,14 @@ BENCH_SRCS := \
 	bench/own_server.c \
 	bench/cuda.c \
 	bench/cuda_side.c \
-	bench/cuda_start.c
+	bench/cuda_start.c \
+	bench/alternate.c \
+	bench/daemon.c \
+	bench/process.c \
+	bench/gl.c \
+	bench/gl_place.c \
+	bench/gl_program.c \
+	bench/gl_run.c
 
 BENCH_PKGS := jansson
 BENCH_CPPFLAGS := -D_GNU_SOURCE
@@ -39,6 +46,11 @@ BENCH_LDLIBS := -lm
 
 ifeq ($(shell pkg-config --exists ck && echo yes),yes)
 BENCH_CPPFLAGS += -DHAVE_CK $(shell pkg-config --cflags ck)
+endif
+
+# The headers of OpenGL and X11; the libraries are opened when they are measured.
+ifeq ($(shell pkg-config --exists gl x11 && echo yes),yes)
+BENCH_CPPFLAGS += -DHAVE_GL $(shell pkg-config --cflags gl x11)
 endif
 
 # A compiler that finds the archive prints its path, otherwise the bare name.

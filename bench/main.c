@@ -15,6 +15,7 @@
 
 #include "options.h"
 #include "cuda_start.h"
+#include "gl_program.h"
 #include "own.h"
 #include "report.h"
 #include "run.h"
@@ -82,12 +83,11 @@ measure_here(const struct bench_options *options, struct bench_report *report, c
     fprintf(report->out, "gpuvchan-bench %s%s: %s\n", options->command_name, options->quick ? " --quick" : "",
             description);
     fflush(report->out);
-    if (options->command != BENCH_CUDA)
-        return bench_run(options, &host, report);
-    if (bench_own_cuda)
+    if (options->command == BENCH_CUDA)
         return bench_own_cuda(options, &host, report);
-    fprintf(stderr, "gpuvchan-bench: this build has no CUDA measurements\n");
-    return -ENOSYS;
+    if (options->command == BENCH_GL)
+        return bench_own_gl(options, &host, report);
+    return bench_run(options, &host, report);
 }
 
 static bool
@@ -121,6 +121,8 @@ main(int argc, char **argv)
 
     if (argc == 3 && strcmp(argv[1], BENCH_CUDA_START) == 0)
         return bench_cuda_start_program(argv[2]);
+    if (argc > 1 && strcmp(argv[1], BENCH_GL_PROGRAM) == 0)
+        return bench_gl_program(argc - 2, argv + 2);
     bench_mechanisms_collect();
     bench_options_parse(&options, argc, argv);
     if (options.command == BENCH_SERVE)

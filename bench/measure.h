@@ -48,6 +48,7 @@ enum bench_command {
     BENCH_COMPARE = 4,
     BENCH_CUDA = 8,
     BENCH_SERVE = 16,
+    BENCH_GL = 32,
 };
 
 /* Ends with one whose first test has no name. */

@@ -9,6 +9,7 @@
 
 #include <gpuvchan/gpuvchan.h>
 
+#include "own.h"
 #include "report.h"
 #include "xen_tests.h"
 
@@ -26,6 +27,7 @@ static const struct {
     {"bulk", BENCH_BULK, "libgpuvchan's bulk data, copied and in place"},
     {"compare", BENCH_COMPARE, "both, and the same work by other mechanisms"},
     {"cuda", BENCH_CUDA, "CUDA through libgpuvchan beside native CUDA"},
+    {"gl", BENCH_GL, "OpenGL programs through libgpuvchan beside native OpenGL and virgl"},
     {"serve", BENCH_SERVE, "the other side of --peer, until SIGTERM"},
 };
 
@@ -51,7 +53,7 @@ bench_mechanisms_collect(void)
 static void
 print_usage(FILE *out)
 {
-    fprintf(out, "Usage: gpuvchan-bench ring|bulk|compare|cuda [--quick] [--json FILE]\n"
+    fprintf(out, "Usage: gpuvchan-bench ring|bulk|compare|cuda|gl [--quick] [--json FILE]\n"
                  "                      [--plot FILE.svg|FILE.png] [--only NAME]...\n"
                  "       gpuvchan-bench ring|bulk --peer DOMAIN [the same]\n"
                  "       gpuvchan-bench serve [--once]\n");
@@ -74,6 +76,9 @@ print_names(FILE *out)
     fprintf(out, "Tests with --peer, beside libxenvchan between the same domains:\n");
     for (unsigned i = 0; bench_peer_test(i)->name; i++)
         fprintf(out, "  %-18s %s\n", bench_peer_test(i)->name, bench_peer_test(i)->summary);
+    fprintf(out, "Tests of gl:\n");
+    for (unsigned i = 0; bench_gl_test_name(i); i++)
+        fprintf(out, "  %-18s %s\n", bench_gl_test_name(i), bench_gl_test_summary(i));
     fprintf(out, "Mechanisms:\n");
     for (const struct bench_mechanism **m = bench_mechanisms; *m; m++)
         if (begins_mechanism(m))
@@ -95,7 +100,8 @@ print_help(void)
            "  -p, --plot FILE  draw the results as FILE.svg, or FILE.png by rsvg-convert\n"
            "  -o, --only NAME  measure only this test or mechanism, or the one with the\n"
            "                   other as MECHANISM/TEST; may stand several times\n"
-           "  -n, --native-too cuda: the machine's own CUDA as well, alternating\n"
+           "  -n, --native-too cuda, gl: the machine's own as well, alternating\n"
+           "  -v, --virgl      gl: virgl's test server as well, alternating\n"
            "  -P, --peer DOMAIN ring, bulk: on Xen, between this domain and the one of this\n"
            "                   number, where 'gpuvchan-bench serve' runs, beside libxenvchan\n"
            "  -1, --once       serve: end after one client\n"
@@ -124,6 +130,9 @@ find_test(const char *name)
     for (unsigned i = 0; bench_peer_test(i)->name; i++)
         if (strcmp(bench_peer_test(i)->name, name) == 0)
             return bench_peer_test(i)->name;
+    for (unsigned i = 0; bench_gl_test_name(i); i++)
+        if (strcmp(bench_gl_test_name(i), name) == 0)
+            return bench_gl_test_name(i);
     return NULL;
 }
 
@@ -218,6 +227,9 @@ parse_option(struct bench_options *options, int option)
     case 'n':
         options->native_too = true;
         break;
+    case 'v':
+        options->virgl = true;
+        break;
     case 'P':
         parse_peer(options, optarg);
         break;
@@ -241,16 +253,22 @@ void
 bench_options_parse(struct bench_options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"quick", no_argument, NULL, 'q'},      {"json", required_argument, NULL, 'j'},
-        {"plot", required_argument, NULL, 'p'}, {"only", required_argument, NULL, 'o'},
-        {"native-too", no_argument, NULL, 'n'}, {"peer", required_argument, NULL, 'P'},
-        {"once", no_argument, NULL, '1'},       {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+        {"quick", no_argument, NULL, 'q'},
+        {"json", required_argument, NULL, 'j'},
+        {"plot", required_argument, NULL, 'p'},
+        {"only", required_argument, NULL, 'o'},
+        {"native-too", no_argument, NULL, 'n'},
+        {"peer", required_argument, NULL, 'P'},
+        {"once", no_argument, NULL, '1'},
+        {"virgl", no_argument, NULL, 'v'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
     *options = (struct bench_options){0};
-    while ((option = getopt_long(argc, argv, "qj:p:o:nP:1Vh", known, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, "qj:p:o:nvP:1Vh", known, NULL)) != -1)
         parse_option(options, option);
     if (optind == argc)
         misuse("say what to measure", NULL);
@@ -259,6 +277,8 @@ bench_options_parse(struct bench_options *options, int argc, char **argv)
         misuse("one measurement at a time, not also", argv[optind + 1]);
     if (options->has_peer && options->command != BENCH_RING && options->command != BENCH_BULK)
         misuse("--peer is for ring and bulk, not for", options->command_name);
+    if (options->virgl && options->command != BENCH_GL)
+        misuse("--virgl is for gl, not for", options->command_name);
     if (options->once && options->command != BENCH_SERVE)
         misuse("--once is for serve, not for", options->command_name);
 }
@@ -275,9 +295,9 @@ is_wanted(const char *const *list, const char *name)
 }
 
 bool
-bench_options_want_test(const struct bench_options *options, const struct bench_test *test)
+bench_options_want_test(const struct bench_options *options, const char *test)
 {
-    return is_wanted(options->only_test, test->name);
+    return is_wanted(options->only_test, test);
 }
 
 bool

@@ -18,7 +18,7 @@ struct bench_options {
     enum bench_command command;
     const char *command_name;
     bool quick;
-    bool native_too;
+    bool native_too, virgl;
     bool has_peer, once;
     uint32_t peer;    /* the domain to measure with */
     const char *json; /* "-": stdout, and the table goes to stderr */
@@ -38,7 +38,7 @@ void bench_mechanisms_collect(void);
 /* Never returns after --help, --version or a misuse. */
 void bench_options_parse(struct bench_options *options, int argc, char **argv);
 
-bool bench_options_want_test(const struct bench_options *options, const struct bench_test *test);
+bool bench_options_want_test(const struct bench_options *options, const char *test);
 
 bool bench_options_want_mechanism(const struct bench_options *options, const struct bench_mechanism *mechanism);
 

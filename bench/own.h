@@ -9,10 +9,18 @@
 #include "report.h"
 
 /*
- * Adds its results to the report and prints them. Returns 0, or -errno after
- * it has said why. NULL: this build has none.
+ * Add their results to the report and print them. Return 0, or -errno after
+ * they have said why.
  */
 extern int (*const bench_own_cuda)(const struct bench_options *options, const struct bench_host *host,
                                    struct bench_report *report);
+
+extern int (*const bench_own_gl)(const struct bench_options *options, const struct bench_host *host,
+                                 struct bench_report *report);
+
+/* Names of OpenGL's tests, for --only and --help; NULL behind the last one. */
+const char *bench_gl_test_name(unsigned i);
+
+const char *bench_gl_test_summary(unsigned i);
 
 #endif

@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "process.h"
+
 extern char **environ;
 
 /* Pixels. */
@@ -62,32 +64,12 @@ bench_plot_can_write(const char *path)
     return ends_in(path, ".svg") || ends_in(path, ".png");
 }
 
-static bool
-is_in_path(const char *program)
-{
-    const char *path = getenv("PATH");
-    char *copy = strdup(path ? path : "/usr/bin:/bin");
-    char *save = NULL;
-    bool found = false;
-
-    for (char *dir = copy ? strtok_r(copy, ":", &save) : NULL; dir && !found; dir = strtok_r(NULL, ":", &save)) {
-        char *file;
-
-        if (asprintf(&file, "%s/%s", dir, program) < 0)
-            break;
-        found = access(file, X_OK) == 0;
-        free(file);
-    }
-    free(copy);
-    return found;
-}
-
 const char *
 bench_plot_check(const char *path)
 {
     int fd;
 
-    if (ends_in(path, ".png") && !is_in_path("rsvg-convert"))
+    if (ends_in(path, ".png") && !bench_is_installed("rsvg-convert"))
         return "needs rsvg-convert: install librsvg2-bin, or write an .svg";
     fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)

@@ -98,7 +98,7 @@ print_result(const struct bench_report *report, const struct bench_result *resul
     char value[32];
     double spread;
 
-    fprintf(report->out, "  %-12s %-19s", result->mechanism, result->test);
+    fprintf(report->out, "  %-12s %-20s", result->mechanism, result->test);
     if (result->trouble) {
         fprintf(report->out, "  %s\n", result->trouble);
         return;
@@ -123,7 +123,7 @@ bench_report_print(struct bench_report *report, const char *title, const char *h
         return;
     nreferences = list_references(results, n, references);
     fprintf(report->out, "\n%s (%s is better)\n%s\n", title, results[0].lower_is_better ? "lower" : "higher", how);
-    fprintf(report->out, "  %-53s", "");
+    fprintf(report->out, "  %-54s", "");
     for (unsigned i = 0; i < nreferences; i++) {
         char head[32];
 

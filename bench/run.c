@@ -92,7 +92,7 @@ wants_group(const struct runner *runner, const struct bench_group *group)
     if (!(group->commands & runner->options->command))
         return false;
     for (unsigned i = 0; i < BENCH_TESTS_MAX && group->test[i].name; i++) {
-        if (!bench_options_want_test(runner->options, &group->test[i]))
+        if (!bench_options_want_test(runner->options, group->test[i].name))
             continue;
         for (const struct bench_mechanism **m = bench_mechanisms; *m; m++)
             if (offers(*m, &group->test[i]) && is_reason(runner, *m))
@@ -108,7 +108,7 @@ is_referred_to(const struct runner *runner, const struct bench_group *group, con
     for (unsigned i = 0; i < BENCH_TESTS_MAX && group->test[i].name; i++) {
         const struct bench_test *test = &group->test[i];
 
-        if (!bench_options_want_test(runner->options, test))
+        if (!bench_options_want_test(runner->options, test->name))
             continue;
         for (unsigned k = 0; k < BENCH_TEST_REFERENCES; k++)
             if (test->reference[k] && strcmp(test->reference[k], name) == 0)
@@ -125,7 +125,7 @@ wants_case(const struct runner *runner, const struct bench_group *group, const s
 
     if (!offers(mechanism, test) || !(reference || wants_mechanism(runner, mechanism)))
         return false;
-    return bench_options_want_test(runner->options, test) || is_referred_to(runner, group, mechanism->name);
+    return bench_options_want_test(runner->options, test->name) || is_referred_to(runner, group, mechanism->name);
 }
 
 /* The processes are started when they are first needed. */

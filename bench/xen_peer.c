@@ -483,7 +483,7 @@ collect_cases(struct peer *peer, const struct bench_peer_group *group)
     peer->group = group;
     peer->ncases = 0;
     for (unsigned i = 0; i < BENCH_PEER_GROUP_TESTS && group->test[i].test.name; i++) {
-        if (!bench_options_want_test(peer->options, &group->test[i].test))
+        if (!bench_options_want_test(peer->options, group->test[i].test.name))
             continue;
         add_case(peer, &group->test[i], NULL);
         referred[group->test[i].beside_first ? 0 : i] = true;

@@ -155,24 +155,105 @@ if command -v taskset >/dev/null; then
 	fi
 fi
 
+# Which of these processes there still are.
+left_of() {
+	for process in $1; do
+		# One that has ended may wait for init to notice.
+		case $(ps -o stat= -p "$process") in
+		'' | Z*) ;;
+		*) echo "$process" ;;
+		esac
+	done
+}
+children_of() {
+	ps -o pid= --ppid "$1" | tr -d ' '
+}
+
+# ---- OpenGL ------------------------------------------------------------------------------------
+
+ok "--help names OpenGL's tests" sh -c '"$1" --help | grep -q clear-300x300' sh "$bench"
+ok "--virgl with another measurement is misuse" run 2 cuda --virgl
+ok "and it is named" says err cuda
+ok "gl with nothing that it has fails" run 1 gl --quick --only call-64
+ok "and says so" says err "nothing is left to measure"
+ok "gl without Xvfb fails" env PATH="$tmp/bin" "$(command -v sh)" -c \
+	'"$1" gl --quick --only clear-300x300 2>"$2/err"; [ $? -eq 1 ]' sh "$bench" "$tmp"
+ok "and says what to install" says err "install xvfb"
+ok "a program that is not installed" env PATH="$tmp/bin" "$(command -v sh)" -c \
+	'"$1" gl --quick --only glxgears >"$2/out" 2>"$2/err"; [ $? -eq 1 ]' sh "$bench" "$tmp"
+ok "is named" says out "glxgears is not installed: left out"
+
+build=${GPUVCHAN_BUILD:-build}
+if ! command -v Xvfb >/dev/null; then
+	skip "gl measures" "Xvfb is not installed"
+elif ! "$build/bin/gpuvchan-host" -c /dev/null --dump-plugin gl 2>/dev/null | grep -q '^driver=[^n]'; then
+	skip "gl measures" "there is no EGL that renders here"
+elif nm -D "$build/lib/libgpuvchan.so.0" 2>/dev/null | grep -q '__asan\|__tsan'; then
+	skip "gl measures" "programs that are not built with sanitizers cannot load libraries that are"
+else
+	ok "gl --native-too" run 0 gl --quick --native-too --only clear-300x300 --only draws-posted \
+		--json "$tmp/results.json" --plot "$tmp/plot.svg"
+	ok "has a figure of ours" grep -qE '^  libgpuvchan  clear-300x300 +[0-9.]+ fps' "$tmp/out"
+	ok "and a native one" grep -qE '^  native       draws-posted +[0-9.]+ M/s' "$tmp/out"
+	ok "names the renderers" grep -q 'libgpuvchan: gpuvchan (.*native: ' "$tmp/out"
+	ok "leaves others out" sh -c '! grep -q 1024x768 "$1/out"' sh "$tmp"
+	if command -v jq >/dev/null; then
+		ok "JSON: ours refers to native" json 'any(.[]; .name == "clear-300x300" and
+			.reference == "native" and .ratio > 0 and .unit == "fps")'
+		ok "JSON: native has its name before the test's" json 'any(.[]; .name == "native/clear-300x300")'
+	fi
+	ok "the plot has both" sh -c 'grep -q ">libgpuvchan</text>" "$1" && grep -q ">native</text>" "$1"' sh "$tmp/plot.svg"
+
+	# Its servers end with the tool, however it ends: by itself, and killed.
+	for how in '' KILL; do
+		rm -f "$tmp/err"
+		"$bench" gl --quick --only clear-300x300 >"$tmp/out" 2>"$tmp/err" &
+		tool=$!
+		waited=0
+		while ! grep -q '1/1' "$tmp/err" 2>/dev/null && [ "$waited" -lt 200 ]; do
+			sleep 0.1
+			waited=$((waited + 1))
+		done
+		servers=$(children_of "$tool")
+		[ -z "$how" ] || kill -"$how" "$tool"
+		wait "$tool" 2>/dev/null
+		waited=0
+		while [ -n "$(left_of "$servers")" ] && [ "$waited" -lt 100 ]; do
+			sleep 0.1
+			waited=$((waited + 1))
+		done
+		ok "gl had servers" [ "$(printf '%s\n' "$servers" | wc -l)" -ge 2 ]
+		ok "none outlives it${how:+, killed}" [ -z "$(left_of "$servers")" ]
+	done
+
+	# A host without OpenGL: programs fall back to Mesa, and that is not measured.
+	"$build/bin/gpuvchan-host" -c /dev/null -a "$tmp/other.sock" -p "$build/lib/gpuvchan/plugins" --plugins=hello \
+		>"$tmp/other.out" 2>&1 &
+	other=$!
+	waited=0
+	while [ ! -S "$tmp/other.sock" ] && [ "$waited" -lt 100 ]; do
+		sleep 0.1
+		waited=$((waited + 1))
+	done
+	GPUVCHAN_ADDRESS=$tmp/other.sock
+	export GPUVCHAN_ADDRESS
+	ok "a figure of a program that was not forwarded" run 1 gl --quick --only clear-300x300
+	ok "is refused" grep -q "clear-300x300 *refused: it was drawn by '" "$tmp/out"
+	unset GPUVCHAN_ADDRESS
+	kill "$other"
+	wait "$other" 2>/dev/null
+fi
+
 # The processes of a pair go with the tool, however it goes.
 "$bench" compare --quick --only pipe >"$tmp/out" 2>"$tmp/err" &
 tool=$!
 sleep 1
-sides=$(ps -o pid= --ppid "$tool" | tr -d ' ')
+sides=$(children_of "$tool")
 kill -KILL "$tool"
 wait "$tool" 2>/dev/null
 sleep 1
 ok "there were processes" [ -n "$sides" ]
-left=
-for side in $sides; do
-	# One that has ended may wait for init to notice.
-	case $(ps -o stat= -p "$side") in
-	'' | Z*) ;;
-	*) left="$left $side" ;;
-	esac
-done
-ok "none outlives the tool" [ -z "$left" ]
+ok "none outlives the tool" [ -z "$(left_of "$sides")" ]
 
 echo "1..$count"
 exit "$failed"
