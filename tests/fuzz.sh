@@ -41,15 +41,15 @@ directive() {
         sed "s|ALL:\([^ ]*\)|\1/*.c|g; s|GEN/|$gen/|g; s|OUT/|$out/|g"
 }
 
+# As the build makes them.
 generate() {
-    local protocol name
+    local protocol name files=()
     for protocol in libgpuvchan/protocol/*/*.gpv examples/*/*.gpv; do
         grep -q "^protocol " "$protocol" || continue # a part of another one
-        name=$(basename "$protocol" .gpv)
-        for kind in guest:-guest.h host-header:-host.h host:-host.c symbols:-symbols.h; do
-            libgpuvchan/protocol/scanner/gpuvchan-scanner "${kind%%:*}" "$protocol" -o "$gen/$name${kind#*:}" || return
-        done
+        name=$gen/$(basename "$protocol" .gpv)
+        files+=("$name-guest.h" "$name-host.h" "$name-host.c" "$name-symbols.h")
     done
+    make --no-print-directory BUILD="$out" "${files[@]}"
 }
 
 build() {

@@ -6,7 +6,7 @@
  * An input is a list of records: opcode (1 byte), payload bytes (2, little endian), payload.
  *
  * prepare: mkdir -p OUT/fake && cc -D_GNU_SOURCE -shared -fPIC -g -Ilibgpuvchan/include -Ilibgpuvchan/protocol/nvml -Itests/fake -Iguest/nvml tests/fake/libnvidia_ml.c -o OUT/fake/libnvidia-ml.so.1
- * build: ALL:host/nvml GEN/nvml-host.c ALL:libgpuvchan -Ihost/nvml -Ilibgpuvchan/protocol/nvml
+ * build: ALL:host/nvml host/cuda/sim_path.c GEN/nvml-host.c ALL:libgpuvchan -Ihost/nvml -Ilibgpuvchan/protocol/nvml
  * build: -Ilibgpuvchan/protocol/cuda -l:libnettle.a -lpthread
  */
 #include <poll.h>
