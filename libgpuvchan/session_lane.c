@@ -124,9 +124,11 @@ wait_turn(struct session_lane *lane, uint64_t ticket)
         const struct session_lane *other = session->lanes[i];
         unsigned tries = 0;
 
-        if (i == lane->index ||
-            atomic_load_explicit(&other->shared->guest_state, memory_order_acquire) != WIRE_LANE_OPEN)
+        if (i == lane->index)
             continue;
+        /* They are opened in turn: there are no more. */
+        if (atomic_load_explicit(&other->shared->guest_state, memory_order_acquire) != WIRE_LANE_OPEN)
+            break;
         while (comes_first(other, ticket)) {
             if (atomic_load_explicit(&session->phase, memory_order_relaxed) != SESSION_SERVES)
                 return false;

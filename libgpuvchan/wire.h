@@ -78,7 +78,7 @@ enum wire_lane_state {
 };
 
 struct wire_lane {
-    _Atomic uint32_t guest_state; /* guest */
+    _Atomic uint32_t guest_state; /* guest; lanes are opened in the order of their numbers, and stay open */
     _Atomic uint32_t doorbell;   /* guest, before guest_state: what the transport has to tell; Xen: its event channel */
     _Atomic uint64_t error_seen; /* guest: the count of the last deferred error that it took */
     uint8_t pad0[48];
