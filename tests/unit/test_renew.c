@@ -25,7 +25,7 @@ struct guest {
     struct gpuvchan_session *_Atomic session; /* for it to interrupt */
     pthread_t thread;
     int error;
-    _Atomic int returned; /* so often the session's run */
+    _Atomic int interrupted, returned; /* how often it has been, and so often the run has returned */
 };
 
 static const struct gpuvchan_session_limits limits = {.size = sizeof(limits)};
@@ -63,6 +63,7 @@ guest_thread(void *argument)
     for (int i = 0; i < 2 && guest->error == 0; i++) {
         guest->error = notes(&client);
         gpuvchan_session_interrupt(guest->session);
+        atomic_fetch_add(&guest->interrupted, 1);
         while (guest->error == 0 && atomic_load(&guest->returned) <= i) /* one at a time, or two become one */
             sched_yield();
     }
@@ -164,6 +165,9 @@ static void
 run_until_interrupted(struct guest *guest, struct gpuvchan_session *session)
 {
     assert_int_equal(gpuvchan_session_run(session), -EINTR);
+    /* Who has interrupted it may still be at that, and the session is not to end under it. */
+    while (atomic_load(&guest->interrupted) <= atomic_load(&guest->returned))
+        sched_yield();
     atomic_fetch_add(&guest->returned, 1);
 }
 
