@@ -83,7 +83,7 @@ for interface in glx egl; do
     forwarded ./picture $interface threads
     is "$interface threads: as native" "$status:$output" "$natively"
 done
-for what in single pixmap; do
+for what in single pixmap states; do
     native ./picture glx $what
     natively=$status:$output
     forwarded ./picture glx $what

@@ -105,6 +105,8 @@ enum gl_source {
 /** Of what the driver does not say how large it is. */
 #define GL_UNKNOWN_BYTES UINT64_MAX
 
+/** How the driver writes pixels now. */
+const struct gl_pixel_store *gl_pack_store(const struct gl_context_host *context);
 /** What the driver reads of an image, as its pixel storage is now. */
 uint64_t gl_image_unpacked(const struct gl_context_host *context, unsigned dimensions, uint32_t format, uint32_t type,
                            int32_t width, int32_t height, int32_t depth);

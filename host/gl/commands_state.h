@@ -14,6 +14,7 @@ struct gl_commands {
     bool arrays_checked; /* the next two count */
     bool arrays_safe;    /* each enabled array is in a buffer */
     bool elements_bound; /* an element buffer is bound */
+    bool transfers;      /* pixels may be changed on their way */
     struct gl_pixel_store pack, unpack;
     float *feedback; /* what the driver writes in feedback mode */
     int32_t feedback_size;

@@ -2,9 +2,10 @@
 /*
  * A frame goes to the guest: what has been drawn is read straight into the arena, top row first.
  *
- * Design notes: it is read in a context of the lane's own, which has the state that this needs and never another: the
- * program's may be of any API and in the middle of anything, and is not disturbed. Changing over takes 1 us. Where
- * the driver cannot turn the picture round as it reads, it is copied upside down to a renderbuffer first.
+ * Design notes: it is read in the program's own context, whose bindings and pixel storage are put back. Where that
+ * cannot be (ES has no turning round, and pixels may be changed on their way), it is read in a context of the lane's own,
+ * which has the state that this needs and never another; but to change over Mesa copies the whole picture, twice. Where
+ * the driver cannot turn it round as it reads, it is copied upside down to a renderbuffer first.
  *
  * The completion word is set in any case, also of a frame that could not be had: somebody waits for it.
  */
@@ -18,12 +19,16 @@
 
 #include "gl-host.h"
 
+#include "commands.h"
+
 #define PACK_INVERT_MESA 0x8758
 
 #define FRAME_FUNCTIONS(F)                                                          \
     F(void (*)(void), Finish)                                                       \
     F(void (*)(GLenum, GLint), PixelStorei)                                         \
     F(void (*)(GLint, GLint, GLsizei, GLsizei, GLenum, GLenum, void *), ReadPixels) \
+    F(void (*)(GLenum), ReadBuffer)                                                 \
+    F(PFNGLBINDBUFFERPROC, BindBuffer)                                              \
     F(PFNGLGENFRAMEBUFFERSPROC, GenFramebuffers)                                    \
     F(PFNGLBINDFRAMEBUFFERPROC, BindFramebuffer)                                    \
     F(PFNGLGENRENDERBUFFERSPROC, GenRenderbuffers)                                  \
@@ -99,12 +104,70 @@ enter(const struct gl_egl *egl, struct gl_lane *lane, EGLSurface surface)
     return true;
 }
 
+/* May what is drawn be read in the context that is current? ES has no turning round. */
+static bool
+reads_here(const struct gl_lane *lane, const struct gl_surface_host *from)
+{
+    const struct gl_context_host *context = lane->current;
+
+    return !blit && context && lane->read == from && (context->api == GL_API_COMPAT || context->api == GL_API_CORE) &&
+           !context->commands.transfers;
+}
+
+/* Stores as a frame wants them, or (@p back) as the program has them. */
+static void
+set_stores(const struct gl_pixel_store *pack, bool swapped, bool back)
+{
+    gl.PixelStorei(PACK_INVERT_MESA, !back);
+    if (swapped)
+        gl.PixelStorei(GL_PACK_SWAP_BYTES, back);
+    if (pack->alignment > 4)
+        gl.PixelStorei(GL_PACK_ALIGNMENT, back ? pack->alignment : 4);
+    if (pack->row_length != 0)
+        gl.PixelStorei(GL_PACK_ROW_LENGTH, back ? pack->row_length : 0);
+    if (pack->skip_rows != 0)
+        gl.PixelStorei(GL_PACK_SKIP_ROWS, back ? pack->skip_rows : 0);
+    if (pack->skip_pixels != 0)
+        gl.PixelStorei(GL_PACK_SKIP_PIXELS, back ? pack->skip_pixels : 0);
+}
+
+static void
+read_here(const struct gl_lane *lane, GLint width, GLint height, void *to)
+{
+    const struct gl_pixel_store *pack = gl_pack_store(lane->current);
+    bool swapped = gl_get(GL_PACK_SWAP_BYTES) != 0;
+    GLuint framebuffer = (GLuint)gl_get(GL_READ_FRAMEBUFFER_BINDING);
+    GLuint buffer = (GLuint)gl_get(GL_PIXEL_PACK_BUFFER_BINDING);
+    bool none;
+
+    if (framebuffer != 0)
+        gl.BindFramebuffer(GL_READ_FRAMEBUFFER, 0);
+    if (buffer != 0)
+        gl.BindBuffer(GL_PIXEL_PACK_BUFFER, 0);
+    none = gl_get(GL_READ_BUFFER) == GL_NONE;
+    if (none)
+        gl.ReadBuffer(GL_BACK);
+    set_stores(pack, swapped, false);
+    gl.ReadPixels(0, 0, width, height, GL_BGRA, GL_UNSIGNED_BYTE, to);
+    set_stores(pack, swapped, true);
+    if (none)
+        gl.ReadBuffer(GL_NONE);
+    if (buffer != 0)
+        gl.BindBuffer(GL_PIXEL_PACK_BUFFER, buffer);
+    if (framebuffer != 0)
+        gl.BindFramebuffer(GL_READ_FRAMEBUFFER, framebuffer);
+}
+
 static int
 read_back(struct gl_lane *lane, const struct gl_surface_host *from, void *to)
 {
     const struct gl_egl *egl = gl_egl_start();
     GLint width = (GLint)from->width, height = (GLint)from->height;
 
+    if (reads_here(lane, from)) {
+        read_here(lane, width, height, to);
+        return 0;
+    }
     /* Another context reads what this one has drawn. */
     if (lane->current)
         gl.Finish();

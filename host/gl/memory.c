@@ -63,6 +63,12 @@ known_stores(const struct gl_context_host *context)
     return commands;
 }
 
+const struct gl_pixel_store *
+gl_pack_store(const struct gl_context_host *context)
+{
+    return &known_stores(context)->pack;
+}
+
 static int32_t *
 store_field(struct gl_commands *commands, uint32_t pname)
 {

@@ -13,6 +13,7 @@
  *      destroy     the window is destroyed while frames are on their way; goes on with another one
  *      forever     draws frames for ever, and prints "drawing" after the first ones
  *      threads     a window and a context for each of four threads
+ *      states      all that says how pixels are read is set when a picture is shown; and what it is afterwards
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,6 +25,9 @@
 #include <unistd.h>
 
 #include <EGL/egl.h>
+#define GL_GLEXT_PROTOTYPES
+#include <GL/gl.h>
+#include <GL/glext.h>
 #include <GL/glx.h>
 #include <X11/Xlib.h>
 #include <X11/Xutil.h>
@@ -271,6 +275,52 @@ twice(bool egl)
     end(&first);
 }
 
+/* To show a picture the host may have to read it: the program's state is none of that. */
+static void
+states(bool egl)
+{
+    static const struct {
+        GLenum name;
+        GLint value;
+    } stores[] = {{GL_PACK_ALIGNMENT, 8},
+                  {GL_PACK_ROW_LENGTH, 333},
+                  {GL_PACK_SKIP_ROWS, 3},
+                  {GL_PACK_SKIP_PIXELS, 5},
+                  {GL_PACK_SWAP_BYTES, 1}};
+    static const GLenum looked_at[] = {
+        GL_READ_FRAMEBUFFER_BINDING, GL_PIXEL_PACK_BUFFER_BINDING, GL_PACK_ALIGNMENT, GL_PACK_ROW_LENGTH,
+        GL_PACK_SKIP_ROWS,           GL_PACK_SKIP_PIXELS,          GL_PACK_SWAP_BYTES};
+    struct window window = begin(egl, true, NULL);
+    GLuint framebuffer, buffer;
+    GLint value;
+
+    use(&window);
+    glGenFramebuffers(1, &framebuffer);
+    glGenBuffers(1, &buffer);
+    glBindBuffer(GL_PIXEL_PACK_BUFFER, buffer);
+    glBufferData(GL_PIXEL_PACK_BUFFER, 64, NULL, GL_STREAM_READ);
+    for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++)
+        glPixelStorei(stores[i].name, stores[i].value);
+    for (int i = 0; i < 6; i++) {
+        draw(WIDTH, HEIGHT, i);
+        glBindFramebuffer(GL_READ_FRAMEBUFFER, i % 2 ? framebuffer : 0);
+        if (i == 2)
+            glReadBuffer(GL_NONE);
+        if (i == 5)
+            glPixelTransferf(GL_RED_BIAS, 0.5f);
+        swap(&window);
+        for (size_t k = 0; k < sizeof(looked_at) / sizeof(looked_at[0]); k++) {
+            glGetIntegerv(looked_at[k], &value);
+            printf("%d ", value);
+        }
+        glBindFramebuffer(GL_READ_FRAMEBUFFER, 0);
+        glGetIntegerv(GL_READ_BUFFER, &value);
+        printf("%s %#x\n", value == GL_NONE ? "none" : "one", glGetError());
+        tell(&window, window.id, WIDTH, HEIGHT);
+    }
+    end(&window);
+}
+
 static void
 single(bool egl)
 {
@@ -369,8 +419,8 @@ main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(bool egl);
-    } all[] = {{"still", still},   {"resize", resize},   {"twice", twice},     {"single", single},
-               {"pixmap", pixmap}, {"destroy", destroy}, {"forever", forever}, {"threads", threads}};
+    } all[] = {{"still", still},     {"resize", resize},   {"twice", twice},     {"single", single}, {"pixmap", pixmap},
+               {"destroy", destroy}, {"forever", forever}, {"threads", threads}, {"states", states}};
     const char *what = argc > 2 ? argv[2] : "still";
 
     if (argc < 2)

@@ -190,6 +190,8 @@ class _Handler:
         self.add(f"if (context == NULL || !GL_HAS(request, {self.command.short})) {{", *nothing, "    return 0;", "}")
         if self.plan.touches_arrays or self.plan.kind == "delete":
             self.add("context->commands.arrays_checked = false;")
+        if self.plan.transfers:
+            self.add("context->commands.transfers = true;")
         if self.plan.draws:
             self.add("if (!gl_draw_ready(context))", "    return 0;")
         if self.plan.kind in ("gen", "delete"):

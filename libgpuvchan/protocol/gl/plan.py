@@ -61,6 +61,7 @@ class Overlay:
     binds: set = field(default_factory=set)
     arrays: set = field(default_factory=set)
     draws: set = field(default_factory=set)
+    transfers: set = field(default_factory=set)
     names: set = field(default_factory=set)
     aliases: Dict[str, str] = field(default_factory=dict)
     extensions: set = field(default_factory=set)
@@ -91,8 +92,9 @@ def _overlay_line(overlay, words):
         overlay.lengths[rest[0], rest[1]] = rest[2]
     elif word == "space":
         overlay.spaces[rest[0], rest[1]] = " ".join(rest[2:])
-    elif word in ("bind", "arrays", "draw", "names"):
-        {"bind": overlay.binds, "arrays": overlay.arrays, "draw": overlay.draws, "names": overlay.names}[word].update(rest)
+    elif word in ("bind", "arrays", "draw", "transfer", "names"):
+        {"bind": overlay.binds, "arrays": overlay.arrays, "draw": overlay.draws, "transfer": overlay.transfers,
+         "names": overlay.names}[word].update(rest)
     elif word == "same":
         overlay.aliases[rest[0]] = rest[1]
     elif word == "extension":
@@ -128,6 +130,7 @@ class Plan:
     bind: bool = False
     touches_arrays: bool = False
     draws: bool = False
+    transfers: bool = False
     gives_names: bool = False
 
     @property
@@ -252,7 +255,7 @@ class Planner:
     def _plan(self, command):
         overlay = self.overlay
         plan = Plan(command, bind=command.name in overlay.binds, touches_arrays=command.name in overlay.arrays,
-                    draws=command.name in overlay.draws,
+                    draws=command.name in overlay.draws, transfers=command.name in overlay.transfers,
                     gives_names=command.name in overlay.names)
         words = overlay.classes.get(command.name, ())
         for word in ("hand", "todo"):
